@@ -1,0 +1,59 @@
+# The dev loop. `make demo` and `make test` install what they need into .venv first.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo demo-healthy test check format bench bench-effects lock schema clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+.venv/run: requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing savepath into .venv (once)" >&2
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --require-hashes -r requirements-build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/run requirements-dev.txt
+	@echo "installing the tools of the tests into .venv (once)" >&2
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: .venv/run ## the incident on the embedded system, to an opened report
+	$(BIN)/savepath demo --out out/demo --open
+
+demo-healthy: .venv/run ## both sides alike: must not end in ESCALATE
+	$(BIN)/savepath demo --out out/demo-healthy --healthy
+
+test: .venv/dev ## the whole suite
+	$(BIN)/python -m pytest
+
+check: .venv/dev ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev ## write the format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/dev ## the figures of this machine, side by side (minutes)
+	$(BIN)/python -m benchmarks
+
+schema: .venv/run ## publish the JSON Schemas again
+	$(BIN)/savepath schema scenario > docs/schema/scenario.schema.json
+	$(BIN)/savepath schema target > docs/schema/target.schema.json
+	$(BIN)/savepath schema results > docs/schema/results.schema.json
+
+lock: .venv/dev ## pin the versions again, with hashes and without addresses (needs uv on the PATH)
+	uv pip compile $(LOCK) pyproject.toml --output-file requirements.txt
+	uv pip compile $(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
+	printf 'hatchling\neditables\n' | uv pip compile $(LOCK) --constraint requirements-dev.txt - --output-file requirements-build.txt
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --no-annotate --no-emit-package savepath
+
+clean: ## remove what was installed and made here
+	rm -rf .venv out runs

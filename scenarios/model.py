@@ -1,0 +1,246 @@
+"""A scenario: which tenants, doing what, how often, and what was agreed about the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from scenarios.source import StrictModel
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Operation(StrEnum):
+    """What a user of the system does."""
+
+    READ_CASE = "read_case"
+    SEND_EMAIL = "send_email"
+    SEND_BATCH = "send_batch"
+    SAVE_STANDARD = "save_standard"
+    SAVE_CUSTOM = "save_custom"
+    RUN_SCRIPT = "run_script"
+
+    @property
+    def saves(self) -> bool:
+        """Whether it saves a case, so that on-save scripts must run."""
+        return self in (Operation.SAVE_STANDARD, Operation.SAVE_CUSTOM, Operation.RUN_SCRIPT)
+
+    @property
+    def mails(self) -> bool:
+        """Whether it sends mail, so that mail must arrive."""
+        return self in (Operation.SEND_EMAIL, Operation.SEND_BATCH)
+
+    def possible_for(self, cohort: Cohort) -> bool:
+        """Whether tenants of the cohort can do it: no custom field to save, no script to wait for."""
+        if self is Operation.SAVE_CUSTOM:
+            return cohort.custom_fields > 0
+        return self is not Operation.RUN_SCRIPT or cohort.scripts_on_save > 0
+
+
+class FieldType(StrEnum):
+    """The type of a custom field."""
+
+    TEXT = "text"
+    LONG_TEXT = "long_text"
+    NUMBER = "number"
+    DATE = "date"
+    CHOICE = "choice"
+    MULTI_CHOICE = "multi_choice"
+    CHECKBOX = "checkbox"
+    REFERENCE = "reference"
+
+
+class Cohort(StrictModel):
+    """Tenants with the same number of custom fields."""
+
+    custom_fields: int = Field(ge=0, le=5000, description="the number of custom fields on a case")
+    tenants: int = Field(1, ge=1, le=1000, description="how many tenants of this size there are")
+    cases: int = Field(20, ge=1, le=100_000, description="cases per tenant")
+    case_types: int = Field(1, ge=1, le=20, description="case types per tenant; the cases are spread over them")
+    scripts_on_save: int = Field(1, ge=0, le=20, description="on-save scripts that each save must run once")
+    share: float | None = Field(
+        None, gt=0, le=1, description="the cohort's share of all arrivals; equal parts where none says"
+    )
+
+
+class Load(StrictModel):
+    """How many arrivals, and how they are spread over time."""
+
+    rate_per_s: float = Field(gt=0, le=5000, description="arrivals per second, over all tenants")
+    arrivals: Literal["poisson", "constant"] = Field(
+        "poisson", description="independent users (poisson) or evenly spaced (constant)"
+    )
+    in_flight_max: int = Field(
+        500, ge=1, le=20_000, description="open requests at most; beyond it arrivals wait, and it is said"
+    )
+    timeout_s: float = Field(30, gt=0, le=600, description="a request that takes longer is a timeout")
+
+
+class Verification(StrictModel):
+    """How the truth behind the answers is checked."""
+
+    read_back_share: Share = Field(0.1, description="share of the custom saves that are read back")
+    script_deadline_s: float = Field(30, gt=0, le=3600, description="a script that ran later is late")
+    mail_deadline_s: float = Field(60, gt=0, le=3600, description="a mail that was delivered later is late")
+    settle_s: float = Field(1, ge=0, le=600, description="wait this long before exactly once is believed")
+    rate_per_s: float = Field(20, gt=0, le=1000, description="verification requests per second at most")
+    pending_max: int = Field(100_000, ge=1, description="saves awaiting verification at most; more: unverified")
+
+
+class Limits(StrictModel):
+    """What was agreed to be harmless. Counts of broken effects are 0 unless a share is named here."""
+
+    slower: float = Field(0.10, gt=0, le=5, description="a slow-down up to this share is agreed to be harmless")
+    late_scripts: Share = Field(0.001, description="share of the script runs that may be late")
+    late_mails: Share = Field(0.001, description="share of the mails that may be late")
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One tenant of a scenario. ``key`` names it on the target as well."""
+
+    key: str
+    cohort: str
+    custom_fields: int
+    cases: int
+    case_types: int
+    scripts_on_save: int
+
+
+class Scenario(StrictModel):
+    """What is offered to a target, and what is asked about it."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="lower-case letters, digits and dashes")
+    about: str = Field("", description="one sentence for people")
+    seed: int = Field(1, ge=0, le=2**63 - 1)
+    cohorts: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")], Cohort] = Field(
+        min_length=1, description="a mapping of names to cohorts"
+    )
+    mix: dict[Operation, Annotated[float, Field(ge=0)]] = Field(
+        min_length=1, description="a mapping of operations to weights"
+    )
+    load: Load = Field(description="a mapping with rate_per_s")
+    warmup_s: float = Field(5, ge=0, le=86_400)
+    duration_s: float = Field(gt=0, le=30 * 86_400, description="the length of the measured window in seconds")
+    pairs: int = Field(5, ge=1, le=1000, description="runs on each side of a comparison")
+    batch_size: int = Field(20, ge=1, le=10_000, description="messages in an e-mail batch")
+    field_types: dict[FieldType, Annotated[float, Field(ge=0)]] = Field(
+        default={
+            FieldType.TEXT: 30,
+            FieldType.CHOICE: 20,
+            FieldType.NUMBER: 15,
+            FieldType.DATE: 10,
+            FieldType.CHECKBOX: 10,
+            FieldType.MULTI_CHOICE: 5,
+            FieldType.LONG_TEXT: 5,
+            FieldType.REFERENCE: 5,
+        },
+        description="a mapping of field types to weights",
+    )
+    verification: Verification = Verification()
+    limits: Limits = Limits()
+    required: tuple[str, ...] = Field(
+        (), description="cells that must be shown harmless: an operation, or operation@custom_fields"
+    )
+
+    @field_validator("mix", "field_types")
+    @classmethod
+    def _some_weight(cls, weights: dict[StrEnum, float]) -> dict[StrEnum, float]:
+        if sum(weights.values()) <= 0:
+            raise ValueError("all weights are 0; expected at least one above 0")
+        return weights
+
+    @field_validator("cohorts")
+    @classmethod
+    def _cohorts_differ(cls, cohorts: dict[str, Cohort]) -> dict[str, Cohort]:
+        seen: dict[int, str] = {}
+        for name, cohort in cohorts.items():
+            if cohort.custom_fields in seen:
+                raise ValueError(
+                    f"{seen[cohort.custom_fields]} and {name} both have {cohort.custom_fields} custom fields; "
+                    "put them into one cohort, results are told by the number of fields"
+                )
+            seen[cohort.custom_fields] = name
+        shares = [cohort.share for cohort in cohorts.values()]
+        if any(share is None for share in shares) and any(share is not None for share in shares):
+            raise ValueError("some cohorts have a share and some have none; give all of them one, or none")
+        if shares[0] is not None and abs(sum(s for s in shares if s is not None) - 1) > 1e-6:
+            raise ValueError(f"the shares add up to {sum(s for s in shares if s is not None):g}; expected 1")
+        return cohorts
+
+    @model_validator(mode="after")
+    def _every_cohort_has_something_to_do(self) -> Self:
+        for name, cohort in self.cohorts.items():
+            if not any(weight and op.possible_for(cohort) for op, weight in self.mix.items()):
+                raise ValueError(
+                    f"cohort {name} can do nothing of the mix ({cohort.custom_fields} custom fields, "
+                    f"{cohort.scripts_on_save} scripts on save); widen the mix or leave the cohort out"
+                )
+        return self
+
+    @field_validator("required")
+    @classmethod
+    def _required_cells_exist(cls, required: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "mix" in info.data and "cohorts" in info.data:
+            for text in required:
+                _cells_named(text, info.data["mix"], info.data["cohorts"])
+        return required
+
+    @property
+    def required_cells(self) -> frozenset[tuple[str, int]]:
+        """(operation, custom fields) of every cell that must be shown harmless; all cells if none is named."""
+        named = self.required or tuple(op for op, weight in self.mix.items() if weight)
+        return frozenset((str(op), n) for text in named for op, n in _cells_named(text, self.mix, self.cohorts))
+
+    @property
+    def impossible_cells(self) -> frozenset[tuple[str, int]]:
+        """(operation, custom fields) that the mix names but the cohort cannot do."""
+        return frozenset(
+            (str(op), cohort.custom_fields)
+            for op, weight in self.mix.items()
+            for cohort in self.cohorts.values()
+            if weight and not op.possible_for(cohort)
+        )
+
+    @property
+    def tenants(self) -> tuple[Tenant, ...]:
+        """Every tenant, cohort by cohort, in the order of the file."""
+        return tuple(
+            Tenant(
+                key=f"{self.name}-{name}-{number:02d}",
+                cohort=name,
+                custom_fields=cohort.custom_fields,
+                cases=cohort.cases,
+                case_types=cohort.case_types,
+                scripts_on_save=cohort.scripts_on_save,
+            )
+            for name, cohort in self.cohorts.items()
+            for number in range(1, cohort.tenants + 1)
+        )
+
+    def share_of(self, cohort: str) -> float:
+        """The cohort's share of all arrivals."""
+        return self.cohorts[cohort].share or 1 / len(self.cohorts)
+
+
+def _cells_named(
+    text: str, mix: Mapping[Operation, float], cohorts: Mapping[str, Cohort]
+) -> frozenset[tuple[Operation, int]]:
+    """The cells that one entry of ``required`` names. Raises ValueError for one that cannot be."""
+    name, at, fields = text.partition("@")
+    operation = next((op for op, weight in mix.items() if weight and op == name), None)
+    if operation is None:
+        known = ", ".join(op for op, weight in mix.items() if weight)
+        raise ValueError(f"{text!r} is not in the mix; expected one of {known}")
+    found = frozenset(
+        (operation, cohort.custom_fields)
+        for cohort in cohorts.values()
+        if operation.possible_for(cohort) and (not at or str(cohort.custom_fields) == fields)
+    )
+    if not found:
+        raise ValueError(f"{text!r}: no cohort with {fields} custom fields can do that")
+    return found
