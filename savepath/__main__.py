@@ -1,0 +1,5 @@
+"""``python -m savepath``."""
+
+from savepath.cli import main
+
+main()

@@ -1,0 +1,106 @@
+"""The command line: finds the command, and turns each deliberate error into its message and exit code.
+
+Each command lives in a module of its own under ``savepath.commands`` and is imported only when it
+is called, so that ``savepath --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import NoReturn, cast
+
+import click
+
+from savepath import __version__
+from savepath.exits import MEANINGS
+
+#: command -> its one line in the help. The module ``savepath.commands.<command>`` holds ``command``.
+COMMANDS: Mapping[str, str] = {
+    "demo": "Show the incident on the embedded system, to a finished report.",
+    "plan": "Say what a run would offer to a target; sends nothing.",
+    "run": "Drive a target with a scenario and record what happened.",
+    "compare": "Compare runs before and after a change: CLEAR, HOLD or ESCALATE.",
+    "desk": "Start casedesk, the embedded case-management system.",
+    "schema": "Print the JSON Schema of a scenario, a target or results.json.",
+}
+
+EXITS = "\n".join(f"{int(code):>5}  {meaning}" for code, meaning in MEANINGS.items())
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and suggests the one that was meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"savepath.commands.{cmd_name}")
+        return cast(click.Command, module.command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion for a command that does not exist."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else f" Commands: {', '.join(COMMANDS)}."
+            ctx.fail(f"no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=f"\b\nExit codes:\n{EXITS}",
+)
+@click.version_option(__version__, prog_name="savepath")
+def cli() -> None:
+    """Load testing of the custom-field save path, before, during and after a change.
+
+    \b
+    Begin with:      savepath demo
+    Your own system: savepath plan field-sweep --target my-target.yaml
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code of the table in ``savepath.exits``."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:  # somebody piped us into head
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        from scenarios.errors import SavepathError
+
+        if not isinstance(error, SavepathError):
+            raise
+        for line in str(error).splitlines():
+            print(f"savepath: {line}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

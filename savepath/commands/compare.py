@@ -1,0 +1,78 @@
+"""``savepath compare``: runs before and after a change, and what they say about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from savepath.options import OUT_FILE
+
+RUN_FOLDER = click.Path(path_type=Path)
+
+
+class ManyPaths(click.Command):
+    """Lets ``--before A B C`` take several paths, as shells expand ``--before runs/before-*``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat a flag of several values before each further value."""
+        spread: list[str] = []
+        flag = ""
+        for word in args:
+            if word.startswith("-"):
+                flag = word if word in ("--before", "--after") else ""
+            elif flag and spread[-1] != flag:
+                spread.append(flag)
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
+@click.command(cls=ManyPaths)
+@click.option("--before", type=RUN_FOLDER, multiple=True, required=True, metavar="RUN...", help="Runs before it.")
+@click.option("--after", type=RUN_FOLDER, multiple=True, required=True, metavar="RUN...", help="Runs after it.")
+@click.option("--json", "json_file", type=OUT_FILE, metavar="F", help="Write results.json to F.")
+@click.option("--html", "html_file", type=OUT_FILE, metavar="F", help="Write the report to F.")
+@click.option("--md", "md_file", type=OUT_FILE, metavar="F", help="Write the summary for a change ticket to F.")
+@click.option("--junit", "junit_file", type=OUT_FILE, metavar="F", help="Write JUnit XML for a pipeline to F.")
+@click.option("--planned", multiple=True, metavar="KEY", help="A setting whose difference was announced.")
+@click.option("--title", default="", help="What changed, for the head of the report.")
+@click.option("--change", default="", metavar="ID", help="The change request, e.g. CHG0048213.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["escalate", "hold", "never"]),
+    default="hold",
+    show_default=True,
+    help="Which verdicts end in an exit code other than 0: 20 for ESCALATE, 10 for HOLD.",
+)
+@click.option("--quiet", is_flag=True, help="Only the verdict and its sentence.")
+@click.option("--no-color", is_flag=True, help="No colour, as without a terminal or with NO_COLOR.")
+def command(
+    before: tuple[Path, ...],
+    after: tuple[Path, ...],
+    json_file: Path | None,
+    html_file: Path | None,
+    md_file: Path | None,
+    junit_file: Path | None,
+    planned: tuple[str, ...],
+    title: str,
+    change: str,
+    fail_on: str,
+    quiet: bool,
+    no_color: bool,
+) -> int:
+    """Compare runs before a change with runs after it: CLEAR, HOLD or ESCALATE.
+
+    A RUN is a run folder, or a folder of run folders.
+
+    \b
+    Examples:
+      savepath compare --before runs/before --after runs/after --html report.html
+      savepath compare --before b1 b2 b3 --after a1 a2 a3 --fail-on escalate --junit junit.xml
+    """
+    from savepath.comparing import compare_runs, exit_code
+    from savepath.telling import Formats, tell
+
+    assessment, meta = compare_runs(before, after, planned=planned, title=title, change=change)
+    formats = Formats(json=json_file, html=html_file, md=md_file, junit=junit_file)
+    tell(assessment, meta, formats, quiet=quiet, color=False if no_color else None)
+    return exit_code(assessment.verdict, fail_on)

@@ -1,0 +1,26 @@
+"""``savepath desk``: start casedesk, the embedded case-management system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--port", default=8700, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
+@click.option(
+    "--disk", default="healthy", show_default=True, help="A disk profile by name or the path of its YAML."
+)
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep the database in this folder.")
+@click.option("--smtp", metavar="HOST:PORT", help="Deliver mail to this SMTP server.")
+@click.option("--seed", default=1, show_default=True, help="Seed of jitter and planted faults.")
+def command(port: int, disk: str, data: Path | None, smtp: str | None, seed: int) -> None:
+    """Start casedesk on 127.0.0.1 and serve until Ctrl-C.
+
+    \b
+    Examples:
+      savepath desk
+      savepath desk --disk degraded --port 8701
+    """
+    raise NotImplementedError

@@ -1,0 +1,30 @@
+"""``savepath schema``: the JSON Schemas, for editors and for those who read the results."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["scenario", "target", "results"]))
+def command(what: str) -> None:
+    """Print the JSON Schema of a scenario file, a target file or results.json.
+
+    \b
+    Examples:
+      savepath schema scenario > scenario.schema.json
+      savepath schema results | jq .properties.verdict
+    """
+    from scenarios.library import scenario_schema, schema_text
+
+    if what == "scenario":
+        schema = scenario_schema()
+    elif what == "target":
+        from targets.mapping import target_schema
+
+        schema = target_schema()
+    else:
+        from reports.model import results_schema
+
+        schema = results_schema()
+    click.echo(schema_text(schema), nl=False)

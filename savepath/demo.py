@@ -1,0 +1,94 @@
+"""The demonstration: short runs on a healthy and on a degraded disk, in turns, compared and told.
+
+It is the whole walk on real parts: casedesk on its own SQLite behind a disk that degrades, Locust,
+run folders, the comparison, the report. Nothing is written for the demonstration alone except
+which disk is on when.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.findings import Verdict
+from casedesk.process import running_desk
+from savepath.comparing import compare_runs
+from savepath.driving import drive_one, prepare, refuse_used
+from savepath.launch import Launch
+from savepath.progress import Progress
+from savepath.telling import Formats, tell
+from scenarios.library import load_scenario
+from targets.mapping import load_target
+
+#: Marks a folder that an earlier demonstration made, so that the next one may replace it.
+MARKER = ".savepath-demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """What is to be shown: the disk of the after side, and the verdict that must come out."""
+
+    out: Path
+    disk: str = "degraded"
+    healthy: bool = False
+    scenario: str = "demo"
+    pairs: int | None = None  # the scenario's own number
+
+    def succeeded(self, verdict: Verdict) -> bool:
+        """Whether the planted truth was found: ESCALATE, or not ESCALATE where both sides are alike."""
+        return (verdict is Verdict.ESCALATE) is not self.healthy
+
+
+def demonstrate(demo: Demonstration) -> Verdict:
+    """Make the runs, compare them, write report.html, results.json, summary.md and junit.xml into ``out``."""
+    begun = time.monotonic()
+    _make_room(demo.out)
+    plan, progress = load_scenario(demo.scenario), Progress(sys.stderr)
+    after_disk = "healthy" if demo.healthy else demo.disk
+    pairs = demo.pairs or plan.pairs
+    progress.say(f"casedesk, the embedded system, on a disk that is healthy before and {after_disk} after")
+    with running_desk(disk="healthy") as desk:
+        settings = {"base_url": desk.url}
+        inventory = prepare(plan, load_target("casedesk", settings), progress)
+        known = demo.out / "inventory.json"
+        known.write_text(inventory.model_dump_json(), encoding="utf-8")
+        for pair in range(1, pairs + 1):
+            order = [("before", "healthy"), ("after", after_disk)]
+            for side, disk in order if pair % 2 else reversed(order):
+                desk.set_disk(disk)
+                folder = demo.out / "runs" / f"{side}-{pair:02d}"
+                launch = Launch(
+                    demo.scenario, "casedesk", folder, settings, {"side": side}, known, "demonstration"
+                )
+                drive_one(launch, Progress(sys.stderr, title=f"pair {pair} of {pairs}, {side:<6} "))
+    before, after = (sorted((demo.out / "runs").glob(f"{side}-*")) for side in ("before", "after"))
+    assessment, meta = compare_runs(
+        before, after, planned=["disk"], title=f"Demonstration: a disk that is healthy, then {after_disk}"
+    )
+    tell(assessment, meta, Formats.into(demo.out))
+    progress.say(f"{time.monotonic() - begun:.0f} s in all; the page: {demo.out / 'report.html'}")
+    return assessment.verdict
+
+
+def open_page(page: Path) -> None:
+    """Show the page in the user's browser, where there is a screen to show it on."""
+    import webbrowser
+
+    has_screen = (
+        sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    if has_screen:
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _make_room(out: Path) -> None:
+    """An empty folder; an earlier demonstration there is replaced, anything else is refused."""
+    if (out / MARKER).is_file():
+        shutil.rmtree(out)
+    refuse_used(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).touch()

@@ -1,0 +1,159 @@
+"""Starting Locust as a child process, and staying in charge of it.
+
+Importing Locust patches the whole process (gevent), so the application never does: it starts
+``locust -f locustfiles/save_path.py``, follows the run through ``progress.json`` in the run folder,
+and hands on signals. The run itself, its ledger and ``run.json`` belong to the child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from savepath.exits import Exit
+from scenarios.errors import Aborted, SavepathError
+
+#: After a second Ctrl-C the child has this long before it is killed.
+KILL_AFTER_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a child needs to know to make one run."""
+
+    scenario: str  # name or path
+    target: str
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    inventory: Path | None = None
+    purpose: str = ""
+
+    @property
+    def command(self) -> list[str]:
+        """The command line of the child; plain Locust, so that it can be repeated by hand."""
+        words = [sys.executable, "-m", "locust", "-f", str(files("locustfiles") / "save_path.py")]
+        words += ["--headless", "--stop-with-parent", "--scenario", self.scenario, "--target", self.target]
+        words += ["--run-dir", str(self.folder)]
+        for flag, pairs in (("--set", self.settings), ("--label", self.labels)):
+            for key, value in pairs.items():
+                words += [flag, f"{key}={value}"]
+        if self.inventory:
+            words += ["--inventory", str(self.inventory)]
+        if self.purpose:
+            words += ["--purpose", self.purpose]
+        return words
+
+
+def drive(launch: Launch, show: Callable[[Mapping[str, Any]], None]) -> None:
+    """Make one run and return when its folder is whole. ``show`` is called twice a second with the progress.
+
+    Raises Aborted when the run could not be finished (the folder keeps what there is) and
+    Interrupted after Ctrl-C or SIGTERM, which the child is given to end in order: open requests
+    are awaited and the run is kept, marked as interrupted. A second Ctrl-C ends it at once.
+    """
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(
+            launch.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+        with _signals_for(child) as received:
+            while child.poll() is None:
+                progress = _read_json(launch.folder / "progress.json")
+                if progress:
+                    show(progress)
+                _wait(child, 0.5)
+        log.seek(0)
+        said = log.read().decode(errors="replace")
+    _explain(launch.folder, child.returncode, said, received)
+
+
+class Interrupted(SavepathError):
+    """The user ended the run. ``exit_code`` tells by which signal."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float) -> None:
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _explain(folder: Path, returncode: int, said: str, received: list[int]) -> None:
+    """Turn the end of the child into silence or into the error that says what happened."""
+    if returncode == 0 and (folder / "run.json").is_file():
+        return
+    failure = _read_json(folder / "failure.json")
+    if failure:
+        error = SavepathError(str(failure["message"]))
+        error.exit_code = int(failure["exit_code"])
+        raise error
+    run = _read_json(folder / "run.json")
+    if received:
+        kept = "the run is kept, marked as interrupted" if run else "the run is not whole and will not be compared"
+        code = Exit.TERMINATED if received[0] == signal.SIGTERM else Exit.INTERRUPTED
+        raise Interrupted(f"interrupted; {kept}: {folder}", code)
+    if run:
+        raise Aborted(
+            f"the run was aborted: {run.get('reason') or 'no reason given'}; what was recorded: {folder}"
+        )
+    last = "\n".join(said.strip().splitlines()[-12:])
+    raise Aborted(f"the load generator ended with code {returncode} and left no run in {folder}\n{last}")
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+@contextmanager
+def _signals_for(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Hand SIGINT and SIGTERM on to the child; the second one ends it. Yields the signals received."""
+    received: list[int] = []
+    killed_at: list[float] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if child.poll() is not None:
+            return
+        if len(received) == 1:
+            os.write(2, b"\nstopping: no new arrivals, open requests are awaited; Ctrl-C again to end at once\n")
+            child.send_signal(number)
+        elif not killed_at:
+            child.send_signal(number)
+            killed_at.append(time.monotonic())
+            signal.setitimer(signal.ITIMER_REAL, KILL_AFTER_S)
+
+    def kill(number: int, frame: FrameType | None) -> None:
+        if child.poll() is None:
+            child.kill()
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, kill)
+    try:
+        yield received
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if child.poll() is None:  # we are leaving because of an error of our own
+            child.kill()
+            child.wait()

@@ -1,0 +1,70 @@
+"""A plan in words and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from loadgen.plan import Plan
+
+
+def tell_plan(plan: Plan, pairs: int) -> str:
+    """What the plan offers, for people, in 80 columns."""
+    scenario = plan.scenario
+    lines = [f"{scenario.name}: {scenario.about}".rstrip(": "), f"target {plan.target_name}", ""]
+    lines.append(f"{'cohort':<14}{'fields':>7}{'tenants':>9}{'cases':>8}{'scripts':>9}{'share':>8}")
+    for name, cohort in scenario.cohorts.items():
+        lines.append(
+            f"{name:<14}{cohort.custom_fields:>7}{cohort.tenants:>9}{cohort.cases * cohort.tenants:>8,}"
+            f"{cohort.scripts_on_save:>9}{scenario.share_of(name):>8.0%}"
+        )
+    total = sum(scenario.mix.values())
+    mix = ", ".join(f"{op} {weight / total:.0%}" for op, weight in scenario.mix.items() if weight)
+    each = plan.duration_s
+    lines += [
+        "",
+        f"offered     {scenario.load.rate_per_s:g} arrivals/s ({scenario.load.arrivals}), "
+        f"at most {plan.peak_rate_per_s:g} in one second",
+        f"mix         {_folded(mix)}",
+        f"one run     {_clock(scenario.warmup_s)} warm-up + {_clock(scenario.duration_s)} measured, "
+        f"{plan.arrivals_expected:,} arrivals",
+        f"writes      {plan.rows:,} rows, about {plan.bytes_expected / 1e6:.1f} MB a run",
+        f"in all      {pairs} pairs = {2 * pairs} runs, {_clock(2 * pairs * each)} and the time between them",
+        f"digest      {plan.digest[:16]}",
+    ]
+    lines += [f"note        {_folded(warning)}" for warning in plan.warnings]
+    lines += ["", "Nothing was sent."]
+    return "\n".join(lines)
+
+
+def plan_as_json(plan: Plan, pairs: int) -> str:
+    """The same as JSON, with the units in the names."""
+    return json.dumps(
+        {
+            "scenario": plan.scenario.model_dump(mode="json"),
+            "target": plan.target_name,
+            "digest": plan.digest,
+            "peak_rate_per_s": plan.peak_rate_per_s,
+            "arrivals": plan.arrivals_expected,
+            "rows": plan.rows,
+            "bytes": plan.bytes_expected,
+            "duration_s": plan.duration_s,
+            "pairs": pairs,
+            "duration_of_all_s": 2 * pairs * plan.duration_s,
+            "warnings": list(plan.warnings),
+        },
+        indent=2,
+    )
+
+
+def _clock(seconds: float) -> str:
+    """``45 s``, ``2 min``, ``1 h 20 min``."""
+    if seconds < 120:
+        return f"{seconds:g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _folded(text: str) -> str:
+    import textwrap
+
+    return ("\n" + " " * 12).join(textwrap.wrap(text, 66))
