@@ -1,0 +1,216 @@
+"""What a comparison found: the frozen results that every report tells.
+
+The nouns of ``docs/glossary.md``. A *cell* is one operation of one cohort; ``before`` and
+``after`` are the two sides. Ratios are after / before without dimension (1.10 is +10 %),
+times are seconds, shares are between 0 and 1. Intervals are 95 % and, over the cells of
+one table, simultaneous. Numbers that are not known are NaN, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The one answer: may the window close, must it stay open, or must someone act now."""
+
+    CLEAR = "CLEAR"
+    HOLD = "HOLD"
+    ESCALATE = "ESCALATE"
+
+
+class Word(StrEnum):
+    """The eight words of a cell, told by where its whole interval lies against the limit."""
+
+    MUCH_SLOWER = "much slower"  # whole interval above +25 %
+    SLOWER = "slower"  # whole interval above the limit
+    NEAR_THE_LIMIT = "near the limit"  # above 0, across the limit
+    UNCLEAR = "unclear"  # across 0 and the limit
+    NO_HARM = "no harm"  # whole interval below the limit
+    FASTER = "faster"  # whole interval below -5 %
+    TOO_LITTLE_DATA = "too little data"
+    NOT_APPLICABLE = "not applicable"
+
+
+class Reason(StrEnum):
+    """Why a verdict is not CLEAR. HOLD reasons first, then those of ESCALATE."""
+
+    NEEDS_DATA = "needs-data"
+    NEAR_LIMIT = "near-limit"
+    INVALID_LOAD = "invalid-load"
+    SETTLING = "settling"
+    CONFOUNDED = "confounded-with-time"
+    BASELINE_UNFIT = "baseline-unfit"
+    LATENCY = "latency"
+    GROWTH = "growth-with-custom-fields"
+    FAILURES = "failures"
+    INTEGRITY = "integrity"
+
+
+class Design(StrEnum):
+    """How the two sides were set against each other in time; it bounds what may be claimed."""
+
+    CONCURRENT = "concurrent"
+    ALTERNATING = "alternating"
+    APART = "apart"
+    CANDIDATES = "candidates"
+
+
+@dataclass(frozen=True, slots=True)
+class CellFinding:
+    """One quantile of one operation at one number of custom fields, before against after."""
+
+    operation: str
+    custom_fields: int
+    quantile: float
+    before_s: float
+    after_s: float
+    ratio: float
+    low: float
+    high: float
+    limit: float
+    word: Word
+    required: bool
+    n_before: int
+    n_after: int
+    pairs: int
+    p_value: float = float("nan")  # one-sided, for "slower"; not adjusted; for the appendix only
+    pairs_needed: int | None = None  # in all, to answer at this noise; None where answered or unknown
+
+
+@dataclass(frozen=True, slots=True)
+class SlopeFinding:
+    """How much more an operation grew from 0 to the most custom fields, after against before.
+
+    ``growth`` is exp(b) - 1: 0.25 means that the largest cohort slowed down by 25 % more
+    than the smallest. ``fires`` is decided simultaneously over all slopes.
+    """
+
+    operation: str
+    quantile: float
+    growth: float
+    low: float
+    high: float
+    fires: bool
+    p_value: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class FailureFinding:
+    """Failed requests of an operation (``custom_fields`` None) or of one of its cells."""
+
+    operation: str
+    custom_fields: int | None
+    before: int
+    after: int
+    requests_before: int
+    requests_after: int
+    low: float  # interval of the difference of the shares, after - before
+    high: float
+    fires: bool
+    p_value: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class FailureKind:
+    """Failures of one kind over all runs of each side, and the operations they fell on."""
+
+    outcome: str
+    detail: str
+    before: int
+    after: int
+    where: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrityFinding:
+    """An exact count of effects of one outcome against its limit. No statistics."""
+
+    kind: str
+    outcome: str
+    before: int
+    after: int
+    checked_before: int
+    checked_after: int
+    limit: int  # the largest count that is still allowed on the after side
+    held: bool
+
+
+class CheckOutcome(StrEnum):
+    """Whether the comparison may be trusted on this point."""
+
+    PASS = "pass"  # noqa: S105 (a word, not a password)
+    NOTE = "note"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition under which the latency answer may be believed; a failed one voids it."""
+
+    name: str
+    outcome: CheckOutcome
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A setting of the target or its host that was not the same on both sides."""
+
+    setting: str
+    before: str
+    after: str
+    planned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePoint:
+    """One slice of elapsed time on one side: what a chart over time needs."""
+
+    side: str  # before, after
+    operation: str
+    custom_fields: int
+    t_s: float  # start of the slice from the start of the measured window
+    requests: int
+    failures: int
+    p95_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Where the figures of one side come from."""
+
+    runs: tuple[str, ...]
+    target: str
+    started_at: str  # ISO 8601, UTC, of the first run
+    requests: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The whole answer. ``results.json`` is this, field by field."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
+    design: Design
+    scenario: str
+    plan_digest: str
+    before: Side
+    after: Side
+    pairs: int
+    pairs_dropped: int
+    pairs_needed: int | None
+    cells: tuple[CellFinding, ...]
+    slopes: tuple[SlopeFinding, ...]
+    failures: tuple[FailureFinding, ...]
+    failure_kinds: tuple[FailureKind, ...]
+    integrity: tuple[IntegrityFinding, ...]
+    checks: tuple[Check, ...]
+    differences: tuple[Difference, ...]
+    common: CellFinding | None  # "everything got slower": the mean over all cells, p95
+    timeline: tuple[TimelinePoint, ...] = ()
+    shares: Mapping[str, float] = field(default_factory=dict)  # cohort (as text) -> share of all saves
+    warnings: tuple[str, ...] = ()

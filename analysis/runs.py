@@ -1,0 +1,54 @@
+"""One run as the analysis sees it: its facts and its slices, without a file or a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a comparison needs of one run.
+
+    ``slices`` is the table made by ``analysis.slices.fold``; ``effects`` has the columns of
+    ``analysis.samples.EFFECT_COLUMNS``. ``status`` is ``complete``, ``aborted`` or ``interrupted``.
+    """
+
+    id: str
+    started_at: datetime  # aware, UTC
+    status: str
+    scenario: str
+    target: str
+    plan_digest: str
+    duration_s: float  # length of the measured window that was really driven
+    scheduled: int
+    recorded: int
+    aborted: int
+    unsent: int
+    run_queue_delay: float  # share of the time that the generator waited for a core; NaN if unknown
+    cpu: float  # share of one core that the generator used; NaN if unknown
+    slices: pd.DataFrame
+    effects: pd.DataFrame
+    labels: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+    stored_cases: int | None = None
+    waited_for_pool: int | None = None  # arrivals held back because in_flight_max requests were open already
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a comparison: the agreed limits, from the scenario.
+
+    ``required`` holds (operation, custom_fields); ``integrity_limits`` maps (kind, outcome) to
+    the largest share of the checked effects that is allowed, 0.0 where it is not named.
+    """
+
+    tolerance: float = 0.10
+    quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
+    required: frozenset[tuple[str, int]] = frozenset()
+    integrity_limits: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    planned: frozenset[str] = frozenset()  # settings whose difference was announced
+    not_applicable: frozenset[tuple[str, int]] = frozenset()  # cells that cannot exist

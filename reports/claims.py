@@ -1,0 +1,178 @@
+"""What a report may say: facts picked from the findings, before any sentence is made of them.
+
+The verdict decides and the report only tells: "slower" is claimed where the verdict rests on
+it, "not slower" where every cell shows it, and everything else is called not known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from analysis.findings import (
+    Assessment,
+    CellFinding,
+    Check,
+    CheckOutcome,
+    Design,
+    Difference,
+    FailureFinding,
+    IntegrityFinding,
+    Reason,
+    SlopeFinding,
+    Word,
+)
+from reports import words
+from reports.matrix import DECISIVE, headline_quantile, lay_out
+
+SLOWER: Final = (Word.MUCH_SLOWER, Word.SLOWER)
+HARMLESS: Final = (Word.NO_HARM, Word.FASTER)
+OPEN: Final = (Word.NEAR_THE_LIMIT, Word.UNCLEAR, Word.TOO_LITTLE_DATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The facts of one assessment that its sentences are made of, each list worst first."""
+
+    void: bool  # a check failed: nothing may be said about latency
+    slower: tuple[CellFinding, ...]
+    growing: tuple[SlopeFinding, ...]
+    failing: tuple[FailureFinding, ...]
+    broken: tuple[IntegrityFinding, ...]
+    suspected: tuple[CellFinding, ...]  # required and measured slower, but the verdict does not rest on it
+    near: tuple[CellFinding, ...]  # required and near the limit
+    open_places: tuple[tuple[str, int], ...]  # required (operation, custom_fields) without an answer
+    required_places: int
+    optional_slower: tuple[CellFinding, ...]  # slower, but not required
+    not_slower: tuple[str, ...]  # operations shown harmless at every quantile
+    not_slower_to_headline: tuple[str, ...]  # the same up to the quantile of the matrix; beyond not known
+    not_known: tuple[str, ...]  # operations with a cell that has no answer, and no slower one
+    telling: CellFinding | None  # the cell that stands for the report
+    failed_checks: tuple[Check, ...]
+    unplanned: tuple[Difference, ...]
+
+
+def claim(assessment: Assessment) -> Claims:
+    """Pick the facts. Nothing is computed here but order and membership."""
+    failed = tuple(check for check in assessment.checks if check.outcome is CheckOutcome.FAIL)
+    void = bool(failed) or Reason.INVALID_LOAD in assessment.reasons
+    # Apart in time another change may have hidden a slow-down just as well.
+    unsure = void or assessment.design is Design.APART
+    measured_slower = _worst_first(cell for cell in assessment.cells if cell.word in SLOWER)
+    levels_told = not void and Reason.LATENCY in assessment.reasons
+    slower = measured_slower if levels_told else ()
+    growing = () if void else _growing(assessment)
+    required = [cell for cell in assessment.cells if cell.required and cell.word is not Word.NOT_APPLICABLE]
+    decisive = [cell for cell in required if cell.quantile <= DECISIVE] or required
+    near = _worst_first(cell for cell in decisive if cell.word is Word.NEAR_THE_LIMIT)
+    suspected = () if void or slower else tuple(cell for cell in measured_slower if cell.required)
+    waiting = {_place(cell) for cell in decisive if cell.word in OPEN} | {_place(cell) for cell in suspected}
+    return Claims(
+        void=void,
+        slower=slower,
+        growing=growing,
+        failing=_failing(assessment),
+        broken=tuple(sorted((item for item in assessment.integrity if not item.held), key=words.effect_rank)),
+        suspected=suspected,
+        near=near,
+        open_places=tuple(sorted(waiting, key=_place_rank)),
+        required_places=len({_place(cell) for cell in required}),
+        optional_slower=() if void else tuple(cell for cell in measured_slower if not cell.required),
+        not_slower=() if unsure else _operations_where(assessment, _all_harmless),
+        not_slower_to_headline=() if unsure else _operations_where(assessment, _harmless_to_headline),
+        not_known=() if void else _operations_where(assessment, _has_no_answer),
+        telling=_telling(assessment, (slower, suspected, near), growing),
+        failed_checks=failed,
+        unplanned=tuple(item for item in assessment.differences if not item.planned),
+    )
+
+
+def _place(cell: CellFinding) -> tuple[str, int]:
+    return (cell.operation, cell.custom_fields)
+
+
+def _place_rank(place: tuple[str, int]) -> tuple[tuple[int, str], int]:
+    return (words.operation_rank(place[0]), place[1])
+
+
+def _worst_first(cells: Iterable[CellFinding]) -> tuple[CellFinding, ...]:
+    return tuple(
+        sorted(
+            cells,
+            key=lambda cell: (-_known(cell.ratio), _place_rank(_place(cell)), -cell.quantile),
+        )
+    )
+
+
+def _known(number: float) -> float:
+    return number if math.isfinite(number) else 0.0
+
+
+def _growing(assessment: Assessment) -> tuple[SlopeFinding, ...]:
+    if Reason.GROWTH not in assessment.reasons:
+        return ()
+    fired = (slope for slope in assessment.slopes if slope.fires)
+    return tuple(sorted(fired, key=lambda slope: (-_known(slope.growth), words.operation_rank(slope.operation))))
+
+
+def _failing(assessment: Assessment) -> tuple[FailureFinding, ...]:
+    if Reason.FAILURES not in assessment.reasons:
+        return ()
+    fired = (finding for finding in assessment.failures if finding.fires)
+    return tuple(
+        sorted(
+            fired, key=lambda item: (item.custom_fields is not None, -(item.after - item.before), item.operation)
+        )
+    )
+
+
+def _operations_where(
+    assessment: Assessment, holds: Callable[[list[CellFinding], float], bool]
+) -> tuple[str, ...]:
+    headline = headline_quantile(assessment)
+    cells: dict[str, list[CellFinding]] = {}
+    for cell in assessment.cells:
+        if cell.word is not Word.NOT_APPLICABLE:
+            cells.setdefault(cell.operation, []).append(cell)
+    return tuple(name for name in sorted(cells, key=words.operation_rank) if holds(cells[name], headline))
+
+
+def _all_harmless(cells: list[CellFinding], headline: float) -> bool:
+    return all(cell.word in HARMLESS for cell in cells)
+
+
+def _harmless_to_headline(cells: list[CellFinding], headline: float) -> bool:
+    up_to = [cell for cell in cells if cell.quantile <= headline]
+    beyond = [cell for cell in cells if cell.quantile > headline]
+    return (
+        bool(up_to)
+        and all(cell.word in HARMLESS for cell in up_to)
+        and all(cell.word in (*HARMLESS, Word.UNCLEAR, Word.TOO_LITTLE_DATA) for cell in beyond)
+        and not _all_harmless(cells, headline)
+    )
+
+
+def _has_no_answer(cells: list[CellFinding], headline: float) -> bool:
+    up_to = [cell for cell in cells if cell.quantile <= headline]
+    return any(cell.word in OPEN for cell in up_to) and not any(cell.word in SLOWER for cell in cells)
+
+
+def _telling(
+    assessment: Assessment,
+    worst: tuple[tuple[CellFinding, ...], ...],
+    growing: tuple[SlopeFinding, ...],
+) -> CellFinding | None:
+    shown = [cell for cell in lay_out(assessment).findings if math.isfinite(cell.ratio)]
+    headline = headline_quantile(assessment)
+    for candidates in worst:
+        if candidates:
+            return next((cell for cell in candidates if cell.quantile == headline), candidates[0])
+    if growing:
+        grown = [cell for cell in shown if cell.operation == growing[0].operation]
+        if grown:
+            return max(grown, key=lambda cell: cell.custom_fields)
+    required = [cell for cell in shown if cell.required]
+    ordered = _worst_first(required or shown)
+    return ordered[0] if ordered else None

@@ -1,0 +1,212 @@
+"""The change-review report: one self-contained HTML page, without script and without network."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, SlopeFinding, Word
+from reports import figures, sentences, units, words
+from reports.claims import claim
+from reports.matrix import Matrix, MatrixRow, lay_out
+from reports.model import ReportMeta, presentable
+
+#: The scale of the little intervals, as ratios; beyond it they end in an arrow.
+_STRIP_LOW, _STRIP_HIGH = 0.70, 1.60
+_STRIP_WIDTH: Final = 100.0
+
+#: The legend leaves out what speaks for itself.
+_LEGEND: Final = tuple(word for word in words.SEVERITY if word is not Word.NOT_APPLICABLE)
+
+_NUMBER_AND_UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ms|s|points)(?![\w]))")
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrityTable:
+    """One kind of effect: its findings in the order of ``EFFECT_OUTCOMES``."""
+
+    title: str
+    checked_before: int
+    checked_after: int
+    findings: tuple[IntegrityFinding, ...]
+
+
+def render(assessment: Assessment, meta: ReportMeta) -> str:
+    """The page. Equal assessments and equal meta give equal text."""
+    assessment, meta = presentable(assessment), presentable(meta)
+    matrix = lay_out(assessment)
+    before, after = figures.telling_timeline(assessment)
+    context: dict[str, Any] = {
+        "a": assessment,
+        "meta": meta,
+        "css": Markup(_resource("report.css")),  # noqa: S704 (our own file)
+        "story": sentences.tell(assessment, meta),
+        "void": claim(assessment).void,
+        "matrix": matrix,
+        "legend": _LEGEND,
+        "example_strip": _strip_svg(1.03, 0.94, 1.14, matrix.limit),
+        "common": sentences.common_told(assessment),
+        "growth": sentences.growth_told(assessment),
+        "growth_charts": _growth_charts(assessment),
+        "growth_cells": _growth_cells(matrix),
+        "integrity": integrity_tables(assessment),
+        "timeline_chart": _timeline_chart(assessment),
+        "settled": sentences.settled_told(assessment, before, after),
+        "failures": sorted(assessment.failures, key=_failure_rank),
+        "checks": sentences.checks_told(assessment),
+        "evidence": sentences.evidence_told(assessment),
+        "dropped": sentences.dropped_told(assessment),
+        "cells": sorted(assessment.cells, key=_cell_rank),
+        "slopes": sorted(assessment.slopes, key=_slope_rank),
+        "method": sentences.method_told(assessment),
+        # As markup they are left as typed: a no-break space would not paste into a shell.
+        "commands": [escape(command) for command in meta.commands],
+    }
+    return _environment().get_template("report.html.j2").render(context)
+
+
+def integrity_tables(assessment: Assessment) -> tuple[IntegrityTable, ...]:
+    """The integrity findings by kind: scripts, values, mails, then kinds that are not known here."""
+    ordered = sorted(assessment.integrity, key=words.effect_rank)
+    kinds = dict.fromkeys(finding.kind for finding in ordered)
+    tables = []
+    for kind in kinds:
+        found = tuple(finding for finding in ordered if finding.kind == kind)
+        title = words.KINDS.get(kind, kind)
+        tables.append(IntegrityTable(title, found[0].checked_before, found[0].checked_after, found))
+    return tuple(tables)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=DictLoader({"report.html.j2": _resource("report.html.j2")}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_unbroken,
+    )
+    environment.filters |= {
+        "change": units.change,
+        "count": units.count,
+        "css_class": lambda word: word.value.replace(" ", "-"),
+        "effect": lambda finding: words.effect(finding.kind, finding.outcome),
+        "failure": lambda kind: words.failure(kind.outcome, kind.detail),
+        "failure_place": lambda finding: words.place(finding.operation, finding.custom_fields),
+        "failure_range": _failure_range,
+        "fields": words.fields,
+        "glyph": words.GLYPHS.__getitem__,
+        "growth": units.growth,
+        "range": lambda finding: units.short_interval(finding.low, finding.high, finding.limit) or units.NOT_KNOWN,
+        "legend": words.legend,
+        "moment": units.moment,
+        "needs": sentences.needs_told,
+        "of_hundred": units.of_hundred,
+        "operation": words.operation,
+        "operations": lambda names: words.listed([words.operation(name) for name in names]),
+        "p_value": lambda value: f"{value:.2g}" if math.isfinite(value) else "–",
+        "percentile": units.percentile,
+        "rule": words.effect_rule,
+        "seconds": units.seconds,
+        "slope_interval": lambda slope: units.interval(1 + slope.low, 1 + slope.high, 1.10),
+        "stamp": words.VERDICT_GLYPHS.__getitem__,
+        "strip": lambda finding: _strip_svg(finding.ratio, finding.low, finding.high, finding.limit),
+    }
+    environment.tests |= {"known": math.isfinite, "not_required": _not_required}
+    return environment
+
+
+def _resource(name: str) -> str:
+    return (files("reports") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _unbroken(value: Any) -> Any:
+    """A number stays on the line of its unit."""
+    return (
+        value if isinstance(value, Markup) or not isinstance(value, str) else _NUMBER_AND_UNIT.sub("\xa0", value)
+    )
+
+
+def _not_required(row: MatrixRow) -> bool:
+    return not any(cell.finding.required for cell in row.cells if cell.finding is not None)
+
+
+def _growth_charts(assessment: Assessment) -> list[Markup]:
+    return [
+        Markup(figures.svg(figure, prefix=f"growth{number}", label=_growth_label(figure)))  # noqa: S704 (escaped by svg)
+        for number, figure in enumerate(figures.growth_figures(assessment))
+    ]
+
+
+def _growth_label(figure: Any) -> str:
+    return f"Before and after by number of custom fields: {figure.axes[0].get_title(loc='left')}"
+
+
+def _timeline_chart(assessment: Assessment) -> Markup:
+    figure = figures.timeline_figure(assessment)
+    if figure is None:
+        return Markup("")
+    label = "Before and after over the elapsed time, and failed requests"
+    chart = figures.svg(figure, prefix="timeline", label=label).replace('class="chart"', 'class="chart long"', 1)
+    return Markup(chart)  # noqa: S704 (escaped by svg)
+
+
+def _growth_cells(matrix: Matrix) -> list[CellFinding]:
+    return [
+        finding
+        for finding in matrix.findings
+        if finding.operation in figures.GROWING_OPERATIONS and finding.word is not Word.NOT_APPLICABLE
+    ]
+
+
+def _cell_rank(cell: CellFinding) -> tuple[tuple[int, str], int, float]:
+    return (words.operation_rank(cell.operation), cell.custom_fields, cell.quantile)
+
+
+def _slope_rank(slope: SlopeFinding) -> tuple[tuple[int, str], float]:
+    return (words.operation_rank(slope.operation), slope.quantile)
+
+
+def _failure_rank(finding: FailureFinding) -> tuple[tuple[int, str], int]:
+    return (
+        words.operation_rank(finding.operation),
+        -1 if finding.custom_fields is None else finding.custom_fields,
+    )
+
+
+def _failure_range(finding: FailureFinding) -> str:
+    if not (math.isfinite(finding.low) and math.isfinite(finding.high)):
+        return units.NOT_KNOWN
+    return f"{units.points(finding.low)} to {units.points(finding.high)}"
+
+
+def _strip_svg(ratio: float, low: float, high: float, limit: float) -> Markup:
+    """The interval as a line over the shaded limit. Only numbers enter, so nothing needs escaping."""
+    parts = [
+        f'<rect class="band" x="{_x(2 - limit):.1f}" y="1" width="{_x(limit) - _x(2 - limit):.1f}" height="10"/>',
+        f'<line class="zero" x1="{_x(1):.1f}" x2="{_x(1):.1f}" y1="1" y2="11"/>',
+    ]
+    if math.isfinite(low) and math.isfinite(high):
+        parts.append(f'<line class="range" x1="{_x(low):.1f}" x2="{_x(high):.1f}" y1="6" y2="6"/>')
+    if math.isfinite(high) and max(ratio, high) > _STRIP_HIGH:
+        parts.append('<path class="mark" d="M84 5H94V2.5L100 6L94 9.5V7H84z"/>')
+    if math.isfinite(low) and min(ratio, low) < _STRIP_LOW:
+        parts.append('<path class="mark" d="M16 5H6V2.5L0 6L6 9.5V7H16z"/>')
+    if _STRIP_LOW <= ratio <= _STRIP_HIGH:
+        parts.append(f'<circle class="mark" cx="{_x(ratio):.1f}" cy="6" r="3"/>')
+    head = '<svg class="strip" viewBox="0 0 100 12" preserveAspectRatio="xMinYMid" aria-hidden="true">'
+    return Markup(f"{head}{''.join(parts)}</svg>")  # noqa: S704
+
+
+def _x(ratio: float) -> float:
+    inside = min(max(ratio, _STRIP_LOW), _STRIP_HIGH)
+    return (inside - _STRIP_LOW) / (_STRIP_HIGH - _STRIP_LOW) * _STRIP_WIDTH

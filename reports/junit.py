@@ -1,0 +1,167 @@
+"""JUnit XML, for a pipeline that shows test results: what is asked of the change, one test case each.
+
+A failure is what the verdict ESCALATE may rest on. What is not known is skipped, never passed;
+so is a word that the verdict does not rest on (a failed check, sides apart in time).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from analysis.findings import (
+    Assessment,
+    CellFinding,
+    Check,
+    CheckOutcome,
+    FailureFinding,
+    IntegrityFinding,
+    Reason,
+    SlopeFinding,
+)
+from reports import sentences, units, words
+from reports.claims import HARMLESS, SLOWER, Claims, claim
+from reports.escaping import xml_text
+from reports.model import ReportMeta, presentable
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One question and its answer. ``outcome`` is passed, failure or skipped."""
+
+    __test__ = False  # not a test of pytest's
+
+    suite: str
+    name: str
+    outcome: str
+    message: str
+
+
+def render(assessment: Assessment, meta: ReportMeta) -> bytes:
+    """The XML document, UTF-8, valid for any text."""
+    assessment, meta = presentable(assessment), presentable(meta)
+    cases = test_cases(assessment)
+    root = ElementTree.Element("testsuites", {"name": "savepath", **_totals(cases)})
+    for suite in dict.fromkeys(case.suite for case in cases):
+        own = [case for case in cases if case.suite == suite]
+        element = ElementTree.SubElement(
+            root, "testsuite", {"name": suite, "timestamp": meta.generated_at, **_totals(own)}
+        )
+        _add_properties(element, assessment, meta)
+        for case in own:
+            _add_case(element, case)
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+
+
+def test_cases(assessment: Assessment) -> list[TestCase]:
+    """Required cells, slopes, failures, integrity and checks, in the order of the report."""
+    claims = claim(assessment)
+    cells = sorted(
+        (cell for cell in assessment.cells if cell.required),
+        key=lambda cell: (words.operation_rank(cell.operation), cell.custom_fields, cell.quantile),
+    )
+    slopes = sorted(assessment.slopes, key=lambda slope: (words.operation_rank(slope.operation), slope.quantile))
+    return [
+        *(_of_cell(cell, assessment, claims) for cell in cells),
+        *(_of_slope(slope, assessment, claims) for slope in slopes),
+        *(_of_failures(finding, assessment) for finding in assessment.failures),
+        *(_of_integrity(finding) for finding in sorted(assessment.integrity, key=words.effect_rank)),
+        *(_of_check(check) for check in assessment.checks),
+    ]
+
+
+test_cases.__test__ = False  # type: ignore[attr-defined]  # not a test of pytest's
+
+
+def _of_cell(cell: CellFinding, assessment: Assessment, claims: Claims) -> TestCase:
+    name = f"{words.place(cell.operation, cell.custom_fields)}, {units.percentile(cell.quantile)}"
+    message = (
+        f"{cell.word.value}: {units.change(cell.ratio)} ({units.interval(cell.low, cell.high, cell.limit)}, "
+        f"limit {units.change(cell.limit)}), {units.seconds(cell.before_s)} → {units.seconds(cell.after_s)}"
+    )
+    needs = sentences.needs_told(cell)
+    message = f"{message}; {needs}" if needs else message
+    if claims.void:
+        return TestCase("cells", name, "skipped", f"{message}; no verdict: a check failed")
+    if cell.word in SLOWER:
+        if Reason.LATENCY in assessment.reasons:
+            return TestCase("cells", name, "failure", message)
+        return TestCase("cells", name, "skipped", f"{message}; the verdict does not rest on it")
+    return TestCase("cells", name, "passed" if cell.word in HARMLESS else "skipped", message)
+
+
+def _of_slope(slope: SlopeFinding, assessment: Assessment, claims: Claims) -> TestCase:
+    name = f"growth with custom fields: {words.operation(slope.operation)}, {units.percentile(slope.quantile)}"
+    between = units.interval(1 + slope.low, 1 + slope.high, 1.10)
+    message = f"{units.growth(slope.growth)} more growth than before ({between})"
+    if claims.void:
+        return TestCase("growth", name, "skipped", f"{message}; no verdict: a check failed")
+    if not math.isfinite(slope.growth):
+        return TestCase("growth", name, "skipped", message)
+    if slope.fires and Reason.GROWTH not in assessment.reasons:
+        return TestCase("growth", name, "skipped", f"{message}; the verdict does not rest on it")
+    return TestCase("growth", name, "failure" if slope.fires else "passed", message)
+
+
+def _of_failures(finding: FailureFinding, assessment: Assessment) -> TestCase:
+    name = f"failed requests: {words.place(finding.operation, finding.custom_fields)}"
+    message = (
+        f"{units.count(finding.before)} of {units.count(finding.requests_before)} before, "
+        f"{units.count(finding.after)} of {units.count(finding.requests_after)} after"
+    )
+    if finding.requests_before == 0 or finding.requests_after == 0:
+        return TestCase("failures", name, "skipped", f"{message}; no requests to compare")
+    return TestCase("failures", name, "failure" if finding.fires else "passed", message)
+
+
+def _of_integrity(finding: IntegrityFinding) -> TestCase:
+    name = f"{words.KINDS.get(finding.kind, finding.kind)}: {words.effect(finding.kind, finding.outcome)}"
+    message = (
+        f"{units.count(finding.before)} before, {units.count(finding.after)} after; {words.effect_rule(finding)}"
+    )
+    if finding.checked_after == 0:
+        return TestCase("integrity", name, "skipped", f"{message}; nobody looked")
+    return TestCase("integrity", name, "passed" if finding.held else "failure", message)
+
+
+def _of_check(check: Check) -> TestCase:
+    # A failed check holds the window, it does not blame the change: not known, so not a failure.
+    outcome = "skipped" if check.outcome is CheckOutcome.FAIL else "passed"
+    return TestCase("checks", check.name, outcome, f"{check.outcome.value}: {check.meaning}")
+
+
+def _totals(cases: list[TestCase]) -> dict[str, str]:
+    number = {outcome: sum(case.outcome == outcome for case in cases) for outcome in ("failure", "skipped")}
+    return {
+        "tests": str(len(cases)),
+        "failures": str(number["failure"]),
+        "errors": "0",
+        "skipped": str(number["skipped"]),
+    }
+
+
+def _add_properties(suite: ElementTree.Element, assessment: Assessment, meta: ReportMeta) -> None:
+    properties = ElementTree.SubElement(suite, "properties")
+    told: Iterable[tuple[str, str]] = (
+        ("verdict", assessment.verdict.value),
+        ("reasons", ", ".join(reason.value for reason in assessment.reasons)),
+        ("headline", sentences.headline(assessment, claim(assessment))),
+        ("title", meta.title),
+        ("change", meta.change or ""),
+    )
+    for name, value in told:
+        ElementTree.SubElement(properties, "property", name=name, value=xml_text(value))
+
+
+def _add_case(suite: ElementTree.Element, case: TestCase) -> None:
+    element = ElementTree.SubElement(
+        suite, "testcase", classname=f"savepath.{case.suite}", name=xml_text(case.name), time="0"
+    )
+    if case.outcome == "passed":
+        ElementTree.SubElement(element, "system-out").text = xml_text(case.message)
+    else:
+        ElementTree.SubElement(element, case.outcome, message=xml_text(case.message))

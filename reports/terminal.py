@@ -1,0 +1,234 @@
+"""The report for a terminal: the same words, glyphs and numbers within a given width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from typing import Final
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analysis.findings import Assessment, CellFinding, CheckOutcome, Verdict, Word
+from reports import sentences, units, words
+from reports.claims import claim
+from reports.matrix import Matrix, MatrixCell, lay_out
+from reports.model import ReportMeta, presentable
+
+_STYLES: Final = {
+    Word.MUCH_SLOWER: "bold bright_red",
+    Word.SLOWER: "bright_red",
+    Word.NEAR_THE_LIMIT: "yellow",
+    Word.UNCLEAR: "magenta",
+    Word.NO_HARM: "",
+    Word.FASTER: "green",
+    Word.TOO_LITTLE_DATA: "magenta",
+    Word.NOT_APPLICABLE: "dim",
+}
+_BANNERS: Final = {
+    Verdict.CLEAR: "bold white on dark_green",
+    Verdict.HOLD: "bold white on purple4",
+    Verdict.ESCALATE: "bold white on dark_red",
+}
+_LABEL_WIDTH: Final = 18
+_MOST_FAILURES: Final = 6
+
+
+def render(assessment: Assessment, meta: ReportMeta, *, width: int = 80, color: bool = False) -> str:
+    """The report as text; no line is wider than ``width`` (at least 40), without escapes unless ``color``."""
+    assessment, meta = presentable(assessment), presentable(meta)
+    buffer = StringIO()
+    console = Console(
+        file=buffer,
+        width=max(width, 40),
+        force_terminal=color,
+        force_interactive=False,
+        color_system="256" if color else None,
+        no_color=not color,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+        _environ={},  # the caller decides, not COLUMNS or NO_COLOR
+    )
+    for part in _parts(assessment, meta, console.width):
+        console.print(part)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
+
+
+def _parts(assessment: Assessment, meta: ReportMeta, width: int) -> Iterable[RenderableType]:
+    story = sentences.tell(assessment, meta)
+    stamp = f" {words.VERDICT_GLYPHS[assessment.verdict]} {assessment.verdict.value} "
+    yield Text.assemble((stamp, _BANNERS[assessment.verdict]), f"  {meta.change or ''}  {meta.title}".rstrip())
+    yield Text(story.headline, style="bold")
+    for text in (story.promise, story.scope):
+        if text:
+            yield Text(text)
+    yield ""
+    yield _decisions(story)
+    yield from _matrix_parts(assessment, width)
+    yield from _integrity_parts(assessment)
+    yield from _failure_parts(assessment)
+    yield from _trust_parts(assessment, story)
+
+
+def _grid(*, expand: bool = False) -> Table:
+    return Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False, expand=expand)
+
+
+def _decisions(story: sentences.Story) -> Table:
+    table = _grid()
+    table.add_column(style="bold", width=_LABEL_WIDTH + 8, no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in story.decisions:
+        table.add_row(Text(row.label), Text(row.text))
+    return table
+
+
+# 1 Where does it hurt
+
+
+def _matrix_parts(assessment: Assessment, width: int) -> Iterable[RenderableType]:
+    matrix, claims = lay_out(assessment), claim(assessment)
+    if not matrix.rows:
+        yield Text("\nNo cell was measured.")
+        return
+    percentile, limit = units.percentile(matrix.quantile), units.change(matrix.limit)
+    yield Text(
+        f"\n{percentile} change (limit {limit}) and its 95 % range in %, over all cells together", style="dim"
+    )
+    if claims.void:
+        yield Text("No verdict on speed: a check failed. The words only describe what was measured.", style="bold")
+    inline = width >= _LABEL_WIDTH + 23 * len(matrix.cohorts)
+    texts = {
+        (cell.operation, cell.custom_fields): _cell_text(cell, inline=inline)
+        for row in matrix.rows
+        for cell in row.cells
+    }
+    column = max([*(_widest(text) for text in texts.values()), *(len(words.fields(n)) for n in matrix.cohorts)])
+    fitting = max(1, (width - _LABEL_WIDTH) // (column + 1))
+    for start in range(0, len(matrix.cohorts), fitting):
+        if start:
+            yield ""
+        yield _matrix_table(matrix, matrix.cohorts[start : start + fitting], texts, column)
+    shown = [word for word in words.SEVERITY if any(finding.word is word for finding in matrix.findings)]
+    yield Text("  ".join(f"{words.GLYPHS[word]} {word.value}" for word in shown), style="dim")
+    common = sentences.common_told(assessment)
+    if common:
+        yield Text(common)
+    for slope in claims.growing:
+        between = units.interval(1 + slope.low, 1 + slope.high, 1.10)
+        where = f"{words.operation(slope.operation)} {units.percentile(slope.quantile)}"
+        yield Text(f"▲ growth with custom fields: {where} {units.growth(slope.growth)} ({between})")
+
+
+def _matrix_table(
+    matrix: Matrix, cohorts: Sequence[int], texts: dict[tuple[str, int], Text], column: int
+) -> Table:
+    table = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False, header_style="dim")
+    table.add_column("operation", width=_LABEL_WIDTH - 1, no_wrap=True, overflow="ellipsis")
+    for number in cohorts:
+        table.add_column(Text(words.fields(number)), width=column, justify="right", no_wrap=True)
+    for row in matrix.rows:
+        shown = [texts[cell.operation, cell.custom_fields] for cell in row.cells if cell.custom_fields in cohorts]
+        table.add_row(Text(words.operation(row.operation)), *shown)
+    return table
+
+
+def _cell_text(cell: MatrixCell, *, inline: bool) -> Text:
+    if cell.finding is None:
+        return Text("·", style="dim")
+    finding = cell.finding
+    text = Text(justify="right", style=_STYLES[finding.word])
+    text.append(" ".join(part for part in (words.GLYPHS[finding.word], _change(finding)) if part))
+    between = units.short_interval(finding.low, finding.high, finding.limit)
+    if between:
+        text.append(f" [{between}]" if inline else f"\n{between}")
+    for other in cell.besides:
+        told = f"{units.percentile(other.quantile)} {words.GLYPHS[other.word]} {_change(other)}"
+        text.append(f" {told}" if inline else f"\n{told}")
+    return text
+
+
+def _change(finding: CellFinding) -> str:
+    told = units.change(finding.ratio)
+    return "" if told == units.NOT_KNOWN else told
+
+
+def _widest(text: Text) -> int:
+    return max((line.cell_len for line in text.split("\n")), default=0)
+
+
+# 3 Integrity, 5 failures, 6 and 7 trust
+
+
+def _integrity_parts(assessment: Assessment) -> Iterable[RenderableType]:
+    if not assessment.integrity:
+        yield Text("\nintegrity: nobody looked at what became of saves, scripts and e-mails")
+        return
+    yield ""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("integrity (exact counts)", overflow="fold", max_width=44)
+    for name in ("before", "after"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("rule", style="dim", no_wrap=True)
+    for finding in sorted(assessment.integrity, key=words.effect_rank):
+        if words.effect_rule(finding) == "not judged" and finding.before == finding.after == 0:
+            continue
+        label = Text(f"{_kind(finding.kind)}: {words.effect(finding.kind, finding.outcome)}")
+        after = f"{'' if finding.held else '✗ '}{units.count(finding.after)}"
+        style = "" if finding.held else "bold bright_red"
+        table.add_row(label, units.count(finding.before), Text(after, style=style), words.effect_rule(finding))
+    yield table
+
+
+def _kind(kind: str) -> str:
+    return {"script": "script", "value": "save", "mail": "e-mail"}.get(kind, kind)
+
+
+def _failure_parts(assessment: Assessment) -> Iterable[RenderableType]:
+    yield ""
+    if not assessment.failure_kinds:
+        yield Text("failed requests: 0 before, 0 after")
+    else:
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        table.add_column("failed requests", overflow="fold", max_width=52)
+        for name in ("before", "after"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for kind in assessment.failure_kinds[:_MOST_FAILURES]:
+            label = Text(words.failure(kind.outcome, kind.detail))
+            table.add_row(label, units.count(kind.before), units.count(kind.after))
+        yield table
+        if len(assessment.failure_kinds) > _MOST_FAILURES:
+            yield Text(
+                f"and {units.counted(len(assessment.failure_kinds) - _MOST_FAILURES, 'kind')} more in report.html"
+            )
+    for finding in assessment.failures:
+        if finding.fires:
+            told = f"{units.count(finding.before)} of {units.count(finding.requests_before)} before"
+            now = f"{units.count(finding.after)} of {units.count(finding.requests_after)} after"
+            where = words.place(finding.operation, finding.custom_fields)
+            yield Text(f"✗ more failures than before: {where}: {told}, {now}", style="bright_red")
+
+
+def _trust_parts(assessment: Assessment, story: sentences.Story) -> Iterable[RenderableType]:
+    yield ""
+    yield Text(f"checks       {sentences.checks_told(assessment)}")
+    for check in assessment.checks:
+        if check.outcome is not CheckOutcome.PASS:
+            mark = "✗" if check.outcome is CheckOutcome.FAIL else "•"
+            yield _hanging(f"  {mark} {check.name}: {check.meaning}", bad=check.outcome is CheckOutcome.FAIL)
+    yield Text(f"environment  {sentences.differences_told(assessment)}")
+    for difference in assessment.differences:
+        if not difference.planned:
+            yield _hanging(f"  ✗ {difference.setting}: {difference.before} → {difference.after}", bad=True)
+    dropped = sentences.dropped_told(assessment)
+    if dropped:
+        yield Text(f"runs         {dropped}")
+    for warning in assessment.warnings:
+        yield _hanging(f"  ! {warning}", bad=False)
+
+
+def _hanging(text: str, *, bad: bool) -> Text:
+    return Text(text, style="bright_red" if bad else "", overflow="fold")

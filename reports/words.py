@@ -1,0 +1,192 @@
+"""The words and glyphs of the report: one per thing, the same in every format."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from analysis.findings import Design, IntegrityFinding, Reason, Verdict, Word
+from analysis.samples import EFFECT_OUTCOMES, OPERATIONS
+from reports import units
+
+GLYPHS: Final = {
+    Word.MUCH_SLOWER: "▲▲",
+    Word.SLOWER: "▲",
+    Word.NEAR_THE_LIMIT: "△",
+    Word.UNCLEAR: "?",
+    Word.NO_HARM: "=",
+    Word.FASTER: "▼",
+    Word.TOO_LITTLE_DATA: "…",
+    Word.NOT_APPLICABLE: "–",
+}
+VERDICT_GLYPHS: Final = {Verdict.CLEAR: "✓", Verdict.HOLD: "◆", Verdict.ESCALATE: "■"}
+
+#: From worst to best: which of two words of the same cell is the one to show.
+SEVERITY: Final = tuple(Word)
+
+_OPERATIONS: Final = {  # name: (label, many of them, doing it)
+    "read_case": ("read", "reads", "reading cases"),
+    "send_email": ("e-mail", "e-mails", "sending e-mail"),
+    "send_batch": ("e-mail batch", "e-mail batches", "sending e-mail batches"),
+    "save_standard": ("standard save", "standard saves", "saving standard fields"),
+    "save_custom": ("custom-field save", "custom-field saves", "saving custom fields"),
+    "run_script": ("on-save script", "on-save script runs", "running on-save scripts"),
+}
+
+KINDS: Final = {"script": "On-save scripts", "value": "Saved values", "mail": "E-mails"}
+
+_EFFECTS: Final = {  # (kind, outcome): (in a table, as a clause after "some ...")
+    ("value", "identical"): ("Saved and read back identical", "were saved"),
+    ("value", "lost"): ("Reported as saved, value missing", "were reported as saved but are missing"),
+    ("value", "partial"): ("Partly saved (some fields only)", "were saved only in part"),
+    ("value", "foreign"): ("Value in another tenant", "turned up in another tenant"),
+    ("value", "failed_but_saved"): (
+        "Reported as failed, but was saved",
+        "were reported as failed but were saved",
+    ),
+    ("value", "superseded"): ("Overwritten by a later save", "were overwritten by a later save"),
+    ("script", "once"): ("Ran exactly once", "ran once"),
+    ("script", "missed"): ("Did not run", "did not run"),
+    ("script", "doubled"): ("Ran twice or more", "ran twice or more"),
+    ("script", "late"): ("Ran late", "ran late"),
+    ("script", "out_of_order"): ("Wrong order with another script", "ran in the wrong order"),
+    ("mail", "once"): ("Delivered exactly once", "were delivered"),
+    ("mail", "missed"): ("Not delivered", "were not delivered"),
+    ("mail", "doubled"): ("Delivered twice or more", "were delivered twice or more"),
+    ("mail", "late"): ("Delivered late", "were delivered late"),
+    ("mail", "wrong_recipient"): ("Delivered to a wrong recipient", "reached a wrong recipient"),
+}
+_EFFECT_SUBJECTS: Final = {"script": "on-save scripts", "value": "saved values", "mail": "e-mails"}
+
+_FAILURES: Final = {
+    "http_error": "answered with an error",
+    "timeout": "no answer in time",
+    "refused": "connection refused or broken",
+    "conflict": "conflict of versions",
+    "invalid": "answer without its promised content",
+    "aborted": "unfinished when the run stopped",
+}
+
+REASONS: Final = {
+    Reason.NEEDS_DATA: "There is not enough data yet to answer for every required part.",
+    Reason.NEAR_LIMIT: "A required part became slower and may or may not be beyond the limit.",
+    Reason.INVALID_LOAD: "A check failed, so the measured times give no verdict.",
+    Reason.SETTLING: "The system has not settled since the change.",
+    Reason.CONFOUNDED: "Before and after lie apart in time: other changes may have made or hidden a difference.",
+    Reason.BASELINE_UNFIT: "The before runs had trouble of their own and are no yardstick.",
+    Reason.LATENCY: "A required part became slower beyond the limit.",
+    Reason.GROWTH: "Times grow more with the number of custom fields than before.",
+    Reason.FAILURES: "More requests fail than before.",
+    Reason.INTEGRITY: "Saves, scripts or e-mails did not keep their promise.",
+}
+
+DESIGNS: Final = {
+    Design.CONCURRENT: "Both sides were asked at the same time, each request by chance one of them.",
+    Design.ALTERNATING: "Before and after took turns, so the time of day favours neither.",
+    Design.APART: "Before and after lie apart in time: other changes in between cannot be ruled out.",
+    Design.CANDIDATES: "Two candidates were compared under the same plan.",
+}
+
+
+def legend(word: Word, limit: float) -> str:
+    """What a word promises: where its whole interval lies against the limit (a ratio)."""
+    agreed = units.change(limit)
+    return {
+        Word.MUCH_SLOWER: "much slower: surely beyond +25 %",
+        Word.SLOWER: f"slower: surely beyond {agreed}",
+        Word.NEAR_THE_LIMIT: f"near the limit: slower, but perhaps still under {agreed}",
+        Word.UNCLEAR: f"unclear: could be no change or over {agreed}",
+        Word.NO_HARM: f"no harm: surely below {agreed}",
+        Word.FASTER: "faster: surely beyond −5 %",
+        Word.TOO_LITTLE_DATA: "too little data to say",
+        Word.NOT_APPLICABLE: "not applicable",
+    }[word]
+
+
+def operation(name: str) -> str:
+    """The label of an operation: ``save_custom`` is "custom-field save"; unknown names stand as they are."""
+    return _OPERATIONS[name][0] if name in _OPERATIONS else name
+
+
+def operations(name: str) -> str:
+    """Many requests of an operation: ``save_custom`` is "custom-field saves"."""
+    return _OPERATIONS[name][1] if name in _OPERATIONS else f"{name} requests"
+
+
+def doing(name: str) -> str:
+    """What a user does: ``save_custom`` is "saving custom fields"."""
+    return _OPERATIONS[name][2] if name in _OPERATIONS else f"the operation {name}"
+
+
+def operation_rank(name: str) -> tuple[int, str]:
+    """The sorting key of operations: those of ``OPERATIONS`` in their order, then others by name."""
+    return (OPERATIONS.index(name) if name in OPERATIONS else len(OPERATIONS), name)
+
+
+def fields(number: int) -> str:
+    """A cohort: "0 fields", "1 field", "500 fields"."""
+    return units.counted(number, "field")
+
+
+def place(name: str, number: int | None) -> str:
+    """A cell, or a whole operation: "custom-field save, 500 fields"."""
+    return operation(name) if number is None else f"{operation(name)}, {fields(number)}"
+
+
+def effect(kind: str, outcome: str) -> str:
+    """An outcome of an effect in a table: ``script``, ``doubled`` is "Ran twice or more"."""
+    if outcome == "unverified":
+        return "Nobody looked"
+    return _EFFECTS[kind, outcome][0] if (kind, outcome) in _EFFECTS else f"{kind}: {outcome}"
+
+
+def effect_clause(kind: str, outcomes: tuple[str, ...]) -> str:
+    """Broken outcomes of one kind: "some on-save scripts did not run or ran twice or more"."""
+    acts = [_EFFECTS[kind, name][1] if (kind, name) in _EFFECTS else f"ended as {name}" for name in outcomes]
+    return f"some {_EFFECT_SUBJECTS.get(kind, kind)} {listed(acts, 'or')}"
+
+
+def effect_rank(finding: IntegrityFinding) -> tuple[int, str, int, str]:
+    """The sorting key of integrity findings: by kind, then in the order of ``EFFECT_OUTCOMES``."""
+    kinds = tuple(KINDS)
+    outcomes = EFFECT_OUTCOMES.get(finding.kind, ())
+    return (
+        kinds.index(finding.kind) if finding.kind in kinds else len(kinds),
+        finding.kind,
+        outcomes.index(finding.outcome) if finding.outcome in outcomes else len(outcomes),
+        finding.outcome,
+    )
+
+
+def effect_rule(finding: IntegrityFinding) -> str:
+    """What is allowed of an outcome: "expected", "not judged", "must be 0" or "limit 84"."""
+    good = EFFECT_OUTCOMES.get(finding.kind, ("",))[0]
+    if finding.outcome == good:
+        return "expected"
+    if finding.outcome in ("superseded", "unverified"):
+        return "not judged"
+    return "must be 0" if finding.limit <= 0 else f"limit {units.count(finding.limit)}"
+
+
+def failure(outcome: str, detail: str) -> str:
+    """A kind of failure: "answered with an error: 503"."""
+    label = _FAILURES.get(outcome, outcome)
+    return f"{label}: {detail}" if detail else label
+
+
+def listed(parts: list[str] | tuple[str, ...], last: str = "and") -> str:
+    """Parts as a list in a sentence: "a", "a and b", "a, b and c"."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def listed_up_to(parts: list[str] | tuple[str, ...], most: int = 3) -> str:
+    """Like ``listed``, but "a, b, c and 4 more" where there are more than ``most``."""
+    if len(parts) <= most:
+        return listed(parts)
+    return f"{', '.join(parts[:most])} and {len(parts) - most} more"
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter, the rest as it stands."""
+    return text[:1].upper() + text[1:]

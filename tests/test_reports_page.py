@@ -1,0 +1,219 @@
+"""The page: self-contained, the same bytes twice, readable in both themes, with charts that fit in."""
+
+import dataclasses
+import re
+from importlib.resources import files
+from xml.etree import ElementTree
+
+import pytest
+from assessment_examples import (
+    CLEAR,
+    ESCALATE_INCIDENT,
+    ESCALATE_INTEGRITY,
+    EXAMPLES,
+    HOLD_INVALID_LOAD,
+    HOLD_NEEDS_DATA,
+    META,
+    assessment,
+    cell,
+)
+
+from analysis.findings import TimelinePoint
+from reports import figures, html
+
+CSS = (files("reports") / "templates" / "report.css").read_text(encoding="utf-8")
+PAGES = {name: html.render(found, META) for name, found in EXAMPLES.items()}
+
+#: Text on ground, as the style sheet uses them.
+TEXT_PAIRS = [
+    *(
+        ("ink", ground)
+        for ground in (
+            "bg",
+            "card",
+            "much-bg",
+            "slow-bg",
+            "near-bg",
+            "unclear-bg",
+            "faster-bg",
+            "nodata-bg",
+            "hit-bg",
+        )
+    ),
+    *(("muted", ground) for ground in ("bg", "card")),
+    *(("link", ground) for ground in ("bg", "card")),
+    *((tone, "card") for tone in ("bad", "good", "open", "before", "after")),
+    ("bad", "hit-bg"),
+    *(("on-banner", ground) for ground in ("clear-bg", "hold-bg", "escalate-bg")),
+]
+
+
+def themes() -> dict[str, dict[str, str]]:
+    blocks = re.findall(r"\{([^{}]*--bg:[^{}]*)\}", CSS)
+    found = [dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})", block)) for block in blocks]
+    return dict(zip(("light", "dark", "dark by choice"), found, strict=True))
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, WCAG 2.2."""
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_contrast_of_black_on_white_is_21():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+@pytest.mark.parametrize("theme", themes())
+@pytest.mark.parametrize(("text", "ground"), TEXT_PAIRS)
+def test_text_has_enough_contrast(theme, text, ground):
+    colours = themes()[theme]
+    assert contrast(colours[text], colours[ground]) >= 4.5
+
+
+def test_the_dark_theme_by_choice_is_the_dark_theme():
+    assert themes()["dark"] == themes()["dark by choice"]
+
+
+def test_every_colour_that_is_used_is_defined_in_both_themes():
+    used = set(re.findall(r"var\(--([\w-]+)\)", CSS + "".join(PAGES.values())))
+    assert used <= set(themes()["light"])
+    assert set(themes()["light"]) == set(themes()["dark"])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_page_loads_nothing_and_runs_nothing(name):
+    page = PAGES[name]
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page
+    assert not re.search(r"<(script|link|img|iframe|object|embed|base|form)\b", page)
+    assert not re.search(r"@import|url\((?!#)", page)
+    assert not re.search(r"\b(src|srcset)=", page)
+    assert {address for address in re.findall(r'href="([^"]*)"', page) if not address.startswith("#")} == set()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_page_is_well_under_two_megabytes(name):
+    assert len(PAGES[name].encode()) < 2_000_000
+
+
+@pytest.mark.parametrize("name", ["clear", "escalate-incident"])
+def test_the_same_model_gives_the_same_page(name):
+    assert html.render(EXAMPLES[name], META) == PAGES[name]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_id_is_used_twice(name):
+    ids = re.findall(r'\bid="([^"]*)"', PAGES[name])
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_reference_within_the_page_has_its_target(name):
+    ids = set(re.findall(r'\bid="([^"]*)"', PAGES[name]))
+    assert set(re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', PAGES[name])) <= {(name, "") for name in ids} | {
+        ("", name) for name in ids
+    }
+
+
+def test_the_matrix_is_a_table_that_a_screen_reader_can_walk():
+    section = PAGES["escalate-incident"].split('id="matrix"')[1].split("</section>")[0]
+    assert section.count('scope="col"') == 6
+    assert section.count('scope="row"') == 6
+    assert section.count("<caption>") == 1
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_main_part_has_no_p_value(name):
+    main = PAGES[name].split('<section id="appendix">')[0].split("</style>")[1]
+    assert not re.search(r"p-value|significan", main)
+
+
+def test_zero_counts_are_shown_as_zero():
+    row = re.search(r"Reported as saved, value missing.*?</tr>", PAGES["clear"], re.DOTALL)
+    assert row
+    assert re.findall(r'<td class="num">([^<]*)</td>', row[0])[:2] == ["0", "0"]
+
+
+def test_a_failed_check_is_said_above_the_matrix():
+    section = PAGES["hold-invalid-load"].split('id="matrix"')[1].split("</section>")[0]
+    assert "No verdict on speed." in section
+    assert "No verdict on speed." not in PAGES["clear"]
+
+
+def test_commands_can_be_copied_as_they_were_typed():
+    page = html.render(CLEAR, dataclasses.replace(META, commands=("savepath run --every 5 s",)))
+    assert "savepath run --every 5 s\n" in page
+
+
+def test_without_a_timeline_the_page_says_that_it_is_not_known():
+    assert "Not known: the runs hold no course over time." in PAGES["hold-needs-data"]
+    assert figures.timeline_figure(HOLD_NEEDS_DATA) is None
+
+
+def test_growth_is_drawn_for_the_saves_on_one_scale():
+    drawn = figures.growth_figures(ESCALATE_INCIDENT)
+    assert [figure.axes[0].get_title(loc="left") for figure in drawn] == [
+        "standard save",
+        "custom-field save",
+        "on-save script",
+    ]
+    assert len({figure.axes[0].get_ylim() for figure in drawn}) == 1
+    assert drawn[0].axes[0].get_ylim()[0] == 0
+
+
+def test_the_curves_hold_the_numbers_of_the_model():
+    custom = figures.growth_figures(ESCALATE_INCIDENT)[1].axes[0]
+    before, after = custom.lines
+    assert list(before.get_xdata()) == [10, 50, 200, 500]
+    assert list(before.get_ydata()) == [0.444, 0.532, 0.882, 1.58]
+    assert list(after.get_ydata()) == pytest.approx([0.444 * 1.01, 0.532 * 1.11, 0.882 * 1.43, 1.58 * 2.2])
+
+
+def test_a_single_cohort_has_no_growth_curve():
+    assert figures.growth_figures(assessment(cells=(cell("save_custom", 500),))) == ()
+
+
+def test_a_chart_is_an_svg_that_can_be_embedded():
+    figure = figures.growth_figures(CLEAR)[0]
+    text = figures.svg(figure, prefix="one", label='a "label" <b>')
+    root = ElementTree.fromstring(text)
+    assert root.get("aria-label") == 'a "label" <b>'
+    assert all(element.get("id", "one-").startswith("one-") for element in root.iter())
+    assert not re.search(r"<style|<metadata|<\?xml|<!DOCTYPE|#[0-9a-f]{6}\b|DejaVu", text)
+    assert "custom fields on the case" in text
+
+
+def test_two_charts_of_the_same_figure_do_not_share_ids():
+    texts = [figures.svg(figures.growth_figures(CLEAR)[0], prefix=prefix, label="x") for prefix in ("a", "b")]
+    ids = [set(re.findall(r'\bid="([^"]*)"', text)) for text in texts]
+    assert ids[0].isdisjoint(ids[1])
+
+
+def test_the_timeline_draws_the_cell_that_the_report_is_about():
+    figure = figures.timeline_figure(ESCALATE_INCIDENT)
+    assert figure is not None
+    assert figure.axes[0].get_title(loc="left") == "95 of 100 finish within: custom-field save, 500 fields"
+
+
+def test_a_slice_without_requests_is_no_failure_of_the_chart():
+    empty = tuple(
+        TimelinePoint(side, "read_case", 0, t_s, 0, 0, float("nan"))
+        for side in ("before", "after")
+        for t_s in (0.0, 10.0)
+    )
+    assert html.render(dataclasses.replace(CLEAR, timeline=empty), META)
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone():
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    html.render(ESCALATE_INTEGRITY, META)
+    html.render(HOLD_INVALID_LOAD, META)
+    assert dict(mpl.rcParams) == before

@@ -1,0 +1,202 @@
+"""The sentences of every example, word by word, and what they must never say.
+
+The golden files are written anew by ``python tests/test_reports_sentences.py``; read their diff.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from assessment_examples import (
+    CLEAR,
+    ESCALATE_INCIDENT,
+    ESCALATE_INTEGRITY,
+    EXAMPLES,
+    HOLD_INVALID_LOAD,
+    HOLD_NEAR_LIMIT,
+    HOLD_NEEDS_DATA,
+    META,
+    assessment,
+    cell,
+    cells,
+)
+
+from analysis.findings import Assessment, Design, Reason, Verdict
+from reports import claims, sentences
+from reports.words import OPERATIONS, REASONS, effect, operation, operation_rank
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def told(found: Assessment) -> str:
+    story = sentences.tell(found, META)
+    return "\n".join(
+        [
+            f"headline: {story.headline}",
+            f"promise: {story.promise}",
+            f"scope: {story.scope}",
+            *(f"{row.label}: {row.text}" for row in story.decisions),
+            *(f"figure [{item.tone}]: {item.value} | {item.label} | {item.detail}" for item in story.figures),
+            *(f"{row.label} {row.text}" for row in story.trust),
+            f"growth: {sentences.growth_told(found)}",
+            f"common: {sentences.common_told(found)}",
+            "",
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_sentences_of_an_example_are_the_agreed_ones(name):
+    assert told(EXAMPLES[name]) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_sentence_speaks_of_p_values_or_significance(name):
+    assert not re.search(r"p-value|p_value|\bp ?[<=]|significan|\bnan\b|None", told(EXAMPLES[name]))
+
+
+def test_the_incident_names_its_cause_and_what_is_not_to_blame():
+    story = sentences.tell(ESCALATE_INCIDENT, META)
+    assert story.headline == (
+        "Saving custom fields became much slower at 200 and 500 custom fields, the more custom fields the more so."
+    )
+    assert story.promise == "95 of 100 custom-field saves with 500 fields finished within 1.6 s before; now 3.5 s."
+
+
+def test_an_operation_with_an_unclear_cell_is_never_called_not_slower():
+    assert "run_script" in claims.claim(ESCALATE_INCIDENT).not_known
+    assert "run_script" not in claims.claim(ESCALATE_INCIDENT).not_slower_to_headline
+
+
+def test_an_operation_is_not_slower_only_where_every_quantile_shows_it():
+    every = assessment(cells=tuple(item for item in cells() if item.quantile < 0.99))
+    assert claims.claim(every).not_slower == tuple(sorted(claims.claim(every).not_slower, key=operation_rank))
+    assert "read_case" in claims.claim(every).not_slower
+    assert "read_case" not in claims.claim(CLEAR).not_slower
+
+
+def test_a_failed_check_leaves_no_claim_about_speed():
+    found = claims.claim(HOLD_INVALID_LOAD)
+    assert (found.slower, found.growing, found.not_slower, found.not_slower_to_headline) == ((), (), (), ())
+    assert sentences.growth_told(HOLD_INVALID_LOAD).startswith("No verdict on growth")
+
+
+def test_broken_integrity_is_told_even_where_a_check_failed():
+    both = dataclasses.replace(ESCALATE_INTEGRITY, checks=HOLD_INVALID_LOAD.checks)
+    assert sentences.tell(both, META).headline.startswith("Some on-save scripts did not run")
+
+
+def test_sides_apart_in_time_tell_of_no_change_where_none_was_seen():
+    apart = assessment(verdict=Verdict.HOLD, reasons=(Reason.CONFOUNDED,), design=Design.APART, pairs=0)
+    assert sentences.tell(apart, META).headline == (
+        "No verdict on speed: before and after lie apart in time, "
+        "so other changes may have made or hidden a difference."
+    )
+    assert sentences.tell(apart, META).scope == ""
+    assert "from 2 runs before and 2 runs after" in sentences.tell(apart, META).decisions[3].text
+
+
+def test_a_slow_cell_that_the_verdict_does_not_rest_on_is_not_claimed():
+    apart = dataclasses.replace(
+        ESCALATE_INCIDENT, verdict=Verdict.HOLD, reasons=(Reason.CONFOUNDED,), design=Design.APART, slopes=()
+    )
+    assert claims.claim(apart).slower == ()
+    assert sentences.tell(apart, META).headline == (
+        "Custom-field saves with 200 and 500 fields were measured slower than agreed, but "
+        "before and after lie apart in time, so other changes may have made or hidden a difference."
+    )
+
+
+def test_a_cell_that_is_slower_but_not_beyond_doubt_is_open():
+    doubtful = dataclasses.replace(ESCALATE_INCIDENT, verdict=Verdict.HOLD, reasons=(Reason.NEEDS_DATA,))
+    story = sentences.tell(doubtful, META)
+    assert story.headline.endswith("were measured slower than agreed, but not beyond doubt yet.")
+    assert ("save_custom", 500) in claims.claim(doubtful).open_places
+
+
+def test_hold_says_how_many_more_pairs_are_needed():
+    change = sentences.tell(HOLD_NEEDS_DATA, META).decisions[-1].text
+    assert change == "About 12 more pairs of runs (17 in all) at this noise."
+
+
+def test_near_the_limit_is_not_told_as_slower_than_agreed():
+    assert sentences.tell(HOLD_NEAR_LIMIT, META).headline == (
+        "Custom-field saves with 200 fields became slower, perhaps still within the agreed +10 %, perhaps not."
+    )
+
+
+def test_a_part_that_is_not_required_is_told_beside_a_clear_verdict():
+    slow_read = cell("read_case", 500, 1.4, required=False)
+    others = tuple(item for item in cells() if (item.operation, item.custom_fields) != ("read_case", 500))
+    story = sentences.tell(assessment(cells=(*others, slow_read)), META)
+    assert "Not required, but measured slower: reads with 500 fields." in story.decisions[1].text
+    assert "Nobody, as far as was measured" not in story.decisions[2].text
+
+
+def test_without_any_cell_nothing_is_claimed():
+    empty = assessment(
+        verdict=Verdict.HOLD, reasons=(Reason.NEEDS_DATA,), cells=(), slopes=(), common=None, timeline=()
+    )
+    story = sentences.tell(empty, META)
+    assert (story.promise, story.scope) == ("", "")
+    assert story.headline == "Not known yet whether the change made anything slower: there is not enough data."
+
+
+def test_integrity_that_nobody_looked_at_is_not_told_as_kept():
+    assert "was not looked at" in sentences.tell(assessment(integrity=()), META).headline
+
+
+def test_the_share_of_saves_is_told_only_where_it_is_known():
+    story = sentences.tell(dataclasses.replace(ESCALATE_INCIDENT, shares={"200": 0.19}), META)
+    assert story.decisions[2].text == "Users of cases with 200 or more custom fields."
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_sentence(reason):
+    assert REASONS[reason].endswith(".")
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("reason", Reason)
+def test_every_verdict_can_be_told_for_every_reason(verdict, reason):
+    assert sentences.tell(dataclasses.replace(CLEAR, verdict=verdict, reasons=(reason,)), META).headline
+
+
+def test_operations_are_ranked_as_the_samples_list_them():
+    assert sorted(["zz", *reversed(OPERATIONS)], key=operation_rank) == [*OPERATIONS, "zz"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "label"),
+    [
+        ("script", "doubled", "Ran twice or more"),
+        ("script", "missed", "Did not run"),
+        ("script", "late", "Ran late"),
+        ("value", "lost", "Reported as saved, value missing"),
+        ("value", "partial", "Partly saved (some fields only)"),
+        ("value", "failed_but_saved", "Reported as failed, but was saved"),
+        ("value", "foreign", "Value in another tenant"),
+        ("mail", "unverified", "Nobody looked"),
+        ("mail", "eaten", "mail: eaten"),
+    ],
+)
+def test_outcomes_of_effects_have_their_words(kind, outcome, label):
+    assert effect(kind, outcome) == label
+
+
+def test_operations_have_their_labels():
+    assert [operation(name) for name in (*OPERATIONS, "other")] == [
+        "read",
+        "e-mail",
+        "e-mail batch",
+        "standard save",
+        "custom-field save",
+        "on-save script",
+        "other",
+    ]
+
+
+if __name__ == "__main__":
+    for title, example in EXAMPLES.items():
+        (GOLDEN / f"{title}.txt").write_text(told(example), encoding="utf-8")
