@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test check format bench bench-effects lock schema clean
+.PHONY: help demo demo-healthy test check format bench bench-truth bench-disk lock schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,12 +41,18 @@ format: .venv/dev ## write the format
 	$(BIN)/ruff format .
 
 bench: .venv/dev ## the figures of this machine, side by side (minutes)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks load
+
+bench-truth: .venv/dev ## false alarms and power of the comparison, by simulation
+	$(BIN)/python -m benchmarks truth
+
+bench-disk: .venv/dev ## what casedesk costs on each disk
+	$(BIN)/python -m benchmarks disk
 
 schema: .venv/run ## publish the JSON Schemas again
 	$(BIN)/savepath schema scenario > docs/schema/scenario.schema.json
 	$(BIN)/savepath schema target > docs/schema/target.schema.json
-	$(BIN)/savepath schema results > docs/schema/results.schema.json
+	$(BIN)/savepath schema results > reports/results.schema.json
 
 lock: .venv/dev ## pin the versions again, with hashes and without addresses (needs uv on the PATH)
 	uv pip compile $(LOCK) pyproject.toml --output-file requirements.txt

@@ -1,0 +1,86 @@
+"""Requests before they are filled in: a mapping's request, compiled once, filled in for each arrival."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from targets.http import Request
+from targets.model import RequestMapping
+from targets.templates import Context, Template, Tree, as_text, compile_template, compile_tree
+
+#: Puts custom fields into a rendered body and gives the JSON of it all.
+Place = Callable[[Any], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A compiled request. ``names`` are those that must be in the context to fill it in."""
+
+    names: frozenset[str]
+    _method: str
+    _path: Template
+    _query: tuple[tuple[str, Tree], ...]
+    _headers: tuple[tuple[str, Template], ...]
+    _common: tuple[tuple[str, Template], ...]
+    _authorisation: tuple[tuple[str, str], ...]
+    _body: Tree | None
+
+    def fill(self, context: Context, place: Place | None = None, traceparent: str | None = None) -> Request:
+        """The request for a context. ``place`` is for a body that carries custom fields.
+
+        Raises TemplateError if the context has not what the mapping asks for.
+        """
+        url = context["base_url"] + self._path.text(context, _escape)
+        if self._query:
+            url += _query(self._query, context, "&" if "?" in url else "?")
+        headers = dict(self._authorisation)
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
+        for name, template in self._common:
+            headers[name] = template.text(context)
+        for name, template in self._headers:
+            headers[name] = template.text(context)
+        body = None
+        if self._body is not None or place is not None:
+            data = self._body.render(context) if self._body else None
+            body = place(data) if place else orjson.dumps(data)
+            headers.setdefault("Content-Type", "application/json")
+        return Request(self._method, url, headers, body)
+
+
+def compile_form(
+    mapping: RequestMapping,
+    common: Mapping[str, str] = {},
+    authorisation: Mapping[str, str] = {},
+) -> Form:
+    """Compile a request with the headers that every request has."""
+    path = compile_template(mapping.path)
+    query = tuple((name, compile_tree(value)) for name, value in mapping.query.items())
+    own = tuple((name, compile_template(text)) for name, text in mapping.headers.items())
+    shared = tuple((name, compile_template(text)) for name, text in common.items())
+    body = None if mapping.body is None else compile_tree(mapping.body)
+    parts: list[Template | Tree] = [path, *(t for _, t in query), *(t for _, t in own), *(t for _, t in shared)]
+    names = frozenset[str]().union(*(part.names for part in parts), body.names if body else ())
+    return Form(names, mapping.method, path, query, own, shared, tuple(authorisation.items()), body)
+
+
+@functools.lru_cache(maxsize=8192)
+def _escape(text: str) -> str:
+    """Percent-encode a value in a path; slashes stay, so that a value can be a path of its own."""
+    return quote(text, safe="/")
+
+
+def _query(parts: tuple[tuple[str, Tree], ...], context: Context, lead: str) -> str:
+    pairs = []
+    for name, tree in parts:
+        found = tree.render(context)
+        for value in found if isinstance(found, list | tuple) else [found]:
+            if value is not None:
+                pairs.append(f"{quote(name, safe='@:')}={quote(as_text(value), safe='')}")
+    return lead + "&".join(pairs) if pairs else ""

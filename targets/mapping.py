@@ -1,0 +1,202 @@
+"""Target files: found by name or by path, read, and checked down to each template in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from scenarios.errors import InputError, Problem, did_you_mean
+from scenarios.library import find_text
+from scenarios.model import Operation
+from scenarios.source import Path, Source, check, dotted, read_yaml
+from targets.model import RequestMapping, Target, Variable, check_base_url
+from targets.scopes import names_of, scope
+from targets.templates import Scope, TemplateError, compile_template
+
+__all__ = ["Target", "load_target", "parse_target", "target_schema"]
+
+
+def load_target(name_or_path: str, settings: Mapping[str, str] = {}) -> Target:
+    """The target of that name (``casedesk``) or in that file. Raises InputError with every problem.
+
+    ``settings`` replace variables and ``base_url``.
+    """
+    return parse_target(*find_text("targets", name_or_path), settings)
+
+
+def parse_target(text: str, file: str, settings: Mapping[str, str] = {}) -> Target:
+    """A target from YAML text; ``file`` is the name for messages."""
+    source = read_yaml(text, file)
+    secrets = list(_literal_secrets(source))
+    if secrets:
+        raise InputError(secrets)
+    target = check(Target, source)
+    problems = list(_template_problems(target, source))
+    if problems:
+        raise InputError(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+    return _with_settings(target, settings)
+
+
+def target_schema() -> dict[str, Any]:
+    """The JSON Schema of a target file, for editors."""
+    schema = Target.model_json_schema()
+    definitions = schema["$defs"]
+    for name, short in (
+        ("RequestMapping", {"type": "string", "pattern": "^[A-Z]+ +/"}),
+        ("Codec", {"enum": definitions["Codec"]["properties"]["kind"]["enum"]}),
+        ("Auth", {"const": "none"}),
+    ):
+        definitions[name] = {"anyOf": [short, definitions[name]]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "savepath target"}
+
+
+def _with_settings(target: Target, settings: Mapping[str, str]) -> Target:
+    known = {"base_url", *target.variables}
+    for key in settings:
+        if key not in known:
+            hint = did_you_mean(key, known) or f"; there are {', '.join(sorted(known))}"
+            raise InputError(f"the target {target.name} has no setting {key!r}{hint}")
+    variables = {name: _like(value, settings, name) for name, value in target.variables.items()}
+    try:
+        base_url = check_base_url(settings["base_url"]) if "base_url" in settings else target.base_url
+    except ValueError as error:
+        raise InputError(f"--set base_url: {error}") from None
+    return target.model_copy(update={"base_url": base_url, "variables": variables})
+
+
+def _like(value: Variable, settings: Mapping[str, str], name: str) -> Variable:
+    """The setting of that name, if there is one, in the type that the variable has in the file."""
+    if name not in settings or isinstance(value, str):
+        return settings.get(name, value)
+    try:
+        found = yaml.safe_load(settings[name])
+    except yaml.YAMLError:
+        found = None
+    if isinstance(found, float | int) and isinstance(found, bool) == isinstance(value, bool):
+        return found
+    expected = "true or false" if isinstance(value, bool) else "a number"
+    raise InputError(f"--set {name}: found {settings[name]!r}; expected {expected}")
+
+
+def _literal_secrets(source: Source) -> Iterator[Problem]:
+    """Secrets that stand in the file, told without repeating them and before anything else is looked at."""
+    remedies: dict[Path, str] = {
+        ("auth", "basic", "password"): "password_env: NAME",
+        ("auth", "header", "value"): "value_env: NAME",
+    }
+    for path, remedy in remedies.items():
+        if path in source.keys:
+            yield source.problem(
+                path,
+                f"{dotted(path)}: a secret must not stand in a file; put it into an environment variable "
+                f"and name that: {remedy}",
+                at_key=True,
+            )
+    for path in source.keys:
+        header = str(path[-1]).lower()
+        if "headers" in path[:-1] and header in ("authorization", "proxy-authorization", "cookie", "x-api-key"):
+            yield source.problem(
+                path,
+                f"{dotted(path)}: a secret must not stand in a file; use auth: {{header: "
+                f"{{name: {path[-1]}, value_env: NAME}}}}",
+                at_key=True,
+            )
+
+
+def _template_problems(target: Target, source: Source) -> Iterator[Problem]:
+    """Every template that cannot be compiled or uses a name that is not there."""
+    for path, request, names in _requests(target):
+        yield from _request_problems(path, request, names, source)
+    everywhere = scope(frozenset(target.variables))
+    for name, text in target.headers.items():
+        yield from _text_problems(("headers", name), text, everywhere, source)
+    for operation, mapping in target.operations.items():
+        for key, text in mapping.message.items():
+            here = scope(frozenset(target.variables), "tenant", "save", "mail")
+            yield from _text_problems(("operations", operation, "message", key), text, here, source)
+    if target.verify.scripts:
+        here = scope(frozenset(target.variables), "tenant", "script")
+        path = ("verify", "scripts", "expected")
+        yield from _text_problems(path, target.verify.scripts.expected, here, source)
+    custom = target.operations.get(Operation.SAVE_CUSTOM)
+    cases = target.provision.cases
+    bodies: list[tuple[Path, RequestMapping | None]] = [
+        (("operations", "save_custom", "request", "body"), custom.request if custom else None),
+        (
+            ("provision", "cases", "create", "request", "body"),
+            cases.create.request if cases and cases.create else None,
+        ),
+    ]
+    for path, filled in bodies:
+        reason = target.fields.obstacle(filled.body) if filled else None
+        if reason:
+            yield source.problem(path, reason)
+
+
+def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
+    """Every request of the mapping, where it stands, and the names that it may use."""
+    variables = frozenset(target.variables)
+
+    def at(
+        path: Path, request: RequestMapping | None, *names: str
+    ) -> Iterator[tuple[Path, RequestMapping, Scope]]:
+        if request:
+            yield path, request, scope(variables, *names)
+
+    for operation, mapping in target.operations.items():
+        path: Path = ("operations", operation)
+        names = names_of(operation)
+        yield from at((*path, "request"), mapping.request, *names, *(["before"] if mapping.precondition else []))
+        yield from at((*path, "precondition"), mapping.precondition, "tenant", "case", "save")
+    verify, provision = target.verify, target.provision
+    for kind, lookup in (("scripts", verify.scripts), ("mails", verify.mails)):
+        if lookup:
+            yield from at(("verify", kind, "request"), lookup.request, "tenant", "tokens")
+    if verify.values:
+        yield from at(("verify", "values", "request"), verify.values.request, "tenant", "case")
+    yield from at(("fingerprint", "health"), target.fingerprint.health)
+    yield from at(("fingerprint", "request"), target.fingerprint.request)
+    for kind, step, listed, made in (
+        ("tenants", provision.tenants, ["cursor"], ["tenant"]),
+        ("case_types", provision.case_types, ["tenant", "cursor"], ["tenant", "case_type"]),
+        ("cases", provision.cases, ["tenant", "cursor"], ["tenant", "case_type", "values", "save"]),
+    ):
+        if step:
+            path = ("provision", kind)
+            yield from at((*path, "find", "request"), step.find.request, *listed)
+            yield from at((*path, "create", "request"), step.create.request if step.create else None, *made)
+            yield from at((*path, "update"), step.update, *made)
+    if provision.fields:
+        yield from at(("provision", "fields", "request"), provision.fields.request, "tenant", "cursor")
+    yield from at(("clean_up",), target.clean_up, "tenant")
+
+
+def _request_problems(path: Path, request: RequestMapping, names: Scope, source: Source) -> Iterator[Problem]:
+    yield from _text_problems((*path, "path"), request.path, names, source)
+    if re.search(r"[^\x21-\x7e]", re.sub(r"\{\{.*?\}\}", "", request.path)):
+        yield source.problem(
+            (*path, "path"), f"{dotted((*path, 'path'))}: expected no blanks and ASCII only; write %20"
+        )
+    for part in ("query", "headers", "body"):
+        yield from _tree_problems((*path, part), getattr(request, part), names, source)
+
+
+def _tree_problems(path: Path, data: Any, names: Scope, source: Source) -> Iterator[Problem]:
+    if isinstance(data, str):
+        yield from _text_problems(path, data, names, source)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _tree_problems((*path, key), value, names, source)
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from _tree_problems((*path, number), value, names, source)
+
+
+def _text_problems(path: Path, text: str, names: Scope, source: Source) -> Iterator[Problem]:
+    try:
+        compile_template(text, names)
+    except TemplateError as error:
+        yield source.problem(path, f"{dotted(path)}: {error}")

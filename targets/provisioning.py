@@ -1,0 +1,329 @@
+"""Makes or finds on the target what a scenario needs: tenants, case types, custom fields, cases.
+
+Idempotent: what is there is found and kept, so a second call makes nothing. What people must make
+(the trackers of a Roundup) is looked at, and what is missing is named.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from scenarios.errors import Aborted, InputError
+from scenarios.fields import CustomField, SavedValues, define_fields
+from scenarios.model import Operation, Scenario, Tenant
+from scenarios.tokens import save_id
+from targets.binding import Binding, Call, describe
+from targets.control import ControlClient
+from targets.credentials import authorise
+from targets.extraction import Unreadable, compile_expression, find_items, find_text
+from targets.fieldsets import FieldsMapping
+from targets.forms import Place, compile_form
+from targets.http import Request
+from targets.inventory import Inventory, TenantInventory
+from targets.model import Listing, RequestMapping, Step, Target
+from targets.saves import EncodedSaves
+
+#: Called with what is being made, how many of them are done, and how many there are.
+Progress = Callable[[str, int, int], None]
+
+#: Requests at once: enough to hide the way there and back, too few to be a load.
+THREADS: Final = 4
+#: The run key of the values that cases have from the start; no run draws it.
+SEED_KEY: Final = "0000000000"
+#: A listing has at most so many pages.
+_PAGES_MAX: Final = 100_000
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+
+
+def provision(target: Target, scenario: Scenario, environ: Mapping[str, str], progress: Progress) -> Inventory:
+    """What the scenario needs, found or made. Raises Aborted or InputError with what is missing."""
+    with ControlClient(target) as client:
+        return _Provisioning(target, scenario, environ, client, progress).run()
+
+
+def warm_up(target: Target, scenario: Scenario, inventory: Inventory, environ: Mapping[str, str]) -> None:
+    """Read a few cases of each tenant, so that the first measured requests do not pay for cold starts."""
+    binding = Binding(target, scenario, inventory, environ)
+    if not binding.supports(Operation.READ_CASE):
+        return
+    calls = [
+        Call(0, save_id(SEED_KEY, 0), tenant, case, "")
+        for tenant in scenario.tenants
+        for case in itertools.islice(itertools.cycle(inventory.tenants[tenant.key].cases), target.warm_up)
+    ]
+    with ControlClient(target) as client:
+        for _ in _each(lambda call: client.expect(binding.request(Operation.READ_CASE, call)), calls):
+            pass
+
+
+def clean_up(target: Target, scenario: Scenario, inventory: Inventory, environ: Mapping[str, str]) -> None:
+    """Remove the scenario's tenants that are in the inventory, with all they have; gone already is fine."""
+    if target.clean_up is None:
+        raise InputError(f"the mapping of {target.name} has no clean_up; remove by hand what was made there")
+    form = compile_form(target.clean_up, target.headers, authorise(target, environ))
+    with ControlClient(target) as client:
+        for tenant in scenario.tenants:
+            if tenant.key in inventory.tenants:
+                context = {
+                    "base_url": target.base_url,
+                    "variables": target.variables,
+                    "tenant": {"key": tenant.key, "remote": inventory.tenants[tenant.key].remote},
+                }
+                client.expect(form.fill(context), (*range(200, 300), 404, 410))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A tenant of the scenario on the target, while it is being found out about."""
+
+    tenant: Tenant
+    remote: Mapping[str, str]
+    fields: Mapping[str, str]
+    cases: tuple[str, ...]
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {"tenant": {"key": self.tenant.key, "remote": self.remote}}
+
+
+class _Provisioning:
+    """One walk over a scenario's tenants."""
+
+    def __init__(
+        self,
+        target: Target,
+        scenario: Scenario,
+        environ: Mapping[str, str],
+        client: ControlClient,
+        progress: Progress,
+    ) -> None:
+        self._target = target
+        self._scenario = scenario
+        self._client = client
+        self._progress = progress
+        self._authorisation = authorise(target, environ)
+        self._common = {"base_url": target.base_url, "variables": target.variables}
+        numbers = {tenant.custom_fields for tenant in scenario.tenants}
+        self._defined = {number: define_fields(scenario, number) for number in numbers}
+        self._saved = {number: SavedValues(scenario, number) for number in numbers}
+
+    def run(self) -> Inventory:
+        remotes = self._tenants()
+        places = [
+            _Place(tenant, remote, {}, ()) for tenant, remote in zip(self._scenario.tenants, remotes, strict=True)
+        ]
+        places = self._with_progress("tenants", self._prepare, places)
+        made = self._make_cases(places)
+        return Inventory(
+            tenants={
+                place.tenant.key: TenantInventory(
+                    remote=dict(place.remote),
+                    fields=dict(place.fields),
+                    cases=tuple(sorted([*place.cases, *made[place.tenant.key]], key=_natural)),
+                )
+                for place in places
+            }
+        )
+
+    def _tenants(self) -> list[dict[str, str]]:
+        """What templates may use as ``tenant.remote``, for each tenant in order."""
+        step = self._target.provision.tenants
+        if step is None:
+            return [{"id": tenant.key} for tenant in self._scenario.tenants]
+        there = self._list(step.find, {})
+        missing = [tenant.key for tenant in self._scenario.tenants if tenant.key not in there]
+        if missing and step.create is None:
+            raise self._absent(f"{_some(missing)}", "tenants")
+        return [
+            {"id": there[tenant.key][0]}
+            if tenant.key in there
+            else {"id": self._create(step, {"tenant": {"key": tenant.key, "remote": {}}}, tenant.key)}
+            for tenant in self._scenario.tenants
+        ]
+
+    def _prepare(self, place: _Place) -> _Place:
+        """The place with its case types made, its fields known and its cases found."""
+        self._make_case_types(place)
+        place = replace(place, fields=self._fields(place))
+        step = self._target.provision.cases
+        found = [id_ for id_, _ in self._list(step.find, place.context).values()] if step else []
+        # The same cases each time, even where the target lists what was saved last first.
+        return replace(place, cases=tuple(sorted(found, key=_natural)[: place.tenant.cases]))
+
+    def _make_case_types(self, place: _Place) -> None:
+        step = self._target.provision.case_types
+        if step is None:
+            return
+        there = self._list(step.find, place.context)
+        for number in range(place.tenant.case_types):
+            case_type = self._case_type(place.tenant, number)
+            context = {**place.context, "case_type": case_type}
+            if case_type["key"] not in there:
+                if step.create is None:
+                    raise self._absent(f"{case_type['key']} of tenant {place.tenant.key}", "case types")
+                self._create(step, context, case_type["key"])
+            elif not self._as_wanted(step, context, there[case_type["key"]][1]):
+                self._update(step, context, place, case_type["key"])
+
+    def _update(self, step: Step, context: dict[str, Any], place: _Place, key: str) -> None:
+        said = ""
+        if step.update:
+            status = self._client.send(self._request(step.update, context)).status
+            if self._as_wanted(step, context, self._list(step.find, place.context)[key][1]):
+                return
+            said = f" (the update answered http {status})"
+        wanted = len(context["case_type"]["fields"])
+        raise Aborted(
+            f"the case type {key} of tenant {place.tenant.key} is there, but not as the scenario wants it: with "
+            f"{wanted} custom fields of its own types, {place.tenant.scripts_on_save} scripts on save{said}; "
+            "clean up what an earlier scenario of that name left, or give the scenario another name"
+        )
+
+    def _as_wanted(self, step: Step, context: dict[str, Any], found: Any) -> bool:
+        """Whether what was found says the same as what would be created, in every key of the latter."""
+        if step.create is None:
+            return True
+        wanted = _read_body(self._request(step.create.request, context))
+        return isinstance(found, dict) and all(found.get(key) == value for key, value in wanted.items())
+
+    def _fields(self, place: _Place) -> dict[str, str]:
+        defined = self._defined[place.tenant.custom_fields]
+        listing = self._target.provision.fields
+        if listing is None:
+            return {field.key: field.key for field in defined}
+        there = self._list(listing, place.context)
+        missing = [field.key for field in defined if field.key not in there]
+        if missing:
+            raise self._absent(f"{_some(missing)} of tenant {place.tenant.key}", "custom fields")
+        return {field.key: there[field.key][0] for field in defined}
+
+    def _make_cases(self, places: Sequence[_Place]) -> dict[str, list[str]]:
+        """Remote ids of the cases that were missing, by tenant key."""
+        jobs = [(place, number) for place in places for number in range(len(place.cases), place.tenant.cases)]
+        jobs.sort(key=lambda job: job[1])  # tenant by tenant in turn: neighbours do not wait for one another
+        step = self._target.provision.cases
+        if jobs and (step is None or step.create is None):
+            place = jobs[0][0]
+            raise self._absent(
+                f"{place.tenant.cases - len(place.cases)} cases of tenant {place.tenant.key}", "cases"
+            )
+        places_of_fields = {place.tenant.key: self._place_of_fields(place) for place in places} if jobs else {}
+
+        def make(job: tuple[_Place, int]) -> str:
+            place, number = job
+            assert step is not None  # noqa: S101  # checked above
+            values = places_of_fields[place.tenant.key]
+            seq = number + 1
+            context = {
+                **place.context,
+                "case_type": self._case_type(place.tenant, number % place.tenant.case_types),
+                "values": describe(seq),
+                "save": {"id": save_id(SEED_KEY, seq), "seq": seq},
+            }
+            return self._create(step, context, None, lambda body: values(seq, body))
+
+        made: dict[str, list[str]] = {place.tenant.key: [] for place in places}
+        for (place, _), id_ in zip(jobs, self._with_progress("cases", make, jobs), strict=True):
+            made[place.tenant.key].append(id_)
+        return made
+
+    def _place_of_fields(self, place: _Place) -> Callable[[int, Any], bytes]:
+        mapping: FieldsMapping = self._target.fields
+        encoded = EncodedSaves(mapping, self._saved[place.tenant.custom_fields], place.fields)
+        return lambda seq, body: mapping.place(body, encoded.members(seq, save_id(SEED_KEY, seq)))
+
+    def _case_type(self, tenant: Tenant, number: int) -> dict[str, Any]:
+        return {
+            "key": f"type-{number + 1}",
+            "name": f"Case type {number + 1}",
+            "scripts_on_save": tenant.scripts_on_save,
+            "fields": [_describe(field) for field in self._defined[tenant.custom_fields]],
+        }
+
+    def _request(self, mapping: RequestMapping, context: Mapping[str, Any], place: Place | None = None) -> Request:
+        form = compile_form(mapping, self._target.headers, self._authorisation)
+        return form.fill({**self._common, **context}, place)
+
+    def _create(self, step: Step, context: Mapping[str, Any], key: str | None, place: Place | None = None) -> str:
+        """Make one thing; what the target calls it, or the key if the mapping does not say where to find that."""
+        assert step.create is not None  # noqa: S101  # asked before
+        request = self._request(step.create.request, context, place)
+        if step.create.id is None:
+            self._client.expect(request)
+            return key or ""
+        return self._extract(request, self._client.read(request), step.create.id)
+
+    def _list(self, listing: Listing, context: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+        """Everything on all pages: key -> (remote id, the item itself), in the order of the target."""
+        found: dict[str, tuple[str, Any]] = {}
+        cursor: Any = None
+        for _ in range(_PAGES_MAX):
+            request = self._request(listing.request, {**context, "cursor": cursor})
+            data = self._client.read(request)
+            try:
+                for item in find_items(data, listing.items):
+                    key = find_text(item, listing.key)
+                    found[key] = (find_text(item, listing.id) if listing.id else key, item)
+                following = compile_expression(listing.next)(data) if listing.next else None
+            except Unreadable as error:
+                raise Aborted(f"{request.method} {request.url}: {error}") from None
+            if following is None or following == cursor:
+                return found
+            cursor = following
+        raise Aborted(f"{self._target.name}: a listing does not end after {_PAGES_MAX} pages")
+
+    def _extract(self, request: Request, data: Any, expression: str) -> str:
+        try:
+            return find_text(data, expression)
+        except Unreadable as error:
+            raise Aborted(f"{request.method} {request.url}: {error}") from None
+
+    def _absent(self, what: str, kind: str) -> Aborted:
+        start = f" ({self._target.start})" if self._target.start else ""
+        return Aborted(f"the target {self._target.name} has no {what}; its {kind} are prepared beforehand{start}")
+
+    def _with_progress(self, what: str, work: Callable[[Job], Done], jobs: Sequence[Job]) -> list[Done]:
+        done: list[Done] = []
+        for result in _each(work, jobs):
+            done.append(result)
+            self._progress(what, len(done), len(jobs))
+        return done
+
+
+def _each(work: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[Done]:
+    """Results in the order of the jobs, a few at work at once; the first error ends it all."""
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="provision") as pool:
+        futures = [pool.submit(work, job) for job in jobs]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _read_body(request: Request) -> dict[str, Any]:
+    """The JSON object that a request carries; empty if it carries none."""
+    data = orjson.loads(request.body) if request.body else {}
+    return data if isinstance(data, dict) else {}
+
+
+def _natural(id_: str) -> tuple[int, str]:
+    """Orders ids that are numbers as numbers."""
+    return len(id_), id_
+
+
+def _describe(field: CustomField) -> dict[str, Any]:
+    return {"key": field.key, "label": field.label, "type": str(field.type), "choices": list(field.choices)}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,270 @@
+"""Makes and serves a Roundup for a scenario: one tracker per tenant, with its custom fields and scripts.
+
+    export ROUNDUP_PASSWORD=...
+    python -m targets.roundup_prepare --scenario field-sweep --home roundup-home --port 8917 --serve
+
+Roundup keeps its schema in code, so this writes the code: a column of the class ``issue`` for each
+custom field, and a reactor that appends a row to the class ``scriptrun`` for each on-save script, in
+the transaction of the save. The trackers are served by one waitress process on 127.0.0.1, each under
+the key of its tenant; ``/`` tells versions and trackers. Nothing here sends mail.
+
+Needs the extra ``roundup`` (roundup 2.6 and waitress).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import orjson
+
+from scenarios.errors import InputError, SavepathError
+from scenarios.fields import define_fields
+from scenarios.library import load_scenario
+from scenarios.model import FieldType, Scenario, Tenant
+
+PASSWORD_ENV: Final = "ROUNDUP_PASSWORD"  # noqa: S105  # the name of a variable, not a password
+READY: Final = "roundup ready at "
+_THREADS: Final = 8
+#: Roundup hashes the password of every request anew. With its default of 250,000 rounds that takes
+#: 250 ms and hides everything else; a test installation that nobody else reaches can do with few.
+_PBKDF2_ROUNDS: Final = 1000
+
+#: Roundup's class of a column by the type of a custom field. Choices are texts: a Link would come
+#: back as the number of an item, and the value could not be compared with what was saved.
+_COLUMNS: Final = {
+    FieldType.NUMBER: "Number(use_double=True)",
+    FieldType.DATE: "Date()",
+    FieldType.CHECKBOX: "Boolean()",
+}
+
+_SCHEMA: Final = """\
+# Written by savepath (targets/roundup_prepare.py) for the tenant {key}.
+user = Class(db, "user", username=String(), password=Password(), address=String(), realname=String(),
+             alternate_addresses=String(), roles=String(), timezone=String())
+user.setkey("username")
+keyword = Class(db, "keyword", name=String())
+keyword.setkey("name")
+priority = Class(db, "priority", name=String(), order=Number())
+priority.setkey("name")
+status = Class(db, "status", name=String(), order=Number())
+status.setkey("name")
+msg = FileClass(db, "msg", author=Link("user", do_journal="no"), recipients=Multilink("user", do_journal="no"),
+                date=Date(), summary=String(), files=Multilink("file"), messageid=String(), inreplyto=String())
+file = FileClass(db, "file", name=String())
+scriptrun = Class(db, "scriptrun", token=String(), issue=String(), name=String(), at=Number(use_double=True))
+scriptrun.disableJournalling()
+issue = IssueClass(
+    db, "issue", assignedto=Link("user"), keyword=Multilink("keyword"), priority=Link("priority"),
+    status=Link("status"), description=String(), save_token=String(),
+{columns})
+for name in ("Web Access", "Rest Access"):
+    db.security.addPermissionToRole("User", name)
+"""
+
+_INITIAL_DATA: Final = """\
+# Written by savepath. ``adminpw`` and ``admin_email`` are given by Roundup.
+user = db.getclass("user")
+user.create(username="admin", password=adminpw, address=admin_email, roles="Admin")
+user.create(username="anonymous", roles="Anonymous")
+for order, name in enumerate(("low", "normal", "high", "urgent")):
+    db.getclass("priority").create(name=name, order=order)
+for order, name in enumerate(("open", "in progress", "waiting", "resolved")):
+    db.getclass("status").create(name=name, order=order)
+# Issue 1 is no case: it is read to see which fields the tracker has.
+db.getclass("issue").create(title="The fields of this tracker")
+# The log of script runs is looked up by token while it grows.
+db.sql("create index scriptrun_token_idx on _scriptrun (_token)")
+"""
+
+_DETECTOR: Final = """\
+# Written by savepath: the on-save scripts. Each leaves one row per save, in the save's own transaction.
+import time
+
+SCRIPTS = {scripts}
+
+
+def run_scripts(db, cl, nodeid, oldvalues):
+    token = cl.get(nodeid, "save_token")
+    if not token or (oldvalues is not None and oldvalues.get("save_token") == token):
+        return
+    for number in range(1, SCRIPTS + 1):
+        db.scriptrun.create(token=token, issue=nodeid, name="script-%d" % number, at=time.time())
+
+
+def init(db):
+    db.issue.react("create", run_scripts)
+    db.issue.react("set", run_scripts)
+"""
+
+Application = Callable[[Mapping[str, Any], Any], Iterable[bytes]]
+
+
+def prepare(scenario: Scenario, home: Path, password: str) -> None:
+    """Make a tracker in ``home`` for each tenant of the scenario; those that are there already are kept.
+
+    Raises InputError for a tracker there that was made for other fields or scripts, and for a folder
+    that holds something else: nothing is overwritten.
+    """
+    _require_roundup()
+    for tenant in scenario.tenants:
+        files = tracker_files(scenario, tenant)
+        place = home / tenant.key
+        if place.exists():
+            _check_made_before(place, files)
+        else:
+            _make_tracker(place, files, password)
+
+
+def tracker_files(scenario: Scenario, tenant: Tenant) -> dict[str, str]:
+    """The code of a tenant's tracker: path inside its folder to text."""
+    fields = define_fields(scenario, tenant.custom_fields)
+    columns = "".join(f"    {field.key}={_COLUMNS.get(field.type, 'String()')},\n" for field in fields)
+    return {
+        "schema.py": _SCHEMA.format(key=tenant.key, columns=columns),
+        "initial_data.py": _INITIAL_DATA,
+        "detectors/scripts.py": _DETECTOR.format(scripts=tenant.scripts_on_save),
+    }
+
+
+def serve(scenario: Scenario, home: Path, *, port: int, ready: Callable[[str], None]) -> None:
+    """Serve the scenario's trackers on 127.0.0.1 until SIGINT or SIGTERM; ``ready`` gets the URL."""
+    _require_roundup()
+    import waitress.server
+
+    trackers: dict[str, Application] = {}
+    server = waitress.server.create_server(
+        _front(trackers), host="127.0.0.1", port=port, threads=_THREADS, clear_untrusted_proxy_headers=True
+    )
+    url = f"http://127.0.0.1:{server.effective_port}"
+    # The port is known only now, and Roundup reads its own address when a tracker is opened.
+    for tenant in scenario.tenants:
+        trackers[tenant.key] = _open_tracker(home / tenant.key, f"{url}/{tenant.key}/")
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    ready(url)
+    try:
+        server.run()
+    finally:
+        server.close()
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m targets.roundup_prepare", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--scenario", required=True, help="name or file")
+    parser.add_argument("--home", required=True, type=Path, help="folder for the trackers, one folder each")
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--serve", action="store_true", help="serve them until interrupted")
+    given = parser.parse_args(words)
+    try:
+        scenario = load_scenario(given.scenario)
+        password = os.environ.get(PASSWORD_ENV, "")
+        if not password:
+            raise InputError(
+                f"the environment variable {PASSWORD_ENV} is not set; it is to be the admin's password"
+            )
+        prepare(scenario, given.home, password)
+        if given.serve:
+            serve(scenario, given.home, port=given.port, ready=_announce)
+    except SavepathError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except OSError as error:
+        sys.stderr.write(f"cannot prepare or serve the trackers in {given.home}: {error}\n")
+        return InputError.exit_code
+    return 0
+
+
+def _announce(url: str) -> None:
+    sys.stdout.write(f"{READY}{url}\n")
+    sys.stdout.flush()
+
+
+def _require_roundup() -> None:
+    for name in ("roundup", "waitress"):
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"{name} is not installed; install savepath with the extra roundup")
+
+
+def _check_made_before(place: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        path = place / name
+        if not path.is_file():
+            raise InputError(f"{place} is there already and no tracker of ours (no {name}); choose another --home")
+        if path.read_text(encoding="utf-8") != text:
+            raise InputError(
+                f"{place} is a tracker for another scenario ({name} differs); choose another --home or remove it"
+            )
+
+
+def _make_tracker(place: Path, files: Mapping[str, str], password: str) -> None:
+    from roundup import instance
+    from roundup.configuration import CoreConfig
+    from roundup.password import Password
+
+    final, place = place, place.with_name(f".{place.name}.making")
+    shutil.rmtree(place, ignore_errors=True)  # what an interrupted preparation left
+    for name in ("html", "extensions", "db"):
+        (place / name).mkdir(parents=True)
+    for name, text in files.items():
+        path = place / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    config = CoreConfig()
+    config["RDBMS_BACKEND"] = "sqlite"
+    config["DATABASE"] = "db"
+    config["MAIL_DOMAIN"] = "savepath.test"
+    config["MAIL_HOST"] = "127.0.0.1"
+    config["TRACKER_WEB"] = f"http://127.0.0.1/{final.name}/"
+    config["TRACKER_NAME"] = final.name
+    config["PASSWORD_PBKDF2_DEFAULT_ROUNDS"] = _PBKDF2_ROUNDS
+    config.save(str(place / config.INI_FILE))
+    tracker = instance.open(str(place))
+    tracker.init(Password(password, config=tracker.config))
+    place.rename(final)
+
+
+def _open_tracker(place: Path, url: str) -> Application:
+    from roundup.cgi.wsgi_handler import RequestDispatcher
+    from roundup.configuration import CoreConfig
+
+    config = CoreConfig(str(place))
+    config["TRACKER_WEB"] = url
+    config.save(str(place / config.INI_FILE))
+    dispatcher: Application = RequestDispatcher(str(place), feature_flags={"cache_tracker": ""})
+    return dispatcher
+
+
+def _front(trackers: Mapping[str, Application]) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+    """A WSGI application that hands each request to the tracker named by the first part of its path."""
+    import roundup
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        name, _, rest = environ["PATH_INFO"].lstrip("/").partition("/")
+        tracker = trackers.get(name)
+        if tracker:
+            return tracker({**environ, "SCRIPT_NAME": f"/{name}", "PATH_INFO": f"/{rest}"}, start_response)
+        about = {"roundup": roundup.__version__, "backend": "sqlite", "trackers": sorted(trackers)}
+        start_response("404 Not Found" if name else "200 OK", [("Content-Type", "application/json")])
+        return [orjson.dumps({"error": f"no tracker {name!r}"} if name else about)]
+
+    return answer
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,77 @@
+"""The custom fields of saves as ready JSON, and the way back from an answer to values.
+
+Every variant of every group of fields is encoded once. A save then joins a token and eight byte
+strings, whatever the number of fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scenarios.errors import InputError
+from scenarios.fields import VARIANTS, SavedValues, Value
+from scenarios.model import FieldType
+from targets.extraction import Unreadable
+from targets.fieldsets import FieldsMapping
+
+
+class EncodedSaves:
+    """What each save writes into the custom fields of tenants that have them under the same remote names.
+
+    ``names`` gives the remote name of each field by its key. Raises InputError if a choice could
+    not be told from two, because it holds the separator that joins them.
+    """
+
+    def __init__(self, mapping: FieldsMapping, saved: SavedValues, names: Mapping[str, str]) -> None:
+        self._mapping = mapping
+        self._saved = saved
+        self._names = names
+        self._types = {field.key: field.type for field in saved.fields}
+        self._keys = {names[field.key]: field.key for field in saved.fields}
+        self._check_separator()
+        self._variants = tuple(
+            tuple(self._encode(saved.variant(group, pick)) for pick in range(VARIANTS))
+            for group in range(len(saved.groups))
+        )
+
+    def members(self, seq: int, token: str) -> bytes:
+        """The JSON of all fields as save ``seq`` writes them, without the brackets around them."""
+        if not self._saved.fields:
+            return b""
+        first = self._encode({self._saved.fields[0].key: token})
+        picks = self._saved.picks(seq)
+        return b",".join([first, *(variants[p] for variants, p in zip(self._variants, picks, strict=True))])
+
+    def read(self, container: Any) -> dict[str, Value]:
+        """The values in an answer, by key; what cannot be decoded is given as it came."""
+        found: dict[str, Value] = {}
+        for name, raw in self._mapping.read_members(container).items():
+            key = self._keys.get(name)
+            if key is not None and raw is not None:
+                found[key] = self._decode(self._types[key], raw)
+        return found
+
+    def _decode(self, type_: FieldType, raw: Any) -> Value:
+        try:
+            return self._mapping.codec(type_).decode(type_, raw)
+        except Unreadable:
+            return raw if isinstance(raw, str | int | float | list) else str(raw)
+
+    def _encode(self, values: Mapping[str, Value]) -> bytes:
+        mapping = self._mapping
+        encoded = {
+            self._names[key]: mapping.codec(self._types[key]).encode(value) for key, value in values.items()
+        }
+        return mapping.members(encoded)
+
+    def _check_separator(self) -> None:
+        codec = self._mapping.codec(FieldType.MULTI_CHOICE)
+        for field in self._saved.fields if codec.kind == "joined" else ():
+            if field.type is FieldType.MULTI_CHOICE:
+                clash = next((choice for choice in field.choices if codec.separator in choice), None)
+                if clash:
+                    raise InputError(
+                        f"the choice {clash!r} of {field.key} holds the separator {codec.separator!r} of "
+                        "fields.codecs.multi_choice; choose another separator"
+                    )

@@ -1,0 +1,40 @@
+"""Which names a template may use, by the place where it stands in a mapping."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scenarios.model import Operation
+from targets.templates import Scope
+
+#: What may stand after the dot; None where anything may (it is known only at the run).
+_MEMBERS: Final[dict[str, frozenset[str] | None]] = {
+    "base_url": frozenset(),
+    "tenant": frozenset({"key", "remote"}),
+    "case": frozenset(),
+    "case_type": frozenset({"key", "name", "scripts_on_save", "fields"}),
+    "save": frozenset({"id", "seq"}),
+    "values": frozenset({"title", "description", "priority", "status"}),
+    "mail": frozenset({"to", "subject", "body", "token"}),
+    "messages": frozenset(),
+    "script": frozenset({"number"}),
+    "tokens": frozenset(),
+    "cursor": frozenset(),
+    "before": frozenset({"status", "headers", "body"}),
+}
+
+
+def scope(variables: frozenset[str], *names: str) -> Scope:
+    """The names given, and those that stand everywhere: ``base_url`` and the mapping's own variables."""
+    return {"variables": variables, **{name: _MEMBERS[name] for name in ("base_url", *names)}}
+
+
+def names_of(operation: Operation) -> tuple[str, ...]:
+    """The names that the request of an operation may use."""
+    if operation.saves:
+        return ("tenant", "case", "save", "values")
+    if operation is Operation.SEND_EMAIL:
+        return ("tenant", "case", "save", "mail")
+    if operation is Operation.SEND_BATCH:
+        return ("tenant", "case", "save", "messages")
+    return ("tenant", "case", "save")

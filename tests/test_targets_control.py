@@ -1,0 +1,144 @@
+"""The control client against a small server whose answers are written down."""
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import create_server
+
+import pytest
+
+from scenarios.errors import Aborted, InputError
+from targets.control import ATTEMPTS, ControlClient, preflight
+from targets.http import Request
+from targets.mapping import parse_target
+
+TARGET = """\
+name: stub
+start: press the button
+base_url: http://127.0.0.1:1
+auth: {basic: {user: ann, password_env: STUB_PASSWORD}}
+fingerprint:
+  health: GET /health
+  request: GET /version
+  values: {version: version, pages: settings.pages, sync: settings.sync}
+operations: {read_case: {request: "GET /cases/{{ case }}"}}
+"""
+ENVIRON = {"STUB_PASSWORD": "pw"}
+JSON = {"Content-Type": "application/json"}
+
+
+@contextmanager
+def answering(*answers):
+    """A server that gives these (status, headers, body) one after the other, the last one for ever.
+
+    Yields its URL and the list of requests that came: (method, path, authorization).
+    """
+    came = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self):
+            status, headers, body = answers[min(len(came), len(answers) - 1)]
+            came.append((self.command, self.path, self.headers.get("Authorization")))
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer  # noqa: N815  # the names that the library looks for
+
+        def log_message(self, *words):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", came
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def target(url):
+    return parse_target(TARGET, "t.yaml", {"base_url": url})
+
+
+def closed_port():
+    with create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_a_closed_port_is_told_with_the_remedy():
+    url = f"http://127.0.0.1:{closed_port()}"
+    with pytest.raises(Aborted) as caught:
+        preflight(target(url), ENVIRON)
+    assert str(caught.value) == (
+        f"the target stub does not answer at {url}: connection refused; "
+        "start it (press the button) or set base_url"
+    )
+
+
+def test_preflight_gives_what_identifies_the_target_and_signs_its_requests():
+    body = b'{"version": "2.6", "settings": {"pages": 64, "sync": true}}'
+    with answering((200, JSON, body)) as (url, came):
+        found = preflight(target(url), ENVIRON)
+    assert found == {"version": "2.6", "pages": "64", "sync": "true"}
+    assert came == [("GET", "/health", "Basic YW5uOnB3"), ("GET", "/version", "Basic YW5uOnB3")]
+
+
+def test_a_missing_secret_is_named_before_anything_is_sent():
+    with answering((200, JSON, b"{}")) as (url, came):
+        with pytest.raises(InputError, match="environment variable STUB_PASSWORD is not set"):
+            preflight(target(url), {})
+        assert came == []
+
+
+def test_a_page_where_json_is_expected_is_shown():
+    page = b"<html>Please log in</html>" + b"x" * 1000
+    with (
+        answering((200, {"Content-Type": "text/html; charset=utf-8"}, page)) as (url, _),
+        pytest.raises(Aborted) as caught,
+    ):
+        preflight(target(url), ENVIRON)
+    assert str(caught.value) == f"GET {url}/version: http 200 not JSON (text/html): {page[:200].decode()!r}"
+
+
+def test_a_redirect_is_not_followed_but_told():
+    with (
+        answering((302, {"Location": "/login"}, b"")) as (url, came),
+        pytest.raises(Aborted, match=r"http 302 unexpected .* leads to /login"),
+    ):
+        preflight(target(url), ENVIRON)
+    assert len(came) == 1
+
+
+def sent(method, *answers):
+    """What became of one request: (last status, how many were sent, the waits between them)."""
+    waits = []
+    with answering(*answers) as (url, came), ControlClient(target(url), sleep=waits.append) as client:
+        response = client.send(Request(method, f"{url}/x"))
+    return response.status, len(came), waits
+
+
+def test_a_read_is_tried_again_a_few_times():
+    assert sent("GET", (503, {}, b"")) == (503, ATTEMPTS, [0.2, 0.4, 0.8])
+
+
+def test_a_write_is_not_tried_again():
+    assert sent("POST", (503, {}, b"")) == (503, 1, [])
+
+
+def test_a_write_is_tried_again_where_the_target_asks_to_come_later():
+    assert sent("POST", (429, {"Retry-After": "7"}, b""), (201, {}, b"")) == (201, 2, [7.0])
+
+
+def test_a_moment_in_the_past_means_at_once():
+    past = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    assert sent("POST", (503, past, b""), (201, {}, b"")) == (201, 2, [0.0])
+
+
+def test_a_wait_beyond_bounds_is_refused():
+    with pytest.raises(Aborted, match="come back in 3600 s; at most 60 s are waited"):
+        sent("POST", (429, {"Retry-After": "3600"}, b""))

@@ -1,0 +1,138 @@
+"""Shapes and codecs: what is written one way is read back the same."""
+
+import string
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenarios.fields import SavedValues
+from scenarios.library import parse_scenario
+from scenarios.model import FieldType
+from targets.extraction import Unreadable
+from targets.fieldsets import Codec, FieldsMapping
+from targets.saves import EncodedSaves
+
+TEXTS = st.text(string.printable, max_size=30)
+VALUES = {
+    FieldType.TEXT: TEXTS,
+    FieldType.LONG_TEXT: TEXTS,
+    FieldType.REFERENCE: TEXTS,
+    FieldType.CHOICE: TEXTS,
+    FieldType.NUMBER: st.floats(allow_nan=False, allow_infinity=False),
+    FieldType.DATE: st.dates().map(str),
+    FieldType.CHECKBOX: st.booleans(),
+    FieldType.MULTI_CHOICE: st.lists(st.text(string.ascii_letters + " ,", min_size=1), max_size=4),
+}
+#: Each kind of codec with each type that it is for.
+PAIRS = [
+    (kind, type_)
+    for kind, types in {
+        "as_is": list(FieldType),
+        "text": [t for t in FieldType if t not in (FieldType.CHECKBOX, FieldType.MULTI_CHOICE)],
+        "joined": [FieldType.MULTI_CHOICE],
+        "date_time": [FieldType.DATE],
+        "yes_no": [FieldType.CHECKBOX],
+        "id": [FieldType.CHOICE, FieldType.MULTI_CHOICE, FieldType.REFERENCE],
+    }.items()
+    for type_ in types
+]
+
+
+@pytest.mark.parametrize(("kind", "type_"), PAIRS)
+@given(data=st.data())
+def test_a_value_comes_back_as_it_went(kind, type_, data):
+    codec = Codec(kind=kind, separator="|")
+    value = data.draw(VALUES[type_])
+    travelled = orjson.loads(orjson.dumps(codec.encode(value)))
+    assert codec.decode(type_, travelled) == value
+
+
+@pytest.mark.parametrize(
+    ("codec", "value", "encoded"),
+    [
+        (Codec(kind="text"), 12.5, "12.5"),
+        (Codec(kind="joined", separator="; "), ["a", "b"], "a; b"),
+        (Codec(kind="date_time"), "2024-01-31", "2024-01-31T00:00:00Z"),
+        (Codec(kind="yes_no", yes="Y", no="N"), False, "N"),
+        (Codec(kind="id"), "Ann", {"id": "Ann"}),
+        (Codec(kind="id", key="value"), ["a", "b"], [{"value": "a"}, {"value": "b"}]),
+    ],
+)
+def test_each_codec_writes_its_form(codec, value, encoded):
+    assert codec.encode(value) == encoded
+
+
+def test_a_value_of_another_form_is_unreadable():
+    with pytest.raises(Unreadable, match="checkbox: found"):
+        Codec(kind="yes_no").decode(FieldType.CHECKBOX, "perhaps")
+
+
+SHAPES = [
+    (FieldsMapping(shape="flat"), {"t": 1}, {"t": 1, "a": "x", "b": 2}),
+    (FieldsMapping(shape="flat", under="issue"), {"issue": {"t": 1}}, {"issue": {"t": 1, "a": "x", "b": 2}}),
+    (FieldsMapping(shape="flat"), None, {"a": "x", "b": 2}),
+    (FieldsMapping(shape="map", under="f"), {"t": 1}, {"t": 1, "f": {"a": "x", "b": 2}}),
+    (FieldsMapping(shape="map", under="f.g"), None, {"f": {"g": {"a": "x", "b": 2}}}),
+    (
+        FieldsMapping(shape="list", under="f", id_key="field", value_key="is"),
+        {"t": 1},
+        {"t": 1, "f": [{"field": "a", "is": "x"}, {"field": "b", "is": 2}]},
+    ),
+    (FieldsMapping(shape="list"), None, [{"id": "a", "value": "x"}, {"id": "b", "value": 2}]),
+    (FieldsMapping(shape="wrapped"), {"t": 1}, {"t": 1, "a": {"value": "x"}, "b": {"value": 2}}),
+]
+
+
+@pytest.mark.parametrize(("mapping", "body", "expected"), SHAPES)
+def test_each_shape_puts_the_fields_where_they_belong(mapping, body, expected):
+    placed = mapping.place(body, mapping.members({"a": "x"}) + b"," + mapping.members({"b": 2}))
+    assert orjson.loads(placed) == expected
+
+
+@pytest.mark.parametrize(("mapping", "body", "expected"), SHAPES)
+def test_each_shape_is_read_as_it_was_written(mapping, body, expected):
+    container = expected
+    for key in mapping.under.split(".") if mapping.under else []:
+        container = container[key]
+    members = mapping.read_members(container)
+    assert {key: members[key] for key in ("a", "b")} == {"a": "x", "b": 2}
+
+
+@pytest.mark.parametrize("shape", ["flat", "list", "wrapped"])
+def test_a_body_without_custom_fields_is_still_json(shape):
+    assert orjson.loads(FieldsMapping(shape=shape, under="f").place({"t": 1}, b"")) in (
+        {"t": 1, "f": {}},
+        {"t": 1, "f": []},
+    )
+
+
+@pytest.mark.parametrize("shape", ["flat", "map", "list", "wrapped"])
+@given(seq=st.integers(0, 2**27))
+def test_the_ready_made_json_of_a_save_reads_as_the_values_of_that_save(shape, seq):
+    encoded, saved, mapping = ENCODED[shape]
+    body = orjson.loads(mapping.place(None, encoded.members(seq, "sp-1")))
+    assert encoded.read(body["f"]) == saved.of(seq, "sp-1")
+
+
+SCENARIO = parse_scenario(
+    "name: s\ncohorts: {c: {custom_fields: 37}}\nmix: {read_case: 1}\nload: {rate_per_s: 1}\nduration_s: 1\n", "s"
+)
+
+
+def _encoded(shape):
+    saved = SavedValues(SCENARIO, 37)
+    codecs = {
+        FieldType.MULTI_CHOICE: Codec(kind="joined", separator="|"),
+        FieldType.CHECKBOX: Codec(kind="yes_no"),
+    }
+    mapping = FieldsMapping(shape=shape, under="f", codecs=codecs)
+    return (
+        EncodedSaves(mapping, saved, {field.key: f"remote {field.key}" for field in saved.fields}),
+        saved,
+        mapping,
+    )
+
+
+ENCODED = {shape: _encoded(shape) for shape in ("flat", "map", "list", "wrapped")}
