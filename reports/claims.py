@@ -7,7 +7,8 @@ it, "not slower" where every cell shows it, and everything else is called not kn
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +53,7 @@ class Claims:
     telling: CellFinding | None  # the cell that stands for the report
     failed_checks: tuple[Check, ...]
     unplanned: tuple[Difference, ...]
+    cohorts: Mapping[str, int]  # how many cohorts each operation was measured in
 
 
 def claim(assessment: Assessment) -> Claims:
@@ -86,6 +88,7 @@ def claim(assessment: Assessment) -> Claims:
         telling=_telling(assessment, (slower, suspected, near), growing),
         failed_checks=failed,
         unplanned=tuple(item for item in assessment.differences if not item.planned),
+        cohorts=Counter(operation for operation, _ in {_place(cell) for cell in assessment.cells if cell.n_after}),
     )
 
 
@@ -101,7 +104,12 @@ def _worst_first(cells: Iterable[CellFinding]) -> tuple[CellFinding, ...]:
     return tuple(
         sorted(
             cells,
-            key=lambda cell: (-_known(cell.ratio), _place_rank(_place(cell)), -cell.quantile),
+            key=lambda cell: (
+                not cell.required,
+                -_known(cell.ratio),
+                _place_rank(_place(cell)),
+                -cell.quantile,
+            ),
         )
     )
 
@@ -166,9 +174,12 @@ def _telling(
 ) -> CellFinding | None:
     shown = [cell for cell in lay_out(assessment).findings if math.isfinite(cell.ratio)]
     headline = headline_quantile(assessment)
+    grows = {slope.operation for slope in growing}
     for candidates in worst:
         if candidates:
-            return next((cell for cell in candidates if cell.quantile == headline), candidates[0])
+            # Growth is the surest sign of a cause: an operation that grew goes before one that is only slow.
+            likely = sorted(candidates, key=lambda c: (not c.required, c.operation not in grows))
+            return next((cell for cell in likely if cell.quantile == headline), likely[0])
     if growing:
         grown = [cell for cell in shown if cell.operation == growing[0].operation]
         if grown:

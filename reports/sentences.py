@@ -153,25 +153,27 @@ def _latency_clauses(claims: Claims) -> list[str]:
             else []
         )
     slow = list(dict.fromkeys(cell.operation for cell in claims.slower))
-    much = "much " if any(cell.word is Word.MUCH_SLOWER for cell in claims.slower) else ""
-    subject = words.listed([words.doing(name) for name in slow])
-    text = f"{subject} became {much}slower{_where(claims.slower)}"
-    if set(grown) & set(slow):
+    lead = claims.telling.operation if claims.telling and claims.telling.operation in slow else slow[0]
+    much = "much " if any(c.word is Word.MUCH_SLOWER for c in claims.slower if c.operation == lead) else ""
+    text = f"{words.doing(lead)} became {much}slower{_where(lead, claims)}"
+    if lead in grown:
         text += ", the more custom fields the more so"
+    clauses = [text]
+    if len(slow) > 1:
+        rest = [f"{words.doing(name)}{_where(name, claims)}" for name in slow if name != lead]
+        clauses.append(f"so did {words.listed(rest)}")
     others = [name for name in grown if name not in slow]
-    if not others:
-        return [text]
-    return [text, f"{words.listed([words.doing(name) for name in others])} grew with the number of custom fields"]
+    if others:
+        named = words.listed([words.doing(name) for name in others])
+        clauses.append(f"{named} grew with the number of custom fields")
+    return clauses
 
 
-def _where(slower: tuple[CellFinding, ...]) -> str:
-    """ " at 200 and 500 custom fields", the cohorts that all of the slower operations share; or nothing."""
-    cohorts: dict[str, set[int]] = {}
-    for cell in slower:
-        cohorts.setdefault(cell.operation, set()).add(cell.custom_fields)
-    if len({frozenset(numbers) for numbers in cohorts.values()}) != 1:
+def _where(operation: str, claims: Claims) -> str:
+    """ " at 200 and 500 custom fields" where the operation is slower in some cohorts only; else nothing."""
+    numbers = sorted({cell.custom_fields for cell in claims.slower if cell.operation == operation})
+    if len(numbers) == claims.cohorts.get(operation):
         return ""
-    numbers = sorted(next(iter(cohorts.values())))
     noun = "custom field" if numbers == [1] else "custom fields"
     return f" at {words.listed([units.count(number) for number in numbers])} {noun}"
 

@@ -1,0 +1,353 @@
+"""Checks: the conditions under which a comparison may be believed, each with its value and its limit.
+
+Pairs whose *generator* was at fault (``analysis.generator``) are dropped from the latency comparison,
+and said. What the *target* causes (failures, full pools, a ramp) is never a reason to drop: after the
+change it is what we are looking for, before the change it makes the baseline unfit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings import Check, CheckOutcome, Design, Difference, Reason
+from analysis.generator import (
+    OFFERED_AT_LEAST,
+    RUN_QUEUE_MOST,
+    WAITED_MOST,
+    Gate,
+    known_share,
+    lag_p99_s,
+    milliseconds,
+    offered_share,
+    waited_share,
+)
+from analysis.histograms import total
+from analysis.integrity import count_effects
+from analysis.matching import Matching
+from analysis.quantiles import quantile
+from analysis.runs import Run
+
+NAN: Final = float("nan")
+DROPPED_MOST: Final = 0.25
+PAIRS_AT_LEAST: Final = 2
+RAMP_MOST: Final = math.log(1.20)
+FAILED_BEFORE_MOST: Final = 0.01
+FAILED_BEFORE_FEW: Final = 3
+UNVERIFIED_MOST: Final = 0.01
+VOLUME_MOST: Final = 1.20
+MIX_MOST: Final = 0.02
+_SAMPLES_OF_A_THIRD: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A check and, where it stands in the way of CLEAR, the reason; ``FAIL`` voids the latency verdict."""
+
+    check: Check
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How many runs there are on each side; of a paired design as many as there are pairs."""
+
+    before: int
+    after: int
+
+
+def check_load(
+    before: Sequence[Run], after: Sequence[Run], matching: Matching, gate: Gate, *, kept: Left
+) -> list[Checked]:
+    """Whether the same load was really offered, by a generator that kept up."""
+    runs = (*before, *after)
+    return [
+        _checked("same plan", f"All {len(runs)} runs follow the plan {runs[0].plan_digest[:12]}."),
+        _complete(before, after),
+        _ledger(runs),
+        _offered(runs),
+        _on_time(runs, gate),
+        _had_a_core(runs),
+        _kept(matching, Left(len(before), len(after)), kept),
+        _same_mix(before, after),
+    ]
+
+
+def check_data(
+    before: Sequence[Run], after: Sequence[Run], design: Design, differences: Sequence[Difference]
+) -> list[Checked]:
+    """Whether the sides are fit to be held against each other: samples, baseline, settling, effects, volume."""
+    checks = [
+        _samples((*before, *after)),
+        _sound(before),
+        _saturated_after(after),
+        _steady(before, "before", Reason.BASELINE_UNFIT),
+        _steady(after, "after", Reason.SETTLING),
+        _effects_seen(before, after),
+        _volume(before, after),
+        _announced(differences),
+    ]
+    if design is Design.APART:
+        checks.append(_same_hour(before, after))
+    return checks
+
+
+def ramp_within(run: Run) -> float:
+    """log(median of the last third / of the first), the mean over operations by samples; NaN if too short."""
+    if not len(run.slices):
+        return NAN
+    t_s, operations = run.slices["t_s"].to_numpy(np.float64), run.slices["operation"].to_numpy(dtype=object)
+    starts = np.unique(t_s)
+    if len(starts) < 3:
+        return NAN
+    thirds = np.array_split(starts, 3)
+    logs, sizes = [], []
+    for operation in pd.unique(operations):
+        own = operations == operation
+        first = total(run.slices, "response", own & (t_s <= thirds[0][-1]))
+        last = total(run.slices, "response", own & (t_s >= thirds[2][0]))
+        if min(first.n, last.n) >= _SAMPLES_OF_A_THIRD:
+            logs.append(math.log(quantile(last, 0.5) / quantile(first, 0.5)))
+            sizes.append(min(first.n, last.n))
+    return float(np.average(logs, weights=sizes)) if logs else NAN
+
+
+def _complete(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+    aborted = [[run.id for run in side if run.status == "aborted"] for side in (before, after)]
+    if any(aborted):
+        reason = Reason.BASELINE_UNFIT if aborted[0] else Reason.INVALID_LOAD
+        return _failed(
+            "runs complete",
+            f"Aborted before their end: {_ids([*aborted[0], *aborted[1]])}. Make them again.",
+            reason,
+        )
+    short = [run.id for run in (*before, *after) if run.status != "complete"]
+    if short:
+        return _noted("runs complete", f"Interrupted, and left out of the latency comparison: {_ids(short)}.")
+    return _checked("runs complete", "Every run went through to its end.")
+
+
+def _ledger(runs: Sequence[Run]) -> Checked:
+    open_ = [run.id for run in runs if run.scheduled != run.recorded + run.aborted + run.unsent]
+    if open_:
+        return _failed(
+            "ledger closes",
+            f"Scheduled is not recorded + aborted + unsent in {_ids(open_)}: samples were lost.",
+            Reason.INVALID_LOAD,
+        )
+    whole = sum(run.scheduled for run in runs)
+    return _checked("ledger closes", f"All {whole:,} scheduled arrivals are recorded, aborted or unsent.")
+
+
+def _offered(runs: Sequence[Run]) -> Checked:
+    least = min(offered_share(run) for run in runs)
+    text = f"The generator sent {least:.1%} of each schedule or more; at least {OFFERED_AT_LEAST:.0%} asked."
+    return _checked("offered rate", text) if least >= OFFERED_AT_LEAST else _noted("offered rate", text)
+
+
+def _on_time(runs: Sequence[Run], gate: Gate) -> Checked:
+    lags = [lag for run in runs if not math.isnan(lag := lag_p99_s(run))]
+    if not lags:
+        return _noted("generator on time", "No request tells how late it was sent.")
+    worst_s, limit_s = max(lags), gate.lag_limit_s
+    text = f"99 of 100 requests were sent within {milliseconds(worst_s)}; limit {milliseconds(limit_s)}."
+    return (_checked if worst_s <= limit_s else _noted)("generator on time", text)
+
+
+def _had_a_core(runs: Sequence[Run]) -> Checked:
+    known = [share for run in runs if not math.isnan(share := known_share(run.run_queue_delay))]
+    if len(known) < len(runs):
+        return _noted(
+            "generator had a core", f"{len(runs) - len(known)} runs do not tell if they waited for a core."
+        )
+    text = f"The generator waited for a core {max(known):.1%} of its time at most; limit {RUN_QUEUE_MOST:.0%}."
+    outcome = _checked if max(known) <= RUN_QUEUE_MOST else _noted
+    return outcome("generator had a core", text)
+
+
+def _kept(matching: Matching, made: Left, kept: Left) -> Checked:
+    """Enough pairs, and not too many of them dropped."""
+    name, apart = "enough pairs", matching.design is Design.APART
+    unit, before, after = (
+        ("runs", made.before + made.after, kept.before + kept.after)
+        if apart
+        else (
+            "pairs",
+            len(matching.pairs),
+            kept.before,
+        )
+    )
+    enough = kept.before >= PAIRS_AT_LEAST and kept.after >= 1
+    dropped = before - after
+    if dropped > DROPPED_MOST * before or (dropped and not enough):
+        return _failed(
+            name,
+            f"{dropped} of {before} {unit} were dropped because their generator was at fault or they were "
+            f"interrupted; more than {DROPPED_MOST:.0%}, or fewer than {PAIRS_AT_LEAST} left, give no answer.",
+            Reason.INVALID_LOAD,
+        )
+    if apart:
+        text = f"{kept.before} runs before and {kept.after} after, apart in time"
+        if enough:
+            return _checked(name, f"{text}.")
+        least = f"at least {PAIRS_AT_LEAST} before and one after, better five nights before"
+        return _failed(name, f"{text}; asked are {least}.", Reason.NEEDS_DATA)
+    text = f"{after} of {before} pairs are compared; at least {PAIRS_AT_LEAST} asked"
+    if not enough:
+        why = "one pair cannot tell a change from the noise between runs"
+        return _failed(name, f"{text}: {why}.", Reason.NEEDS_DATA)
+    return (_noted if dropped else _checked)(name, f"{text}.")
+
+
+def _same_mix(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+    sides = [_cell_requests(side) for side in (before, after)]
+    totals = [max(sum(side.values()), 1) for side in sides]
+    worst, beyond = 0.0, False
+    for cell in sides[0].keys() | sides[1].keys():
+        shares = [side.get(cell, 0) / n for side, n in zip(sides, totals, strict=True)]
+        apart, mean = abs(shares[1] - shares[0]), sum(shares) / 2
+        chance = 4 * math.sqrt(mean * (1 - mean) * (1 / totals[0] + 1 / totals[1]))
+        worst, beyond = max(worst, apart), beyond or apart > max(MIX_MOST, chance)
+    text = (
+        f"The cells' shares of the requests differ by {worst:.1%} at most between the sides; limit {MIX_MOST:.0%}."
+    )
+    if beyond and all(sides):
+        return _failed("same mix", text, Reason.INVALID_LOAD)
+    return _checked("same mix", text)
+
+
+def _samples(runs: Sequence[Run]) -> Checked:
+    empty = [run.id for run in runs if not len(run.slices) or not int(run.slices["requests"].sum())]
+    if empty:
+        return _failed("samples", f"No sample in {_ids(empty)}.", Reason.NEEDS_DATA)
+    requests = sum(int(run.slices["requests"].sum()) for run in runs)
+    return _checked("samples", f"{requests:,} requests in the measured windows of {len(runs)} runs.")
+
+
+def _sound(before: Sequence[Run]) -> Checked:
+    """A baseline that fails or is full is no yardstick."""
+    requests = sum(int(run.slices["requests"].sum()) for run in before if len(run.slices))
+    failed = sum(int(run.slices["failures"].sum()) for run in before if len(run.slices))
+    share = failed / max(requests, 1)
+    waited = max((waited_share(run) for run in before), default=0.0)
+    text = (
+        f"Before, {failed:,} of {requests:,} requests failed ({share:.2%}, limit {FAILED_BEFORE_MOST:.0%}) "
+        f"and {waited:.1%} waited for a free request at most (limit {WAITED_MOST:.0%})."
+    )
+    if (share > FAILED_BEFORE_MOST and failed >= FAILED_BEFORE_FEW) or waited > WAITED_MOST:
+        return _failed("before side sound", text, Reason.BASELINE_UNFIT)
+    return _checked("before side sound", text)
+
+
+def _saturated_after(after: Sequence[Run]) -> Checked:
+    waited = max((waited_share(run) for run in after), default=0.0)
+    text = f"After, {waited:.1%} of the arrivals at most waited because the target held all open requests"
+    if waited > WAITED_MOST:
+        return _noted("after side keeps up", f"{text}: it is saturated. The wait is part of the response times.")
+    return _checked("after side keeps up", f"{text}; limit {WAITED_MOST:.0%}.")
+
+
+def _steady(runs: Sequence[Run], side: str, reason: Reason) -> Checked:
+    """The median over the runs, so that one run with a noisy neighbour does not speak for its side."""
+    name, ramps = f"{side} side steady", [r for run in runs if not math.isnan(r := ramp_within(run))]
+    if not ramps:
+        return _noted(name, f"The runs {side} are too short to see whether times rose or fell within them.")
+    ramp = float(np.median(ramps))
+    text = (
+        f"Within the runs {side} the median response time changed by {math.expm1(ramp):+.0%} from the first "
+        f"third to the last; limit {math.expm1(RAMP_MOST):.0%} either way."
+    )
+    if abs(ramp) <= RAMP_MOST:
+        return _checked(name, text)
+    # Before, a ramp spoils the yardstick. After, it is a finding about the target and voids nothing.
+    return (
+        _failed(name, text, reason) if side == "before" else Checked(Check(name, CheckOutcome.NOTE, text), reason)
+    )
+
+
+def _effects_seen(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+    name = "effects checked"
+    counts = [count_effects(side) for side in (before, after)]
+    sums = [sum(side.values()) for side in counts]
+    if not any(sums):
+        return _noted(
+            name, "No effects were recorded: whether saves, scripts and mails kept their promise is not known."
+        )
+    if not all(sums):
+        side = "after" if sums[0] else "before"
+        return _failed(
+            name, f"No effects were recorded {side}, though there are some on the other side.", Reason.NEEDS_DATA
+        )
+    unseen = [
+        sum(n for (_, outcome), n in side.items() if outcome == "unverified") / whole
+        for side, whole in zip(counts, sums, strict=True)
+    ]
+    text = f"Effects nobody looked at: {unseen[0]:.1%} before, {unseen[1]:.1%} after; limit {UNVERIFIED_MOST:.0%}."
+    return _failed(name, text, Reason.NEEDS_DATA) if max(unseen) > UNVERIFIED_MOST else _checked(name, text)
+
+
+def _volume(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+    name = "same stored data"
+    sides = [[run.stored_cases for run in side if run.stored_cases] for side in (before, after)]
+    if not all(sides):
+        return _noted(name, "How many cases were stored is not known.")
+    means = [float(np.exp(np.mean(np.log(side)))) for side in sides]
+    text = (
+        f"{means[0]:,.0f} cases were stored before and {means[1]:,.0f} after; limit {VOLUME_MOST - 1:.0%} apart."
+    )
+    if abs(math.log(means[1] / means[0])) > math.log(VOLUME_MOST):
+        return _failed(name, text, Reason.INVALID_LOAD)
+    return _checked(name, text)
+
+
+def _announced(differences: Sequence[Difference]) -> Checked:
+    name, surprises = "only announced changes", [one.setting for one in differences if not one.planned]
+    if surprises:
+        return _noted(name, f"Settings that differ and were not announced: {', '.join(surprises)}.")
+    count = f"{len(differences)} settings differ, all of them announced" if differences else "No setting differs"
+    return _checked(name, f"{count}.")
+
+
+def _same_hour(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+    """Load elsewhere follows the clock and the week: runs apart in time should share both."""
+    hours = [{(run.started_at.weekday() >= 5, run.started_at.hour) for run in side} for side in (before, after)]
+    alike = all(
+        any(weekend == w and min((hour - h) % 24, (h - hour) % 24) <= 1 for w, h in hours[0])
+        for weekend, hour in hours[1]
+    )
+    if alike:
+        return _checked("same time of day", "The runs after started within an hour of the clock of runs before.")
+    return _noted(
+        "same time of day", "The runs after started at another time of day, or of the week, than those before."
+    )
+
+
+def _cell_requests(runs: Iterable[Run]) -> dict[tuple[str, int], int]:
+    found: dict[tuple[str, int], int] = {}
+    for run in runs:
+        if len(run.slices):
+            sums = run.slices.groupby(["operation", "custom_fields"], observed=True)["requests"].sum()
+            for (operation, fields), n in zip(sums.index, sums.tolist(), strict=True):
+                found[str(operation), int(fields)] = found.get((str(operation), int(fields)), 0) + int(n)
+    return found
+
+
+def _checked(name: str, meaning: str) -> Checked:
+    return Checked(Check(name, CheckOutcome.PASS, meaning))
+
+
+def _noted(name: str, meaning: str) -> Checked:
+    return Checked(Check(name, CheckOutcome.NOTE, meaning))
+
+
+def _failed(name: str, meaning: str, reason: Reason) -> Checked:
+    return Checked(Check(name, CheckOutcome.FAIL, meaning), reason)
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")

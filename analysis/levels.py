@@ -1,0 +1,79 @@
+"""Levels: the log quantile of every cell in every run, and how the after side is held against the before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.histograms import EMPTY, Histogram
+from analysis.quantiles import quiet_quantile
+
+Floats = NDArray[np.float64]
+Cell = tuple[str, int]  # operation, custom fields
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """One quantile of some cells in some runs; every array is [runs, cells], NaN where a cell has no sample."""
+
+    cells: tuple[Cell, ...]
+    log_s: Floats
+    variance: Floats  # of log_s, from within the run
+    n: NDArray[np.int64]  # ok samples
+
+    def of(self, chosen: NDArray[np.bool_]) -> Levels:
+        """The same for some of the cells."""
+        cells = tuple(cell for cell, keep in zip(self.cells, chosen, strict=True) if keep)
+        return Levels(cells, self.log_s[:, chosen], self.variance[:, chosen], self.n[:, chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """After against before, by cell, with the rows from which its variation is to be learnt.
+
+    ``estimate`` has the variance ``factor`` times that of a row. ``sampling`` is the part of a row's
+    variance that stems from the number of samples.
+    """
+
+    cells: tuple[Cell, ...]
+    rows: Floats  # [runs or pairs, cells]
+    estimate: Floats  # mean log ratio, [cells]
+    factor: float
+    sampling: Floats  # [cells]
+
+    def of(self, chosen: NDArray[np.bool_]) -> Contrast:
+        """The same for some of the cells."""
+        cells = tuple(cell for cell, keep in zip(self.cells, chosen, strict=True) if keep)
+        return Contrast(cells, self.rows[:, chosen], self.estimate[chosen], self.factor, self.sampling[chosen])
+
+
+def measure(runs: Sequence[Mapping[Cell, Histogram]], cells: Sequence[Cell], q: float) -> Levels:
+    """The levels of ``cells`` in ``runs``, each given by its response histograms."""
+    found = [[quiet_quantile(run.get(cell, EMPTY), q) for cell in cells] for run in runs]
+    shape = (len(runs), len(cells))
+    return Levels(
+        tuple(cells),
+        np.array([e.log_s for row in found for e in row], np.float64).reshape(shape),
+        np.array([e.variance for row in found for e in row], np.float64).reshape(shape),
+        np.array([e.n for row in found for e in row], np.int64).reshape(shape),
+    )
+
+
+def paired(before: Levels, after: Levels) -> Contrast:
+    """Row k is the difference of pair k; the estimate is their mean. Needs as many runs on each side."""
+    rows = after.log_s - before.log_s
+    sampling = (before.variance + after.variance).mean(axis=0)
+    return Contrast(before.cells, rows, rows.mean(axis=0), 1 / len(rows), sampling)
+
+
+def predicted(before: Levels, after: Levels) -> Contrast:
+    """All after-runs together are one new observation against the spread of the before-runs.
+
+    After-runs that follow one another share their day; to count each of them gave .08 to .25 false
+    alarms at nominal .05 in simulation, this gave .00 to .03.
+    """
+    estimate = after.log_s.mean(axis=0) - before.log_s.mean(axis=0)
+    return Contrast(before.cells, before.log_s, estimate, 1 + 1 / len(before.log_s), before.variance.mean(axis=0))

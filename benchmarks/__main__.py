@@ -1,0 +1,48 @@
+"""``python -m benchmarks NAME``: measure, print the table, write ``benchmarks/out/NAME.json``.
+
+Ratios side by side in one run, since the machines are shared and noisy. A row is
+{figure, value, low, high, goal, reached}; low and high bound the value over its repetitions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+#: name of the bench -> the modules whose ``measure()`` make its rows, in order.
+BENCHES = {
+    "load": ("benchmarks.startup", "benchmarks.load", "benchmarks.analysis_scale"),
+    "truth": ("benchmarks.analysis_truth",),
+    "disk": ("benchmarks.casedesk_disk",),
+}
+OUT = Path(__file__).parent / "out"
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """The rows as text in 80 columns or a little more."""
+    lines = [f"{'figure':<52}{'value':>10}{'low':>9}{'high':>9}  goal"]
+    for row in rows:
+        value, low, high = (f"{row[k]:.4g}" if row[k] is not None else "" for k in ("value", "low", "high"))
+        mark = {True: "reached", False: "NOT REACHED", None: ""}[row["reached"]]
+        lines.append(f"{row['figure']!s:<52}{value:>10}{low:>9}{high:>9}  {row['goal']} {mark}")
+    return "\n".join(lines)
+
+
+def main(name: str) -> int:
+    if name not in BENCHES:
+        print(f"no bench {name!r}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    rows: list[dict[str, object]] = []
+    for module in BENCHES[name]:
+        print(f"== {module}", file=sys.stderr, flush=True)
+        rows += importlib.import_module(module).measure()
+    OUT.mkdir(exist_ok=True)
+    (OUT / f"{name}.json").write_text(json.dumps(rows, indent=2) + "\n")
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "load"))

@@ -1,0 +1,182 @@
+"""The checks: one example on either side of each, and whose fault is whose."""
+
+import numpy as np
+import pytest
+from analysis_examples import CELLS, effects, run, samples, sides
+
+from analysis.assessment import assess
+from analysis.findings import CheckOutcome, Reason, Verdict
+from analysis.generator import gate, lag_p99_s, waited_share
+from analysis.runs import Question
+
+NAN = float("nan")
+
+
+FEW = {("read_case", 0): 0.1, ("save_custom", 0): 0.2, ("save_custom", 50): 0.2}
+
+
+def assessed(**shape):
+    return assess(*sides(cells=FEW, **shape), Question())
+
+
+def outcome(assessment, name):
+    return next(one.outcome for one in assessment.checks if one.name == name)
+
+
+def first_only(**facts):
+    """Facts of the first run of a side alone."""
+    return lambda pair: facts if pair == 0 else {}
+
+
+def test_runs_beyond_reproach_pass_every_check():
+    checks = assessed(pairs=3).checks
+    # The examples have effects of scripts, stored cases and no setting: nothing is unknown.
+    assert [one.name for one in checks if one.outcome is not CheckOutcome.PASS] == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"run_queue_delay": 0.2}, "waited for a core"),
+        ({"samples": {"lag_s": 0.5}}, "sent its requests late"),
+        ({"unsent": 100, "scheduled": 220}, "offered only"),
+        ({"status": "interrupted"}, "was interrupted"),
+    ],
+)
+def test_a_pair_whose_generator_was_at_fault_is_dropped_and_said(facts, words):
+    found = assessed(pairs=6, after=first_only(**facts))
+    assert (found.pairs, found.pairs_dropped) == (5, 1)
+    assert [warning for warning in found.warnings if words in warning and "Pair 1 is dropped" in warning]
+    assert Reason.INVALID_LOAD not in found.reasons
+
+
+def test_more_than_a_quarter_of_the_pairs_dropped_is_invalid_load():
+    found = assessed(pairs=6, after=lambda pair: {"run_queue_delay": 0.5} if pair < 2 else {})
+    assert (found.verdict, found.reasons) == (Verdict.HOLD, (Reason.INVALID_LOAD,))
+
+
+def test_fewer_than_two_pairs_left_is_invalid_load():
+    found = assessed(pairs=2, after=first_only(run_queue_delay=0.5))
+    assert Reason.INVALID_LOAD in found.reasons
+
+
+def test_arrivals_that_waited_for_the_target_are_not_the_generators_fault():
+    waited = {"samples": {"lag_s": 2.0}, "waited_for_pool": 480}
+    found = assessed(pairs=4, after=lambda pair: waited)
+    assert found.pairs_dropped == 0
+    assert outcome(found, "after side keeps up") is CheckOutcome.NOTE
+
+
+def test_without_that_count_a_crowd_of_open_requests_shows_the_targets_fault():
+    # 480 requests a minute of 20 s each: 160 open at a time.
+    slow = samples(dict.fromkeys(CELLS, 20.0), lag_s=5.0)
+    assert waited_share(run("a", 0, slow)) == 1.0
+    assert gate([], [run("a", 0, slow)]).faults == {}
+
+
+def test_fast_requests_sent_late_are_the_generators_fault():
+    assert list(gate([], [run("a", 0, samples(CELLS, lag_s=0.2))]).faults) == ["a"]
+
+
+def test_the_lag_of_those_that_waited_is_left_out():
+    table = samples({("read_case", 0): 0.1}, n=400)
+    late = np.arange(400) % 10 == 0
+    table.loc[late, ["sent_s", "done_s"]] += 3.0
+    assert lag_p99_s(run("a", 0, table, waited_for_pool=40)) < 0.001
+    assert lag_p99_s(run("a", 0, table, waited_for_pool=0)) > 2
+
+
+@pytest.mark.parametrize(("typical_s", "limit_s"), [(0.003, 0.010), (1.0, 0.050)])
+def test_the_lag_limit_is_a_twentieth_of_the_median_but_ten_milliseconds_at_least(typical_s, limit_s):
+    runs = [run("b", 0, samples({("read_case", 0): typical_s}, sigma=0.0))]
+    assert gate(runs, []).lag_limit_s == pytest.approx(limit_s, rel=0.005)
+
+
+def test_unknown_health_is_a_note_and_not_a_fault():
+    found = assessed(pairs=3, before={"run_queue_delay": NAN})
+    assert outcome(found, "generator had a core") is CheckOutcome.NOTE
+    assert found.pairs_dropped == 0
+
+
+def test_a_ledger_that_does_not_close_is_invalid_load():
+    found = assessed(pairs=3, after=first_only(scheduled=500))
+    assert outcome(found, "ledger closes") is CheckOutcome.FAIL
+    assert Reason.INVALID_LOAD in found.reasons
+
+
+@pytest.mark.parametrize(("side", "reason"), [("before", Reason.BASELINE_UNFIT), ("after", Reason.INVALID_LOAD)])
+def test_an_aborted_run_fails_the_check_of_its_side(side, reason):
+    found = assessed(pairs=4, **{side: first_only(status="aborted")})
+    assert outcome(found, "runs complete") is CheckOutcome.FAIL
+    assert reason in found.reasons
+
+
+def test_a_baseline_that_fails_is_unfit():
+    found = assessed(pairs=3, before={"samples": {"failed": 2}}, after={"samples": {"failed": 2}})
+    assert found.reasons == (Reason.BASELINE_UNFIT,)
+
+
+def test_a_baseline_with_a_full_pool_is_unfit():
+    found = assessed(pairs=3, before={"waited_for_pool": 48})
+    assert Reason.BASELINE_UNFIT in found.reasons
+
+
+def test_a_ramp_before_makes_the_baseline_unfit():
+    found = assessed(pairs=3, n=80, before={"samples": {"ramp": 0.6}}, after={"samples": {"ramp": 0.6}})
+    assert outcome(found, "before side steady") is CheckOutcome.FAIL
+    assert Reason.BASELINE_UNFIT in found.reasons
+
+
+def test_a_ramp_after_holds_as_settling_and_voids_nothing():
+    found = assessed(pairs=3, n=80, after={"samples": {"ramp": -0.5}})
+    assert outcome(found, "after side steady") is CheckOutcome.NOTE
+    assert found.reasons == (Reason.SETTLING,)
+
+
+def test_another_mix_is_invalid_load():
+    half = {cell: typical_s for cell, typical_s in CELLS.items() if cell[1] < 200}
+    before = sides(3)[0]
+    after = sides(3, cells=half)[1]
+    found = assess(before, after, Question())
+    assert outcome(found, "same mix") is CheckOutcome.FAIL
+
+
+@pytest.mark.parametrize(("unverified", "expected"), [(1, CheckOutcome.PASS), (2, CheckOutcome.FAIL)])
+def test_effects_nobody_looked_at_may_be_one_in_a_hundred(unverified, expected):
+    some = {"effects": effects(script_once=100 - unverified, script_unverified=unverified)}
+    assert outcome(assessed(pairs=3, after=some), "effects checked") is expected
+
+
+def test_no_effects_at_all_are_noted():
+    found = assessed(pairs=3, before={"effects": effects()}, after={"effects": effects()})
+    assert outcome(found, "effects checked") is CheckOutcome.NOTE
+
+
+def test_effects_on_one_side_alone_need_data():
+    found = assessed(pairs=3, after={"effects": effects()})
+    assert outcome(found, "effects checked") is CheckOutcome.FAIL
+    assert Reason.NEEDS_DATA in found.reasons
+
+
+@pytest.mark.parametrize(
+    ("cases", "expected"),
+    [(1190, CheckOutcome.PASS), (1210, CheckOutcome.FAIL), (800, CheckOutcome.FAIL), (None, CheckOutcome.NOTE)],
+)
+def test_the_stored_data_may_differ_by_a_fifth(cases, expected):
+    assert outcome(assessed(pairs=3, after={"stored_cases": cases}), "same stored data") is expected
+
+
+def test_a_setting_that_differs_unannounced_is_noted():
+    shape = {"pairs": 3, "before": {"fingerprint": {"release": "1"}}, "after": {"fingerprint": {"release": "2"}}}
+    assert outcome(assessed(**shape), "only announced changes") is CheckOutcome.NOTE
+    planned = assess(*sides(**shape), Question(planned=frozenset({"release"})))
+    assert outcome(planned, "only announced changes") is CheckOutcome.PASS
+    assert [(d.setting, d.before, d.after, d.planned) for d in planned.differences] == [
+        ("release", "1", "2", True)
+    ]
+
+
+def test_runs_apart_at_another_hour_are_noted():
+    before, _ = sides(3, apart=True)
+    late = [run(f"a{k}", (3 + k) * 24 * 60 + 5 * 60, samples(CELLS)) for k in range(2)]
+    assert outcome(assess(before, late, Question()), "same time of day") is CheckOutcome.NOTE

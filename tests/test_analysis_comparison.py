@@ -1,0 +1,205 @@
+"""Cells after against before: numbers worked by hand, words, and what too little data may say."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.comparison import compare, holm, pairs_needed, word_for
+from analysis.findings import Word
+from analysis.histograms import histogram_of
+from analysis.levels import paired, predicted
+from analysis.runs import Question
+
+NAN = float("nan")
+MEDIAN = Question(quantiles=(0.5,))
+
+
+def flat_runs(logs, cells, n=100):
+    """Runs whose samples of a cell all took exp(log) seconds: every quantile is that."""
+    return [
+        {cell: histogram_of(np.full(n, math.exp(log))) for cell, log in zip(cells, row, strict=True)}
+        for row in logs
+    ]
+
+
+CELLS = (("read_case", 0), ("save_custom", 0))
+# The differences of test_analysis_variation: means .2 and .3, variance of a pair difference
+# .0075 + 2 x .0025 e^gamma in both cells, 9.57 degrees of freedom.
+DIFFERENCES = np.array([[0.1, 0.3], [0.2, 0.2], [0.3, 0.4]])
+BEFORE = np.array([[-2.0, -1.0], [-2.1, -1.2], [-1.9, -0.9]])
+
+
+def by_hand(question=MEDIAN):
+    return compare(
+        flat_runs(BEFORE, CELLS), flat_runs(BEFORE + DIFFERENCES, CELLS), question, paired, pairs=3
+    ).cells
+
+
+def test_the_ratio_is_the_mean_over_the_pairs():
+    assert [cell.ratio for cell in by_hand()] == pytest.approx([math.exp(0.2), math.exp(0.3)], rel=0.004)
+
+
+def test_the_ratio_is_after_over_before():
+    for cell in by_hand():
+        assert cell.ratio == pytest.approx(cell.after_s / cell.before_s)
+
+
+def test_p_is_the_tail_of_t_with_satterthwaites_degrees():
+    # Durations come back from their bins up to a quarter of a per cent off, hence the tolerance.
+    variance = 0.0075 + 2 * 0.0025 * math.exp(0.5772156649)
+    df = variance**2 / (0.0075**2 / 2)
+    expected = stats.t.sf(np.array([0.2, 0.3]) / math.sqrt(variance / 3), df)
+    assert [cell.p_value for cell in by_hand()] == pytest.approx(expected, rel=0.15)
+
+
+def test_the_interval_lies_evenly_about_the_estimate_on_the_log_scale():
+    for cell in by_hand():
+        assert math.log(cell.low) + math.log(cell.high) == pytest.approx(2 * math.log(cell.ratio))
+
+
+def test_the_interval_for_both_cells_is_wider_than_for_one():
+    variance = 0.0075 + 2 * 0.0025 * math.exp(0.5772156649)
+    alone = stats.t.ppf(0.975, variance**2 / (0.0075**2 / 2)) * math.sqrt(variance / 3)
+    for cell in by_hand():
+        assert math.log(cell.high / cell.ratio) > alone
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (1.26, 1.40, Word.MUCH_SLOWER),
+        (1.11, 1.40, Word.SLOWER),
+        (1.25, 1.40, Word.SLOWER),
+        (1.01, 1.11, Word.NEAR_THE_LIMIT),
+        (0.90, 1.11, Word.UNCLEAR),
+        (1.00, 1.10, Word.UNCLEAR),
+        (0.90, 1.09, Word.NO_HARM),
+        (1.02, 1.09, Word.NO_HARM),
+        (0.90, 0.96, Word.NO_HARM),
+        (0.80, 0.94, Word.FASTER),
+        (NAN, NAN, Word.TOO_LITTLE_DATA),
+    ],
+)
+def test_the_word_is_told_by_where_the_whole_interval_lies(low, high, word):
+    assert word_for(low, high, 1.10) is word
+
+
+def test_a_wide_tolerance_calls_nothing_slower_that_it_allows():
+    assert word_for(1.30, 1.60, 1.50) is Word.NEAR_THE_LIMIT
+
+
+def test_one_pair_shows_the_numbers_and_bounds_nothing():
+    (cell, _) = compare(
+        flat_runs(BEFORE[:1], CELLS), flat_runs(BEFORE[:1] + 0.5, CELLS), MEDIAN, paired, pairs=1
+    ).cells
+    assert cell.word is Word.TOO_LITTLE_DATA
+    assert cell.ratio == pytest.approx(math.exp(0.5), rel=0.006)
+    assert math.isnan(cell.low)
+    assert math.isnan(cell.high)
+    assert cell.pairs_needed is None
+
+
+def test_two_pairs_are_enough_for_an_interval():
+    cells = compare(
+        flat_runs(BEFORE[:2], CELLS), flat_runs(BEFORE[:2] + DIFFERENCES[:2], CELLS), MEDIAN, paired, pairs=2
+    ).cells
+    assert all(math.isfinite(cell.low) and math.isfinite(cell.high) for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("q", "n", "runs", "word"),
+    [
+        (0.5, 5, 2, Word.NO_HARM),
+        (0.5, 4, 20, Word.TOO_LITTLE_DATA),
+        (0.95, 30, 2, Word.NO_HARM),
+        (0.95, 29, 2, Word.TOO_LITTLE_DATA),
+        (0.95, 10, 6, Word.NO_HARM),
+        (0.95, 9, 20, Word.TOO_LITTLE_DATA),
+        (0.99, 1000, 2, Word.NO_HARM),
+        (0.99, 999, 20, Word.TOO_LITTLE_DATA),
+    ],
+)
+def test_a_quantile_is_judged_from_so_many_samples_on(q, n, runs, word):
+    side = flat_runs(np.zeros((runs, 2)), CELLS, n)
+    cells = compare(side, side, Question(quantiles=(q,)), paired, pairs=runs).cells
+    assert {cell.word for cell in cells} == {word}
+
+
+def test_a_p95_that_lacks_only_runs_says_how_many_pairs_it_needs():
+    side = flat_runs(np.zeros((2, 2)), CELLS, 12)
+    cells = compare(side, side, Question(quantiles=(0.95,)), paired, pairs=2).cells
+    assert {cell.pairs_needed for cell in cells} == {5}  # 5 x 12 = 60
+
+
+def test_a_required_cell_that_never_occurred_is_listed():
+    question = Question(quantiles=(0.5,), required=frozenset({("send_batch", 10)}))
+    side = flat_runs(BEFORE, CELLS)
+    (missing,) = [c for c in compare(side, side, question, paired, pairs=3).cells if c.operation == "send_batch"]
+    assert (missing.word, missing.required, missing.n_before) == (Word.TOO_LITTLE_DATA, True, 0)
+    assert math.isnan(missing.ratio)
+
+
+def test_a_cell_that_cannot_exist_is_not_applicable_and_never_required():
+    cell = ("save_custom", 7)
+    question = Question(quantiles=(0.5,), required=frozenset({cell}), not_applicable=frozenset({cell}))
+    side = flat_runs(BEFORE, CELLS)
+    (found,) = [c for c in compare(side, side, question, paired, pairs=3).cells if c.custom_fields == 7]
+    assert (found.word, found.required) == (Word.NOT_APPLICABLE, False)
+
+
+def test_p99_is_shown_but_never_required():
+    side = flat_runs(BEFORE, CELLS, 1000)
+    question = Question(required=frozenset(CELLS))
+    required = {c.quantile for c in compare(side, side, question, paired, pairs=3).cells if c.required}
+    assert required == {0.5, 0.95}
+
+
+def test_the_common_mode_is_the_mean_over_the_cells():
+    common = compare(
+        flat_runs(BEFORE, CELLS), flat_runs(BEFORE + DIFFERENCES, CELLS), MEDIAN, paired, pairs=3
+    ).common
+    # Means by pair .2, .2, .35: mean .25, variance .0075; t with 2 degrees at 97.5 % is 4.303.
+    assert common.ratio == pytest.approx(math.exp(0.25), rel=0.004)
+    assert math.log(common.high / common.ratio) == pytest.approx(4.303 * math.sqrt(0.0075 / 3), rel=0.05)
+
+
+def test_apart_in_time_the_after_runs_are_one_prediction():
+    # Levels of a single cell over four days: variance s^2; half-width t(.975, 3) s sqrt(1 + 1/4).
+    logs = np.array([[-2.0], [-1.9], [-2.1], [-2.0]])
+    (cell,) = compare(
+        flat_runs(logs, CELLS[:1]), flat_runs(np.array([[-1.5]]), CELLS[:1]), MEDIAN, predicted, pairs=0
+    ).cells
+    s = math.sqrt(0.02 / 3)
+    assert cell.ratio == pytest.approx(math.exp(0.5), rel=0.005)
+    assert math.log(cell.high / cell.ratio) == pytest.approx(3.182 * s * math.sqrt(1.25), rel=0.05)
+
+
+def test_after_runs_beyond_every_before_run_are_noted():
+    before, after = flat_runs(np.array([[0.0], [0.2]]), CELLS[:1]), flat_runs(np.array([[0.25], [0.4]]), CELLS[:1])
+    further = flat_runs(np.array([[0.31], [0.4]]), CELLS[:1])
+    assert compare(before, after, MEDIAN, predicted, pairs=0).beyond == frozenset()
+    assert compare(before, further, MEDIAN, predicted, pairs=0).beyond == {("read_case", 0, 0.5)}
+
+
+@given(st.lists(st.lists(st.floats(-3, 1), min_size=2, max_size=2), min_size=2, max_size=5))
+def test_runs_compared_with_themselves_never_regress(logs):
+    side = flat_runs(np.array(logs), CELLS)
+    cells = compare(side, side, MEDIAN, paired, pairs=len(logs)).cells
+    assert {(cell.word, cell.ratio) for cell in cells} == {(Word.NO_HARM, 1.0)}
+
+
+def test_holm_steps_down_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_of_nothing_is_nothing():
+    assert holm([]) == []
+
+
+def test_the_pairs_needed_follow_their_formula():
+    # Var .01 a pair: .01 ((2.326 + 1.282) / log 1.1)^2 = .01 x (3.608 / .09531)^2 = 14.33
+    assert pairs_needed(0.01, 1.96, 0.10) == 15

@@ -1,0 +1,152 @@
+"""Slices and histograms: counted by hand, and the laws that let them be added."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.histograms import histogram_of
+from analysis.samples import OUTCOMES
+from analysis.slices import COLUMNS, cell_histograms, empty, fold, merge
+
+BY_HAND = pd.DataFrame(
+    [
+        # operation, fields, scheduled, sent, done, outcome, detail
+        ("read_case", 0, -1.0, -1.0, -0.9, "ok", ""),  # warm-up
+        ("read_case", 0, 0.0, 0.0, 0.1, "ok", ""),
+        ("read_case", 0, 9.9, 10.1, 10.3, "ok", ""),
+        ("read_case", 0, 10.0, 10.0, 10.2, "http_error", "http 503"),
+        ("read_case", 0, 11.0, 11.0, 11.2, "http_error", "http 503"),
+        ("read_case", 0, 12.0, 12.0, 12.2, "timeout", ""),
+        ("read_case", 50, 13.0, 13.0, np.nan, "aborted", ""),
+    ],
+    columns=["operation", "custom_fields", "scheduled_s", "sent_s", "done_s", "outcome", "detail"],
+).assign(arm="")
+
+
+def slice_at(t_s, fields=0):
+    slices = fold(BY_HAND)
+    return slices[(slices["t_s"] == t_s) & (slices["custom_fields"] == fields)].iloc[0]
+
+
+def test_a_sample_belongs_to_the_slice_in_which_it_was_scheduled():
+    assert slice_at(0.0)["requests"] == 2
+    assert slice_at(10.0)["requests"] == 3
+
+
+def test_the_warm_up_is_left_out():
+    assert int(fold(BY_HAND)["ok"].sum()) == 2
+
+
+def test_an_aborted_request_is_counted_and_neither_a_request_nor_a_failure():
+    row = slice_at(10.0, 50)
+    assert (row["aborted"], row["requests"], row["failures"]) == (1, 0, 0)
+    assert len(row["response_bins"]) == 0
+
+
+def test_failures_are_told_by_outcome_and_detail_and_stay_out_of_the_latency():
+    row = slice_at(10.0)
+    assert (row["http_error"], row["timeout"], row["failures"], row["ok"]) == (2, 1, 3, 0)
+    assert list(row["failure_outcomes"]) == ["http_error", "timeout"]
+    assert list(row["failure_details"]) == ["http 503", ""]
+    assert list(row["failure_counts"]) == [2, 1]
+    assert len(row["response_bins"]) == 0
+
+
+def test_the_response_counts_from_the_scheduled_time_and_the_service_from_the_sent_time():
+    row = slice_at(0.0)
+    assert list(row["response_bins"]) == list(histogram_of(np.array([0.1, 0.4])).bins)
+    assert list(row["service_bins"]) == list(histogram_of(np.array([0.1, 0.2])).bins)
+
+
+def test_the_lag_is_kept_for_failures_too():
+    assert int(np.sum(slice_at(10.0)["lag_counts"])) == 3
+
+
+def test_the_busy_time_is_the_sum_of_the_service_times():
+    assert slice_at(0.0)["busy_us"] == 300_000
+
+
+def test_no_samples_make_no_slices_with_all_columns():
+    nothing = fold(BY_HAND[:0])
+    assert list(nothing.columns) == list(COLUMNS)
+    assert len(nothing) == len(merge([])) == len(merge([empty()])) == 0
+
+
+def test_an_unknown_outcome_is_named():
+    with pytest.raises(ValueError, match="outcome 'odd'; expected one of ok, http_error"):
+        fold(BY_HAND.assign(outcome="odd"))
+
+
+def test_slices_come_back_from_parquet_as_they_were():
+    slices, room = fold(BY_HAND), io.BytesIO()
+    slices.to_parquet(room)
+    back = pd.read_parquet(room)
+    assert as_values(merge([back])) == as_values(slices)
+
+
+def test_dictionary_columns_fold_like_text():
+    as_dictionary = {name: BY_HAND[name].astype("category") for name in ("arm", "operation", "outcome", "detail")}
+    assert as_values(fold(BY_HAND.assign(**as_dictionary))) == as_values(fold(BY_HAND))
+
+
+def as_values(slices):
+    """Every number and text of a table of slices, comparable with ==."""
+    return [
+        [list(value) if isinstance(value, (np.ndarray, list)) else value for value in row]
+        for row in slices.itertuples(index=False, name=None)
+    ]
+
+
+@st.composite
+def some_samples(draw):
+    size = draw(st.integers(0, 30))
+    number = st.floats(0, 100, allow_nan=False)
+    rows = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["read_case", "save_custom"]),
+                st.sampled_from([0, 50]),
+                st.sampled_from(["", "b"]),
+                st.floats(-5, 45),
+                number,
+                number,
+                st.sampled_from(OUTCOMES),
+                st.sampled_from(["", "http 503", "reset"]),
+            ),
+            min_size=size,
+            max_size=size,
+        )
+    )
+    columns = ["operation", "custom_fields", "arm", "scheduled_s", "lag", "service", "outcome", "detail"]
+    table = pd.DataFrame(rows, columns=columns).astype({"scheduled_s": float, "lag": float, "service": float})
+    return table.assign(
+        sent_s=table["scheduled_s"] + table["lag"], done_s=table["scheduled_s"] + table["lag"] + table["service"]
+    )
+
+
+@given(one=some_samples(), other=some_samples())
+@settings(max_examples=20)
+def test_folding_a_union_is_merging_the_folds(one, other):
+    union = pd.concat([one, other], ignore_index=True)
+    assert as_values(fold(union)) == as_values(merge([fold(one), fold(other)]))
+
+
+@given(table=some_samples(), seed=st.integers(0, 99))
+@settings(max_examples=12)
+def test_the_order_of_samples_is_irrelevant(table, seed):
+    shuffled = table.sample(frac=1, random_state=seed)
+    assert as_values(fold(shuffled)) == as_values(fold(table))
+
+
+@given(table=some_samples())
+@settings(max_examples=12)
+def test_the_histogram_of_a_cell_holds_all_its_good_answers(table):
+    histograms = cell_histograms(fold(table))
+    good = table[(table["scheduled_s"] >= 0) & (table["outcome"] == "ok")]
+    assert {cell: h.n for cell, h in histograms.items() if h.n} == good.groupby(
+        ["operation", "custom_fields"]
+    ).size().to_dict()
