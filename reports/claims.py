@@ -167,6 +167,10 @@ def _has_no_answer(cells: list[CellFinding], headline: float) -> bool:
     return any(cell.word in OPEN for cell in up_to) and not any(cell.word in SLOWER for cell in cells)
 
 
+def _likely_cause(cell: CellFinding, grows: bool) -> tuple[bool, int]:
+    return (not cell.required, -1 - cell.custom_fields if grows else 0)
+
+
 def _telling(
     assessment: Assessment,
     worst: tuple[tuple[CellFinding, ...], ...],
@@ -177,8 +181,9 @@ def _telling(
     grows = {slope.operation for slope in growing}
     for candidates in worst:
         if candidates:
-            # Growth is the surest sign of a cause: an operation that grew goes before one that is only slow.
-            likely = sorted(candidates, key=lambda c: (not c.required, c.operation not in grows))
+            # Growth is the surest sign of a cause: an operation that grew goes before one that is only slow,
+            # and where it grew, the most custom fields are hit the hardest.
+            likely = sorted(candidates, key=lambda c: _likely_cause(c, c.operation in grows))
             return next((cell for cell in likely if cell.quantile == headline), likely[0])
     if growing:
         grown = [cell for cell in shown if cell.operation == growing[0].operation]
