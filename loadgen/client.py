@@ -1,0 +1,159 @@
+"""The measured client: sends one request over a kept-open connection and never does anything else.
+
+It stands on geventhttpclient's connection pool and parser. No redirect is followed, nothing is
+retried (a repeated write would be a second save), and an answer that did not come whole in time has
+one of a closed set of names.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+import gevent.socket
+from gevent.monkey import get_original
+from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketPoolResponse
+
+from targets.http import Request, Response
+
+BODY_MAX = 32 * 1024 * 1024
+_BLOCK = 64 * 1024
+
+#: How the parser words an answer that ends too soon.
+_CUT_OFF = ("connection closed", "Incomplete response")
+
+_poll = get_original("select", "poll")
+_HEARD = select.POLLIN | select.POLLHUP | select.POLLERR | select.POLLNVAL
+
+
+class Unanswered(Exception):
+    """No usable answer. ``outcome`` is timeout, refused or invalid; ``detail`` is one of a closed set."""
+
+    def __init__(self, outcome: str, detail: str) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
+        self.detail = detail
+
+
+class Client:
+    """Connections to any number of origins, at most ``connections`` open to each.
+
+    ``timeout_s`` bounds a whole request: waiting for a connection, connecting, sending, the last byte.
+    """
+
+    def __init__(self, *, timeout_s: float, connections: int) -> None:
+        self._timeout_s = timeout_s
+        self._connections = connections
+        self._pools: dict[str, tuple[ConnectionPool, str]] = {}
+
+    def send(self, request: Request) -> Response:
+        """The answer, whatever its status. Raises Unanswered."""
+        url = request.url
+        cut = url.find("/", 8)
+        origin, path = (url[:cut], url[cut:]) if cut > 0 else (url, "/")
+        try:
+            pool, host = self._pools[origin]
+        except KeyError:
+            pool, host = self._pools[origin] = self._open(origin)
+        message = _head(request, path, host)
+        if request.body:
+            message += request.body
+        timeout = gevent.Timeout.start_new(self._timeout_s)
+        try:
+            return self._exchange(pool, request.method, message)
+        except gevent.Timeout as fired:
+            if fired is not timeout:
+                raise
+            raise Unanswered("timeout", "no answer in time") from None
+        except HTTPParseError as error:
+            if isinstance(error, HTTPConnectionClosed) or any(word in str(error) for word in _CUT_OFF):
+                raise Unanswered("refused", "connection closed") from None
+            raise Unanswered("invalid", "not http") from None
+        except OSError as error:
+            raise Unanswered("refused", _detail_of(error)) from None
+        finally:
+            timeout.close()
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        for pool, _ in self._pools.values():
+            pool.close()
+
+    @staticmethod
+    def _exchange(pool: ConnectionPool, method: str, message: bytes) -> Response:
+        sock = pool.get_socket()
+        try:
+            sock.sendall(message)
+        except BaseException:
+            pool.release_socket(sock)
+            raise
+        response = HTTPSocketPoolResponse(sock, pool, block_size=_BLOCK, method=method)
+        parts, size = [], 0
+        while part := response.read(_BLOCK):
+            parts.append(part)
+            size += len(part)
+            if size > BODY_MAX:
+                response.release()
+                raise Unanswered("invalid", "body too large")
+        headers = {name.lower(): value for name, value in response.items()}
+        return Response(response.get_code(), headers, parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def _open(self, origin: str) -> tuple[ConnectionPool, str]:
+        parts = urlsplit(origin)
+        secure = parts.scheme == "https"
+        host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+        kind = _SecurePool if secure else _PlainPool
+        # The request's own deadline covers connecting and reading: a second timer per receive would only cost.
+        none: Any = None  # the library hands it to settimeout, which takes it; its annotation does not
+        pool = kind(host, port, host, port, size=self._connections, connection_timeout=none, network_timeout=none)
+        return pool, parts.netloc.rpartition("@")[2]
+
+
+class _PlainPool(ConnectionPool):
+    """The library's pool, with a check for dead connections that has no limit on file descriptors."""
+
+    def after_connect(self, sock: gevent.socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _is_socket_alive(self, sock: gevent.socket.socket | None) -> bool:
+        """An idle connection has nothing to say; one that does was closed by the other side."""
+        if sock is None or sock.fileno() < 0:
+            return False
+        poll = _poll()
+        poll.register(sock.fileno(), _HEARD)
+        return not poll.poll(0)
+
+
+class _SecurePool(_PlainPool, SSLConnectionPool):
+    """The same over TLS, certificates checked."""
+
+
+def _head(request: Request, path: str, host: str) -> bytes:
+    """Request line and headers. Raises ValueError for a line break smuggled in by a template."""
+    lines = [f"{request.method} {path} HTTP/1.1\r\nHost: {host}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    if request.body or request.method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {len(request.body or b'')}")
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) or head.count("\r") != len(lines):
+        raise ValueError(f"a line break in the path or a header of {request.method} {request.url}")
+    return (head + "\r\n\r\n").encode("latin-1")
+
+
+def _detail_of(error: OSError) -> str:
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case ConnectionResetError() | BrokenPipeError():
+            return "connection reset"
+        case socket.gaierror():
+            return "host not found"
+        case ssl.SSLError():
+            return "tls error"
+        case _:
+            return "network error"

@@ -1,0 +1,108 @@
+"""The open loop: arrivals begin when the schedule says, whether or not earlier ones were answered.
+
+One greenlet walks the schedule and spawns each arrival into a bounded pool. A full pool makes the
+walk wait, which is the target's doing (it is saturated) and is counted; the waiting shows in the
+response times, since these count from the scheduled moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import gevent
+from gevent.pool import Pool
+
+from loadgen.health import Health
+from scenarios.arrivals import Arrival
+
+#: While catching up, every so many arrivals the answers get their turn, or they would starve.
+YIELD_EVERY = 16
+
+#: How long a request to stop may go unnoticed.
+_NAP_S = 0.25
+
+
+def share_of(schedule: Iterable[Arrival], worker: int, workers: int) -> Iterator[Arrival]:
+    """Every ``workers``-th arrival from the ``worker``-th on: all workers together offer the whole schedule."""
+    return islice(schedule, worker, None, workers)
+
+
+class Driver:
+    """Walks a schedule. ``now`` gives the seconds since the start of the measured window."""
+
+    def __init__(
+        self,
+        schedule: Iterable[Arrival],
+        perform: Callable[[Arrival], None],
+        *,
+        now: Callable[[], float],
+        in_flight_max: int,
+        health: Health,
+    ) -> None:
+        self.fired = 0
+        self.fired_in_window = 0
+        self.waited_for_pool = 0
+        self.in_flight_peak = 0
+        self._schedule = schedule
+        self._perform = perform
+        self._now = now
+        self._health = health
+        self._pool = Pool(in_flight_max)
+        self._stopping = False
+
+    @property
+    def in_flight(self) -> int:
+        """Arrivals that were sent and are not done."""
+        return len(self._pool)
+
+    def stop(self) -> None:
+        """No new arrivals from now on; what is in flight goes on."""
+        self._stopping = True
+
+    def walk(self) -> None:
+        """Start every arrival in its moment; returns when the schedule is through or ``stop`` was called."""
+        held_until_s = float("-inf")
+        behind = 0
+        for arrival in self._schedule:
+            wait_s = arrival.at_s - self._now()
+            if wait_s <= 0:
+                behind += 1
+                if behind % YIELD_EVERY == 0:
+                    gevent.sleep(0)
+            else:
+                behind = 0
+            while wait_s > 0 and not self._stopping:
+                gevent.sleep(min(wait_s, _NAP_S))
+                wait_s = arrival.at_s - self._now()
+            if self._stopping:
+                return
+            if arrival.at_s >= held_until_s:
+                self._health.note_lag(-wait_s)
+            if self._pool.full():
+                self.waited_for_pool += 1
+                if not self._wait_for_room():
+                    return
+                held_until_s = self._now()
+            self._fire(arrival)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait for what is in flight; whether all of it was done in time."""
+        return bool(self._pool.join(timeout=timeout_s))
+
+    def abandon(self) -> None:
+        """End what is still in flight; each records itself as aborted."""
+        self._pool.kill()
+
+    def _fire(self, arrival: Arrival) -> None:
+        self._pool.spawn(self._perform, arrival)
+        self.fired += 1
+        self.fired_in_window += arrival.at_s >= 0
+        self.in_flight_peak = max(self.in_flight_peak, len(self._pool))
+
+    def _wait_for_room(self) -> bool:
+        while self._pool.full():
+            if self._stopping:
+                return False
+            self._pool.wait_available(timeout=_NAP_S)
+        return True

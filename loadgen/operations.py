@@ -1,0 +1,213 @@
+"""One arrival from its moment to its row: put into a request, sent, measured, judged, recorded.
+
+What counts as response time: from the scheduled moment to the answer, so waiting for a free place is
+in it. A precondition that has to be read first (an ETag) is not: it is sent before the measured
+block, and the row's ``scheduled_s`` is shifted by what it took, so that ``sent_s`` and ``done_s``
+stay true times that can be found in the target's own logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gevent import GreenletExit
+
+from loadgen.client import Client, Unanswered
+from loadgen.guard import Guard
+from loadgen.recorder import Recorder, Sample
+from loadgen.script_watch import ScriptWatch
+from loadgen.verifier import Verifier
+from scenarios.arrivals import Arrival
+from scenarios.model import Operation, Scenario
+from scenarios.tokens import save_id, traceparent
+from targets.binding import Binding, Call
+from targets.extraction import Unreadable
+from targets.http import Response
+from targets.inventory import Inventory
+
+#: Details of our own, beside those of the client and of the mapping: the set stays closed.
+PRECONDITION_FAILED = "precondition failed"
+NOT_IN_TIME = "script not run in time"
+STOPPED = "run stopped"
+
+
+#: Told of every finished request, for live figures; what it does is not part of the recording.
+Listener = Callable[[Sample], None]
+
+
+class Operations:
+    """Performs arrivals on one target and records them."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        binding: Binding,
+        inventory: Inventory,
+        client: Client,
+        recorder: Recorder,
+        verifier: Verifier,
+        guard: Guard,
+        *,
+        run_key: str,
+        now: Callable[[], float],
+        listener: Listener | None = None,
+        broken: Callable[[Exception], None],
+        worker: int = 0,
+    ) -> None:
+        self._scenario = scenario
+        self._binding = binding
+        self._cases = {key: known.cases for key, known in inventory.tenants.items()}
+        self._client = client
+        self._recorder = recorder
+        self._verifier = verifier
+        self._guard = guard
+        self._run_key = run_key
+        self._now = now
+        self._listener = listener
+        self._broken = broken
+        self._worker = worker
+        self._scripts = ScriptWatch(binding, verifier.send, now=now)
+
+    def call_of(self, arrival: Arrival) -> Call:
+        """The arrival as the mapping wants it."""
+        cases = self._cases[arrival.tenant.key]
+        return Call(
+            seq=arrival.seq,
+            token=save_id(self._run_key, arrival.seq),
+            tenant=arrival.tenant,
+            case=cases[arrival.case % len(cases)],
+            traceparent=traceparent(self._run_key, arrival.seq),
+            batch_size=self._scenario.batch_size if arrival.operation is Operation.SEND_BATCH else 1,
+        )
+
+    def perform(self, arrival: Arrival) -> None:
+        """Do what the arrival does. Records exactly one sample, whatever happens."""
+        measured = _Measured(arrival, self._now())
+        call: Call | None = None
+        try:
+            call = self.call_of(arrival)
+            self._measure(call, measured)
+        except GreenletExit:
+            measured.end(self._now(), "aborted", STOPPED)
+        except Exception as error:  # our own mistake or the mapping's, not the target's: the run ends, and says so
+            measured.end(self._now(), "aborted", STOPPED)
+            self._broken(error)
+        row = measured.row(self._worker)
+        self._recorder.sample(row)
+        if row.outcome != "aborted":
+            self._guard.note(row.outcome, row.done_s)
+            if self._listener is not None:
+                self._listener(row)
+        if call is not None and measured.reached:
+            try:
+                self._verifier.answered(arrival.operation, call, measured.save_outcome, measured.answered_s)
+            except Exception as error:
+                self._broken(error)
+
+    def _measure(self, call: Call, measured: _Measured) -> None:
+        operation = measured.arrival.operation
+        before: Response | None = None
+        try:
+            before = self._precondition(operation, call)
+        except Unanswered as error:
+            measured.end(self._now(), error.outcome, PRECONDITION_FAILED)
+            return
+        try:
+            request = self._binding.request(operation, call, before=before)
+        except Unreadable:  # what was read before has not what the request needs
+            measured.end(self._now(), "invalid", PRECONDITION_FAILED)
+            return
+        measured.send(self._now(), len(request.body or b""), shifted=before is not None)
+        if operation is Operation.SAVE_CUSTOM:
+            self._verifier.saving(call, measured.sent_s)
+        try:
+            response = self._client.send(request)
+        except Unanswered as error:
+            measured.answer(self._now(), 0, error.outcome, error.detail, 0)
+            return
+        done_s = self._now()
+        judgement = self._binding.judge(operation, response)
+        measured.answer(done_s, response.status, judgement.outcome, judgement.detail, len(response.body))
+        if operation is Operation.RUN_SCRIPT and judgement.outcome == "ok":
+            self._await_scripts(call, measured)
+
+    def _precondition(self, operation: Operation, call: Call) -> Response | None:
+        wanted = self._binding.precondition(operation, call)
+        if wanted is None:
+            return None
+        response = self._client.send(wanted)
+        if not 200 <= response.status < 300:
+            raise Unanswered("http_error", PRECONDITION_FAILED)
+        return response
+
+    def _await_scripts(self, call: Call, measured: _Measured) -> None:
+        deadline_s = self._scenario.verification.script_deadline_s
+        done_s = self._scripts.wait(call.tenant, call.token, measured.answered_s, deadline_s)
+        if done_s is None:
+            measured.end(self._now(), "timeout", NOT_IN_TIME)
+        else:
+            measured.done_s = done_s
+
+
+class _Measured:
+    """The times and the outcome of one arrival while it is under way."""
+
+    __slots__ = (
+        "answered_s", "arrival", "bytes_in", "bytes_out", "detail", "done_s", "outcome", "reached",
+        "save_outcome", "scheduled_s", "sent_s", "status",
+    )  # fmt: skip
+
+    def __init__(self, arrival: Arrival, begun_s: float) -> None:
+        self.arrival = arrival
+        self.scheduled_s = arrival.at_s
+        self.sent_s = begun_s
+        self.done_s = begun_s
+        self.answered_s = begun_s
+        self.status = 0
+        self.outcome = "aborted"
+        self.save_outcome = "aborted"
+        self.detail = ""
+        self.bytes_out = 0
+        self.bytes_in = 0
+        self.reached = False  # whether the target may have acted on it
+
+    def send(self, now_s: float, bytes_out: int, *, shifted: bool) -> None:
+        """The request goes out now; ``shifted``: what came before it was a precondition."""
+        if shifted:
+            self.scheduled_s += now_s - self.sent_s
+        self.sent_s = now_s
+        self.bytes_out = bytes_out
+        self.reached = True
+
+    def answer(self, now_s: float, status: int, outcome: str, detail: str, bytes_in: int) -> None:
+        """The answer is here, or will not come."""
+        self.answered_s = self.done_s = now_s
+        self.status, self.outcome, self.detail, self.bytes_in = status, outcome, detail, bytes_in
+        self.save_outcome = outcome
+
+    def end(self, now_s: float, outcome: str, detail: str) -> None:
+        """It is over without the answer that was hoped for."""
+        self.done_s = now_s
+        self.outcome, self.detail = outcome, detail
+        if self.save_outcome == "aborted":
+            self.answered_s = now_s
+
+    def row(self, worker: int) -> Sample:
+        """The finished row."""
+        arrival = self.arrival
+        return Sample(
+            arrival.seq,
+            worker,
+            "",
+            arrival.tenant.key,
+            arrival.tenant.custom_fields,
+            str(arrival.operation),
+            self.scheduled_s,
+            self.sent_s,
+            self.done_s,
+            self.status,
+            self.outcome,
+            self.detail,
+            self.bytes_out,
+            self.bytes_in,
+        )

@@ -1,0 +1,148 @@
+"""What a run will offer to a target, before anything is sent: how much, how fast, how long, and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from scenarios.arrivals import arrivals, count_arrivals
+from scenarios.errors import InputError
+from scenarios.model import Operation, Scenario
+from targets.mapping import Target
+
+#: Up to so many arrivals the peak rate is counted out; beyond, it is a bound that a Poisson count stays below.
+COUNTED_OUT = 200_000
+
+#: Bytes on disk: a sample and an effect compacted, and what the same rows take in the shards.
+_SAMPLE_BYTES, _EFFECT_BYTES, _SHARD_BYTES = 12, 14, 110
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A scenario on a target. Two runs may be compared when their digests are equal.
+
+    ``scenario`` is what will be driven: its mix without the operations that the target has no mapping
+    for, each of which has its sentence in ``warnings``.
+    """
+
+    scenario: Scenario
+    target_name: str
+    digest: str  # 64 hexadecimal digits
+    arrivals_expected: int  # warm-up included; exact, as the schedule follows from the seed
+    peak_rate_per_s: float  # the most arrivals in any one second
+    rows: int  # samples and effects that will be written, expected
+    bytes_expected: int
+    duration_s: float  # warm-up and measured window
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as plain data for ``plan.json``."""
+        return {
+            "scenario": self.scenario.model_dump(mode="json"),
+            "target": self.target_name,
+            "digest": self.digest,
+            "arrivals_expected": self.arrivals_expected,
+            "peak_rate_per_s": self.peak_rate_per_s,
+            "rows": self.rows,
+            "bytes_expected": self.bytes_expected,
+            "duration_s": self.duration_s,
+            "warnings": list(self.warnings),
+        }
+
+
+def make_plan(scenario: Scenario, target: Target) -> Plan:
+    """The plan of the scenario on the target. Raises InputError if nothing of the mix can be done there."""
+    driven, warnings = _without_unsupported(scenario, target)
+    number = count_arrivals(driven)
+    effects = round(number * _effects_per_arrival(driven))
+    return Plan(
+        scenario=driven,
+        target_name=target.name,
+        digest=_digest(driven, target),
+        arrivals_expected=number,
+        peak_rate_per_s=_peak(driven, number),
+        rows=number + effects,
+        bytes_expected=number * (_SAMPLE_BYTES + _SHARD_BYTES) + effects * (_EFFECT_BYTES + _SHARD_BYTES),
+        duration_s=driven.warmup_s + driven.duration_s,
+        warnings=tuple(warnings),
+    )
+
+
+def _missing(scenario: Scenario, target: Target) -> dict[Operation, str]:
+    """Operations of the mix that the target cannot do, with the reason."""
+    missing: dict[Operation, str] = {}
+    for operation in (op for op, weight in scenario.mix.items() if weight and not target.supports(op)):
+        mapped = target.mapping_of(operation) is not None
+        missing[operation] = "it has no verify.scripts to await" if mapped else "its mapping does not have it"
+    return missing
+
+
+def _without_unsupported(scenario: Scenario, target: Target) -> tuple[Scenario, list[str]]:
+    missing = _missing(scenario, target)
+    if not missing:
+        return scenario, []
+    warnings = [f"{op} is left out of the mix: {why} ({target.name})" for op, why in missing.items()]
+    mix = {op: weight for op, weight in scenario.mix.items() if weight and op not in missing}
+    idle = [name for name, cohort in scenario.cohorts.items() if not any(op.possible_for(cohort) for op in mix)]
+    if idle:
+        raise InputError(
+            f"target {target.name} leaves nothing to do for cohort {', '.join(idle)} of scenario {scenario.name}: "
+            + "; ".join(warnings)
+        )
+    required = tuple(text for text in scenario.required if text.partition("@")[0] not in missing)
+    if scenario.required and not required:
+        raise InputError(
+            f"target {target.name} can do none of the required operations of scenario {scenario.name}: "
+            + "; ".join(warnings)
+        )
+    return scenario.model_copy(update={"mix": mix, "required": required}), warnings
+
+
+def _digest(scenario: Scenario, target: Target) -> str:
+    """What decides the load, and nothing else: neither who is asked where, nor what is asked about it."""
+    offered = scenario.model_dump(mode="json", exclude={"about", "pairs", "limits", "required"})
+    operations = target.model_dump(mode="json", by_alias=True)["operations"]
+    text = json.dumps({"scenario": offered, "operations": operations}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _effects_per_arrival(scenario: Scenario) -> float:
+    """Expected rows of the effects table for one arrival."""
+    total = 0.0
+    for name, cohort in scenario.cohorts.items():
+        possible = {op: weight for op, weight in scenario.mix.items() if op.possible_for(cohort)}
+        rows = 0.0
+        for operation, weight in possible.items():
+            rows += weight * cohort.scripts_on_save * operation.saves
+            rows += weight * scenario.verification.read_back_share * (operation is Operation.SAVE_CUSTOM)
+            rows += weight * (operation is Operation.SEND_EMAIL)
+            rows += weight * scenario.batch_size * (operation is Operation.SEND_BATCH)
+        total += scenario.share_of(name) * rows / sum(possible.values())
+    return total
+
+
+def _peak(scenario: Scenario, number: int) -> float:
+    if number <= COUNTED_OUT:
+        return float(most_in_a_second(arrival.at_s for arrival in arrivals(scenario)))
+    counted = most_in_a_second(islice((arrival.at_s for arrival in arrivals(scenario)), COUNTED_OUT))
+    rate = scenario.load.rate_per_s
+    bound = rate if scenario.load.arrivals == "constant" else rate + 6 * math.sqrt(rate)
+    return float(max(counted, math.ceil(bound)))
+
+
+def most_in_a_second(times_s: Iterable[float]) -> int:
+    """The most of the rising times that any half-open second holds."""
+    recent: deque[float] = deque()
+    most = 0
+    for at_s in times_s:
+        recent.append(at_s)
+        while recent[0] <= at_s - 1 + 1e-9:  # evenly spaced times are not exact
+            recent.popleft()
+        most = max(most, len(recent))
+    return most

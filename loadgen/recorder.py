@@ -1,0 +1,110 @@
+"""The recorder: rows in memory, appended to the shards once a second, and the count of both.
+
+It is called directly and not through Locust's event hook, which logs and drops what a listener
+raises: a broken recorder must end the run, not empty it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
+from loadgen.run_folder import RunFolder
+from loadgen.shards import ShardWriter
+
+
+class Sample(NamedTuple):
+    """A row of the samples table; see ``analysis.samples.SAMPLE_COLUMNS`` for the units."""
+
+    seq: int
+    worker: int
+    arm: str
+    tenant: str
+    custom_fields: int
+    operation: str
+    scheduled_s: float
+    sent_s: float
+    done_s: float
+    status: int
+    outcome: str
+    detail: str
+    bytes_out: int
+    bytes_in: int
+
+
+class Effect(NamedTuple):
+    """A row of the effects table; see ``analysis.samples.EFFECT_COLUMNS`` for the units."""
+
+    seq: int
+    tenant: str
+    custom_fields: int
+    operation: str
+    kind: str
+    name: str
+    expected: int
+    seen: int
+    due_s: float
+    first_seen_s: float
+    delay_s: float
+    outcome: str
+
+
+class Recorder:
+    """Keeps what one worker measured. A killed process loses what came after its last ``flush``, no more."""
+
+    def __init__(self, folder: RunFolder, worker: int = 0) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.effects: dict[str, Counter[str]] = {}
+        self._samples: list[tuple[Any, ...]] = []
+        self._effects: list[tuple[Any, ...]] = []
+        self._sample_shard = ShardWriter(folder.shard(worker, "samples"), SAMPLE_COLUMNS)
+        self._effect_shard = ShardWriter(folder.shard(worker, "effects"), EFFECT_COLUMNS)
+
+    def sample(self, row: Sample) -> None:
+        """One arrival and what became of it."""
+        self._samples.append(row)
+        self.outcomes[row.outcome] += 1
+
+    def effect(self, row: Effect) -> None:
+        """One effect and what became of it."""
+        self._effects.append(row)
+        self.effects.setdefault(row.kind, Counter())[row.outcome] += 1
+
+    def flush(self) -> None:
+        """Append what is in memory to the shards. Raises OSError where the disk is full."""
+        samples, self._samples = self._samples, []
+        effects, self._effects = self._effects, []
+        self._sample_shard.append(samples)
+        self._effect_shard.append(effects)
+
+    def close(self) -> None:
+        """Flush and end the shards."""
+        self.flush()
+        self._sample_shard.close()
+        self._effect_shard.close()
+
+    @property
+    def written(self) -> int:
+        """Samples that are in the shard, of any outcome."""
+        return self._sample_shard.rows
+
+    @property
+    def aborted(self) -> int:
+        """Samples of requests that were not finished when the run stopped."""
+        return self.outcomes["aborted"]
+
+    @property
+    def recorded(self) -> int:
+        """Finished requests so far, written or not."""
+        return self.outcomes.total() - self.aborted
+
+    @property
+    def failures(self) -> int:
+        """Finished requests with an outcome other than ok."""
+        return self.recorded - self.outcomes["ok"]
+
+    @property
+    def unverified(self) -> int:
+        """Effects that nobody could look at."""
+        return sum(counts["unverified"] for counts in self.effects.values())

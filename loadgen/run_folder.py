@@ -1,0 +1,345 @@
+"""The run folder: the one interface between driving a target and everything that is said about it later.
+
+    plan.json         what was to be offered
+    progress.json     where the run is, once a second while it lasts
+    shards/           what was recorded, appended once a second; readable after a kill, gone after the end
+    samples.parquet   the samples, compacted        } written when the run ends
+    effects.parquet   the effects, compacted        }
+    run.json          the facts of the run, written last and by rename
+    failure.json      only where the run could not begin: {exit_code, message}
+
+A folder without ``run.json`` is unfinished and never taken for a run. Nothing here imports Locust
+or gevent, so that any process may read runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BeforeValidator, Field, ValidationError
+
+from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
+from loadgen.shards import read_shard
+from loadgen.tables import compress_effects, compress_samples, restore_effects, restore_samples
+from scenarios.errors import InputError
+from scenarios.source import StrictModel
+
+SCHEMA = "savepath.run/1"
+
+#: A number that may be unknown: NaN here, null in the file.
+Unknowable = Annotated[
+    Annotated[float, Field(allow_inf_nan=True)],
+    BeforeValidator(lambda found: math.nan if found is None else found),
+]
+
+
+class Ledger(StrictModel):
+    """What became of every planned arrival."""
+
+    scheduled: int = Field(ge=0)
+    recorded: int = Field(ge=0)  # finished, with any outcome but aborted
+    aborted: int = Field(ge=0)  # sent, and not finished when the run stopped
+    unsent: int = Field(ge=0)  # never sent, because the run stopped before
+
+    @property
+    def closes(self) -> bool:
+        """Whether nothing was lost: scheduled = recorded + aborted + unsent."""
+        return self.scheduled == self.recorded + self.aborted + self.unsent
+
+    def __str__(self) -> str:
+        """The ledger as one line for people."""
+        relation = "=" if self.closes else "IS NOT"
+        return (
+            f"scheduled {self.scheduled:,} {relation} recorded {self.recorded:,} + aborted {self.aborted:,} "
+            f"+ unsent {self.unsent:,}"
+        )
+
+
+class Generator(StrictModel):
+    """How well the generator did its own part. Lag counts only arrivals that no full pool held back."""
+
+    lag_p50_s: Unknowable = math.nan
+    lag_p99_s: Unknowable = math.nan
+    run_queue_delay: Unknowable = math.nan  # share of the time in which it waited for a core
+    cpu: Unknowable = math.nan  # share of one core that it used
+    waited_for_pool: int = 0  # arrivals that found in_flight_max requests open: the target is saturated
+    in_flight_peak: int = 0
+
+
+class Verified(StrictModel):
+    """What the verification cost, and how many effects nobody could look at."""
+
+    requests: int = 0  # read-backs included; never part of the load's figures
+    reads: int = 0
+    unverified: int = 0
+
+
+class Cell(StrictModel):
+    """An operation of a cohort."""
+
+    operation: str
+    custom_fields: int
+
+
+class IntegrityLimit(StrictModel):
+    """The largest share of the checked effects of a kind that may have this outcome."""
+
+    kind: str
+    outcome: str
+    share: float
+
+
+class Asked(StrictModel):
+    """What the scenario asks of a comparison, kept with the run so that it needs no other file."""
+
+    tolerance: float
+    required: tuple[Cell, ...] = ()
+    not_applicable: tuple[Cell, ...] = ()
+    limits: tuple[IntegrityLimit, ...] = ()
+
+    @property
+    def required_cells(self) -> frozenset[tuple[str, int]]:
+        """(operation, custom fields) of what must be shown harmless."""
+        return frozenset((cell.operation, cell.custom_fields) for cell in self.required)
+
+    @property
+    def not_applicable_cells(self) -> frozenset[tuple[str, int]]:
+        """(operation, custom fields) of what cannot be."""
+        return frozenset((cell.operation, cell.custom_fields) for cell in self.not_applicable)
+
+    @property
+    def integrity_limits(self) -> dict[tuple[str, str], float]:
+        """(kind, outcome) to share, where it is not 0."""
+        return {(limit.kind, limit.outcome): limit.share for limit in self.limits}
+
+
+class RunInfo(StrictModel):
+    """The facts of one run, as ``run.json`` holds them. Times count from the start of the measured window."""
+
+    schema_: Literal["savepath.run/1"] = Field("savepath.run/1", alias="schema")
+    id: str
+    key: str = Field(pattern=r"^[0-9a-f]{10}$")  # with a sample's seq it makes the save id
+    purpose: str = ""
+    scenario: str
+    target: str
+    environment: str = ""
+    plan_digest: str
+    labels: dict[str, str] = Field({})
+    fingerprint: dict[str, str] = Field({})
+    started_at: str  # ISO 8601, UTC: second 0, the start of the measured window
+    warmup_s: float
+    duration_s: float  # of the measured window that was really driven
+    ended_s: float  # when verification was through
+    status: Literal["complete", "aborted", "interrupted"]
+    reason: str = ""  # empty for a complete run
+    offered_per_s: float  # planned arrivals per second of the measured window
+    fired: int  # arrivals that were sent, whatever became of them
+    ledger: Ledger
+    generator: Generator = Generator()
+    verification: Verified = Verified()
+    effects: dict[str, dict[str, int]] = Field({})  # kind -> outcome -> count
+    stored_cases: int | None = None
+    question: Asked
+    versions: dict[str, str] = Field({})
+
+    def to_json(self) -> bytes:
+        """The text of ``run.json``; what is unknown is null."""
+        return self.model_dump_json(by_alias=True, indent=1).encode()
+
+
+class RunFolder:
+    """A run folder at ``path``. Writing goes create, write_plan, shards, compact, finish; reading needs finish."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def shards(self) -> Path:
+        """Where the workers append what they record."""
+        return self.path / "shards"
+
+    def create(self) -> None:
+        """Make the folder. Raises InputError if something is there already: nothing is overwritten."""
+        try:
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise InputError(f"{self.path} is there already and not empty; choose another folder or remove it")
+            self.shards.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be made: {error.strerror or error}") from None
+
+    def write_plan(self, plan: Mapping[str, Any]) -> None:
+        """Keep what was to be offered, for people and for later."""
+        self.write_whole("plan.json", json.dumps(plan, indent=1).encode())
+
+    def shard(self, worker: int, table: str) -> Path:
+        """The shard of a worker's ``samples`` or ``effects``."""
+        return self.shards / f"worker-{worker}-{table}.arrow"
+
+    def write_whole(self, name: str, content: bytes, *, lasting: bool = False) -> None:
+        """Write a file of the folder so that a reader sees all of it or none; ``lasting``: also after a crash."""
+        temporary = self.path / f".{name}.tmp"
+        with temporary.open("wb") as file:
+            file.write(content)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(self.path / name)
+        if lasting:
+            _sync_folder(self.path)
+
+    def compact(self) -> None:
+        """Shards to ``samples.parquet`` and ``effects.parquet``, sorted by arrival."""
+        tables = (
+            ("samples", SAMPLE_COLUMNS, compress_samples),
+            ("effects", EFFECT_COLUMNS, compress_effects),
+        )
+        for name, columns, compress in tables:
+            found = [read_shard(path, columns) for path in sorted(self.shards.glob(f"worker-*-{name}.arrow"))]
+            table = pa.concat_tables(found) if found else _empty(columns)
+            temporary = self.path / f".{name}.tmp"
+            compress(table, temporary)
+            temporary.replace(self.path / f"{name}.parquet")
+
+    def finish(self, info: RunInfo) -> None:
+        """Make the folder a run: the last thing that is written. The shards go: the tables hold their rows."""
+        self.write_whole("run.json", info.to_json(), lasting=True)
+        shutil.rmtree(self.shards, ignore_errors=True)
+
+    def read(self) -> RunInfo:
+        """The facts of the run. Raises InputError for a folder that is no whole run."""
+        return _read_info(self.path)
+
+    def read_samples(self) -> pd.DataFrame:
+        """The samples, columns as ``analysis.samples.SAMPLE_COLUMNS``, in order of seq; times in seconds."""
+        return restore_samples(self._table("samples"))
+
+    def read_effects(self) -> pd.DataFrame:
+        """The effects, columns as ``analysis.samples.EFFECT_COLUMNS``, in order of seq."""
+        return restore_effects(self._table("effects"))
+
+    def _table(self, name: str) -> pa.Table:
+        path = self.path / f"{name}.parquet"
+        try:
+            return pq.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise InputError(
+                f"{path} cannot be read ({str(error).splitlines()[0]}); the run is damaged, make it again"
+            ) from None
+
+
+def open_run(path: Path) -> RunFolder:
+    """The run in that folder. Raises InputError, which says what is there instead and what to do."""
+    folder = RunFolder(path)
+    folder.read()
+    return folder
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """The runs at the paths: each a run, or a folder whose direct subfolders are runs.
+
+    Raises InputError for a path that is no folder, and for each unfinished run by its name; a folder
+    that holds neither runs nor remains of runs gives none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(p for p in path.iterdir() if _looks_like_run(p)) if path.is_dir() else []
+        candidates = inside if inside and not _looks_like_run(path) else [path]
+        if path.is_dir() and not inside and not _looks_like_run(path):
+            continue
+        for candidate in candidates:
+            open_run(candidate)
+            found.append(candidate)
+    return found
+
+
+def _looks_like_run(path: Path) -> bool:
+    return path.is_dir() and any((path / name).exists() for name in _MARKS)
+
+
+_MARKS = ("run.json", "progress.json", "plan.json", "failure.json", "shards")
+
+
+def _read_info(path: Path) -> RunInfo:
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "is not there"
+        raise InputError(f"{path} {what}; expected a run folder, as savepath run makes it")
+    try:
+        text = (path / "run.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(_unfinished(path)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path / 'run.json'} cannot be read: {error}") from None
+    info = _parse(path / "run.json", text)
+    missing = [name for name in ("samples.parquet", "effects.parquet") if not (path / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{path} has a run.json but no {' and no '.join(missing)}; copy the whole folder or make the run again"
+        )
+    return info
+
+
+def _parse(file: Path, text: str) -> RunInfo:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{file}:{error.lineno}:{error.colno}: not valid JSON ({error.msg}); the file is damaged, "
+            "copy it again or make the run again"
+        ) from None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        schema = found.get("schema") if isinstance(found, dict) else None
+        raise InputError(
+            f"{file}: the schema is {schema!r}; this savepath reads {SCHEMA!r}, use the version that made the run"
+        )
+    try:
+        return RunInfo.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{file}: {where}: {first['msg']}; the file was changed or is damaged") from None
+
+
+def _unfinished(path: Path) -> str:
+    """What a folder without run.json holds, and what to do about it."""
+    names = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
+    if not names:
+        return f"{path} is empty; expected a run folder with a run.json"
+    if not _looks_like_run(path):
+        return f"{path} has no run.json, so it is no run; it holds {_listed(names)}"
+    said = ""
+    try:
+        said = str(json.loads((path / "failure.json").read_text(encoding="utf-8"))["message"])
+    except (OSError, ValueError, KeyError, TypeError):
+        said = ""
+    why = f"it could not begin: {said}" if said else "it was killed, or is still going on"
+    return (
+        f"{path} has no run.json: the run is unfinished ({why}); it holds {_listed(names)}. "
+        "Leave it out or make it again; what it recorded stays readable in shards/"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+def _empty(columns: Mapping[str, str]) -> pa.Table:
+    from loadgen.shards import shard_schema
+
+    return shard_schema(columns).empty_table()
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,58 @@
+"""Shards: tables that grow by a record batch a second and stay readable whenever the writer dies.
+
+A shard is an Arrow IPC stream. Its dictionary columns are plain strings here, so that each batch
+stands for itself; the run folder encodes them when it compacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+
+def shard_schema(columns: Mapping[str, str]) -> pa.Schema:
+    """The schema of a shard of a table of ``analysis.samples``."""
+    return pa.schema(
+        [(name, pa.string() if kind == "dictionary" else getattr(pa, kind)()) for name, kind in columns.items()]
+    )
+
+
+class ShardWriter:
+    """Appends rows to the shard at ``path``. Counts what really went to the file."""
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        self.rows = 0
+        self._schema = shard_schema(columns)
+        self._file = path.open("xb", buffering=0)
+        self._stream = pa.ipc.new_stream(self._file, self._schema)
+
+    def append(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write rows, in the order of the columns, as one batch."""
+        if not rows:
+            return
+        arrays = [
+            pa.array(column, type=field.type)
+            for column, field in zip(zip(*rows, strict=True), self._schema, strict=True)
+        ]
+        self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
+        self.rows += len(rows)
+
+    def close(self) -> None:
+        """End the stream; a shard that was never closed can be read as well."""
+        self._stream.close()
+        self._file.close()
+
+
+def read_shard(path: Path, columns: Mapping[str, str]) -> pa.Table:
+    """All whole batches of a shard; a batch that was cut off by the writer's death is left out."""
+    batches: list[pa.RecordBatch] = []
+    with path.open("rb") as file:
+        try:
+            for batch in pa.ipc.open_stream(file):
+                batches.append(batch)
+        except (pa.ArrowInvalid, OSError):  # the end of a stream whose writer was killed
+            pass
+    return pa.Table.from_batches(batches, schema=shard_schema(columns))

@@ -1,0 +1,149 @@
+"""The measured client: what it sends, what it never does, and how each failure is called."""
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from stub_server import OK, stub_server
+
+from loadgen.client import BODY_MAX, Client, Unanswered
+from targets.http import Request, Response
+
+
+@contextlib.contextmanager
+def client(timeout_s: float = 20.0, connections: int = 4) -> Iterator[Client]:
+    one = Client(timeout_s=timeout_s, connections=connections)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def send(request: Request) -> Response:
+    with client() as one:
+        return one.send(request)
+
+
+def fail(answer, timeout_s: float = 20.0) -> tuple[str, str]:
+    with stub_server(answer) as stub, client(timeout_s) as one, pytest.raises(Unanswered) as raised:
+        one.send(Request("GET", f"{stub.url}/x"))
+    return raised.value.outcome, raised.value.detail
+
+
+def reset(request: bytes, connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_an_answer_comes_whole_with_lower_case_names_of_headers():
+    said = b'HTTP/1.1 409 Conflict\r\nETag: "7"\r\nContent-Length: 5\r\n\r\nstale'
+    with stub_server(lambda request, connection: said) as stub:
+        response = send(Request("PATCH", f"{stub.url}/a?b=c", {"X-Save-Id": "sp-1"}, b"{}"))
+    assert (response.status, response.headers["etag"], response.body) == (409, '"7"', b"stale")
+    host = stub.url.removeprefix("http://").encode()
+    head = b"PATCH /a?b=c HTTP/1.1\r\nHost: " + host + b"\r\nX-Save-Id: sp-1\r\nContent-Length: 2\r\n\r\n{}"
+    assert stub.requests == [head]
+
+
+def test_a_body_in_chunks_is_put_together():
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    with stub_server(lambda request, connection: said) as stub:
+        assert send(Request("GET", stub.url)).body == b"abcde"
+
+
+def test_a_connection_is_used_again():
+    with stub_server(lambda request, connection: OK) as stub, client() as one:
+        for _ in range(5):
+            one.send(Request("GET", f"{stub.url}/x"))
+    assert (stub.connections, len(stub.requests)) == (1, 5)
+
+
+def test_a_connection_that_the_server_closed_in_the_meantime_is_not_used_again():
+    said = OK.replace(b"Content-Type", b"Connection: close\r\nContent-Type")
+    with stub_server(lambda request, connection: said) as stub, client() as one:
+        statuses = [one.send(Request("GET", f"{stub.url}/x")).status for _ in range(3)]
+    assert (statuses, stub.connections) == ([200, 200, 200], 3)
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed():
+    said = b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"
+    with stub_server(lambda request, connection: said) as stub:
+        assert send(Request("GET", f"{stub.url}/x")).status == 302
+    assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nothing_is_ever_sent_twice(method):
+    with stub_server(lambda request, connection: None) as stub, pytest.raises(Unanswered):
+        send(Request(method, f"{stub.url}/x"))
+    assert len(stub.requests) == 1
+
+
+def test_no_answer_in_time_is_a_timeout():
+    assert fail(lambda request, connection: b"", timeout_s=0.2) == ("timeout", "no answer in time")
+
+
+def test_an_answer_that_trickles_beyond_the_time_is_a_timeout():
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome"
+    assert fail(lambda request, connection: head, timeout_s=0.2) == ("timeout", "no answer in time")
+
+
+def test_a_closed_port_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(Unanswered) as raised:
+        send(Request("GET", url))
+    assert (raised.value.outcome, raised.value.detail) == ("refused", "connection refused")
+
+
+def test_a_connection_that_is_closed_without_an_answer_is_refused():
+    assert fail(lambda request, connection: None) == ("refused", "connection closed")
+
+
+def test_a_connection_that_is_closed_in_the_middle_of_an_answer_is_refused():
+    def cut(request: bytes, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
+
+    assert fail(cut) == ("refused", "connection closed")
+
+
+def test_a_reset_is_refused():
+    outcome, detail = fail(reset)
+    assert (outcome, detail in ("connection reset", "connection closed")) == ("refused", True)
+
+
+def test_an_answer_that_is_not_http_is_invalid():
+    assert fail(lambda request, connection: b"220 mail ready\r\n\r\n") == ("invalid", "not http")
+
+
+def test_an_endless_answer_is_cut_off():
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {BODY_MAX + 1}\r\n\r\n".encode()
+    assert fail(lambda request, connection: head + bytes(BODY_MAX + 1)) == ("invalid", "body too large")
+
+
+def test_a_line_break_in_a_header_is_our_own_mistake():
+    with pytest.raises(ValueError, match="line break"):
+        send(Request("GET", "http://127.0.0.1:9/x", {"X-Save-Id": "a\r\nX-Evil: b"}))
+
+
+def test_a_timeout_gives_its_connection_back():
+    with stub_server(lambda request, connection: b"") as stub, client(0.1, connections=1) as one:
+        for _ in range(3):
+            with pytest.raises(Unanswered, match="in time"):
+                one.send(Request("GET", f"{stub.url}/x"))
+    assert stub.connections == 3
+
+
+def test_a_killed_request_gives_its_connection_back():
+    with (
+        stub_server(lambda request, connection: b"" if b"/slow" in request else OK) as stub,
+        client(connections=1) as one,
+    ):
+        slow = gevent.spawn(one.send, Request("GET", f"{stub.url}/slow"))
+        while not stub.requests:
+            gevent.sleep(0.01)
+        slow.kill()
+        assert one.send(Request("GET", f"{stub.url}/x")).status == 200

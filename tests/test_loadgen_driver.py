@@ -1,0 +1,292 @@
+"""The open loop, the recording of one arrival, and when a run ends by itself."""
+
+import contextlib
+import math
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from stub_server import OK, stub_server
+
+from loadgen.client import Client, Unanswered
+from loadgen.driver import Driver
+from loadgen.guard import Guard
+from loadgen.health import Health
+from loadgen.operations import Operations
+from loadgen.recorder import Recorder, Sample
+from loadgen.run_folder import RunFolder
+from loadgen.verifier import Verifier
+from scenarios.arrivals import Arrival, arrivals
+from scenarios.library import parse_scenario
+from scenarios.model import Operation
+from targets.binding import Binding
+from targets.http import Request
+from targets.inventory import Inventory
+from targets.mapping import parse_target
+
+SCENARIO = parse_scenario(
+    """
+name: law
+cohorts: {some: {custom_fields: 3, cases: 5, scripts_on_save: 0}}
+mix: {read_case: 1, save_custom: 1}
+load: {rate_per_s: 40, arrivals: constant, timeout_s: 10, in_flight_max: 200}
+warmup_s: 0
+duration_s: 2
+""",
+    "law.yaml",
+)
+
+TARGET = """
+name: stub
+base_url: {url}
+operations:
+  read_case: {{request: "GET /cases/{{{{ case }}}}"}}
+  save_custom:
+    request:
+      method: PATCH
+      path: /cases/{{{{ case }}}}
+      headers: {{If-Match: "{{{{ before.headers.etag }}}}"}}
+    precondition: GET /etag/{{{{ case }}}}
+fields: {{shape: map, under: fields}}
+"""
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self.zero = time.monotonic()
+
+    def __call__(self) -> float:
+        return time.monotonic() - self.zero
+
+
+class Bench:
+    """Everything that performs arrivals against one stub, put together by hand."""
+
+    def __init__(self, url: str, folder: Path, timeout_s: float) -> None:
+        keys = {f"cf_{n:03d}": f"cf_{n:03d}" for n in (1, 2, 3)}
+        inventory = Inventory.model_validate({"tenants": {"law-some-01": {"fields": keys, "cases": ["7", "8"]}}})
+        binding = Binding(parse_target(TARGET.format(url=url), "stub.yaml"), SCENARIO, inventory, {})
+        self.now = Clock()
+        self.errors: list[Exception] = []
+        self.rows: list[Sample] = []
+        self.guard = Guard()
+        run_folder = RunFolder(folder)
+        run_folder.create()
+        self.recorder = Recorder(run_folder)
+        self.client = Client(timeout_s=timeout_s, connections=200)
+        given = {"run_key": "0123456789", "now": self.now, "broken": self.errors.append}
+        self.verifier = Verifier(SCENARIO, binding, self.client, self.recorder, **given)
+        self.operations = Operations(
+            SCENARIO, binding, inventory, self.client, self.recorder, self.verifier, self.guard,
+            listener=self.rows.append, **given,
+        )  # fmt: skip
+
+    def arrival(self, operation: Operation, seq: int = 0, at_s: float = 0.0) -> Arrival:
+        return Arrival(seq, at_s, SCENARIO.tenants[0], operation, 0)
+
+    def driver(self, schedule=None, in_flight_max: int = 200) -> Driver:
+        schedule = arrivals(SCENARIO) if schedule is None else schedule
+        return Driver(
+            schedule, self.operations.perform, now=self.now, in_flight_max=in_flight_max, health=Health()
+        )
+
+
+@contextlib.contextmanager
+def bench(answer, folder: Path, timeout_s: float = 10.0) -> Iterator[Bench]:
+    with stub_server(answer) as stub:
+        made = Bench(stub.url, folder / "run", timeout_s)
+        try:
+            yield made
+        finally:
+            made.recorder.close()
+            made.client.close()
+
+
+def never(request: bytes, connection: socket.socket) -> bytes:
+    return b""
+
+
+def with_etag(request: bytes, connection: socket.socket) -> bytes:
+    return OK.replace(b"Content-Type", b'ETag: "5"\r\nContent-Type')
+
+
+def test_latency_counts_from_the_scheduled_moment_while_the_target_stalls(tmp_path):
+    """One second of stall: those who arrive in it wait the rest of it, half a second in the middle."""
+    end = [math.inf]
+
+    def stalls(request: bytes, connection: socket.socket) -> bytes:
+        begun_s = time.monotonic() - end[0]
+        if begun_s > -1:
+            time.sleep(max(-begun_s, 0))
+        return with_etag(request, connection)
+
+    with bench(stalls, tmp_path) as made:
+        end[0] = made.now.zero + 1.5
+        driver = made.driver([made.arrival(Operation.READ_CASE, n, n / 40) for n in range(80)])
+        driver.walk()
+        assert driver.drain(10)
+    stalled = [row.done_s - row.scheduled_s for row in made.rows if 0.5 <= row.scheduled_s < 1.5]
+    assert (driver.fired, len(stalled)) == (80, 40)
+    assert abs(statistics.median(stalled) - 0.5) < 0.15
+
+
+def test_a_full_pool_makes_arrivals_wait_and_is_counted_but_is_no_lag_of_ours(tmp_path):
+    def slow(request: bytes, connection: socket.socket) -> bytes:
+        time.sleep(0.05)
+        return OK
+
+    with bench(slow, tmp_path) as made:
+        driver = made.driver([made.arrival(Operation.READ_CASE, n) for n in range(12)], in_flight_max=4)
+        driver.walk()
+        assert driver.drain(10)
+    assert (driver.fired, driver.in_flight_peak, driver.waited_for_pool >= 2) == (12, 4, True)
+    assert max(row.sent_s - row.scheduled_s for row in made.rows) >= 0.1
+
+
+def test_what_is_in_flight_when_the_run_stops_is_recorded_as_aborted(tmp_path):
+    with bench(never, tmp_path) as made:
+        driver = made.driver([made.arrival(Operation.READ_CASE, n) for n in range(3)])
+        driver.walk()
+        assert not driver.drain(0.1)
+        driver.abandon()
+        made.recorder.flush()
+        assert (made.recorder.aborted, made.recorder.recorded, made.recorder.written) == (3, 0, 3)
+
+
+def test_after_stop_nothing_new_is_sent_and_what_is_open_is_finished(tmp_path):
+    with bench(with_etag, tmp_path) as made:
+        driver = made.driver([made.arrival(Operation.READ_CASE, n, n * 0.1) for n in range(600)])
+        walk = gevent.spawn(driver.walk)
+        while driver.fired < 3:
+            gevent.sleep(0.01)
+        driver.stop()
+        walk.get(timeout=5)
+        assert driver.drain(5)
+        assert 3 <= driver.fired == made.recorder.recorded < 600
+
+
+def test_a_stop_is_heard_while_waiting_for_room(tmp_path):
+    with bench(never, tmp_path) as made:
+        driver = made.driver([made.arrival(Operation.READ_CASE, n) for n in range(5)], in_flight_max=2)
+        walk = gevent.spawn(driver.walk)
+        while not driver.waited_for_pool:
+            gevent.sleep(0.01)
+        driver.stop()
+        walk.get(timeout=5)
+        driver.abandon()
+        assert (driver.fired, made.recorder.aborted) == (2, 2)
+
+
+def test_a_precondition_is_read_before_and_its_time_is_not_in_the_response_time(tmp_path):
+    def slow_to_read(request: bytes, connection: socket.socket) -> bytes:
+        if request.startswith(b"GET"):
+            time.sleep(0.3)
+        return with_etag(request, connection)
+
+    with bench(slow_to_read, tmp_path) as made:
+        made.operations.perform(made.arrival(Operation.SAVE_CUSTOM, at_s=made.now()))
+    (row,) = made.rows
+    assert (row.outcome, row.bytes_out > 0) == ("ok", True)
+    assert row.scheduled_s >= 0.3  # shifted by what the read took
+    assert row.scheduled_s <= row.sent_s <= row.done_s
+
+
+def test_a_precondition_that_fails_is_a_failure_of_the_operation_and_nothing_is_saved(tmp_path):
+    with bench(lambda request, connection: OK.replace(b"200", b"503"), tmp_path) as made:
+        made.operations.perform(made.arrival(Operation.SAVE_CUSTOM))
+    assert [(row.outcome, row.detail) for row in made.rows] == [("http_error", "precondition failed")]
+
+
+def test_an_answer_without_what_the_save_needs_is_invalid(tmp_path):
+    with bench(lambda request, connection: OK, tmp_path) as made:
+        made.operations.perform(made.arrival(Operation.SAVE_CUSTOM))
+    assert [(row.outcome, row.detail) for row in made.rows] == [("invalid", "precondition failed")]
+    assert made.errors == []
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "outcome", "detail"),
+    [
+        (OK, 200, "ok", ""),
+        (OK.replace(b"200", b"503"), 503, "http_error", "http 503"),
+        (OK.replace(b"200", b"412"), 412, "conflict", "version conflict"),
+        (OK.replace(b"{}", b"<a"), 200, "invalid", "not json"),
+        (None, 0, "refused", "connection closed"),
+    ],
+)
+def test_an_answer_has_its_outcome(tmp_path, said, status, outcome, detail):
+    with bench(lambda request, connection: said, tmp_path) as made:
+        made.operations.perform(made.arrival(Operation.READ_CASE))
+    assert [(row.status, row.outcome, row.detail) for row in made.rows] == [(status, outcome, detail)]
+
+
+def test_a_mistake_of_ours_ends_the_run_and_still_leaves_its_row(tmp_path):
+    with bench(lambda request, connection: OK, tmp_path) as made:
+        made.operations.perform(Arrival(0, 0.0, SCENARIO.tenants[0], Operation.SEND_EMAIL, 0))
+        assert made.recorder.aborted == 1
+    assert len(made.errors) == 1
+
+
+def test_a_slow_look_up_does_not_take_a_place_from_the_load():
+    """The verifier is given a client of its own; both refuse nothing to each other."""
+    with stub_server(never) as stub:
+        load, checking = (Client(timeout_s=0.2, connections=1) for _ in range(2))
+        open_one = gevent.spawn(load.send, Request("GET", f"{stub.url}/x"))
+        while not stub.requests:
+            gevent.sleep(0.01)
+        with pytest.raises(Unanswered, match="no answer in time"):
+            checking.send(Request("GET", f"{stub.url}/y"))
+        assert len(stub.requests) == 2
+        open_one.kill()
+
+
+def guard(*notes: tuple[str, float]) -> str:
+    watched = Guard()
+    for outcome, done_s in notes:
+        watched.note(outcome, done_s)
+    return watched.reason
+
+
+def test_twenty_refusals_in_a_row_over_three_seconds_mean_that_the_target_is_gone():
+    assert guard(*(("refused", n * 0.16) for n in range(20))).startswith(
+        "the target is gone: 20 requests in a row"
+    )
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        [("refused", n * 0.16) for n in range(19)],
+        [("refused", n * 0.1) for n in range(20)],
+        [("timeout", n * 1.0) for n in range(100)],
+        [("http_error" if n % 15 == 7 else "refused", n * 0.2) for n in range(100)],
+    ],
+    ids=["too few", "too short", "slow", "a sign of life in between"],
+)
+def test_anything_less_is_no_reason_to_stop(notes):
+    assert guard(*notes) == ""
+
+
+def test_the_health_of_the_generator_is_told_from_the_clock_and_the_kernel(tmp_path):
+    schedstat, wall = tmp_path / "schedstat", [100.0]
+    schedstat.write_text("5000000000 1000000000 77\n")
+    health = Health(wall=lambda: wall[0], schedstat=schedstat)
+    health.start()
+    for lag_s in (0.001, 0.002, 0.003):
+        health.note_lag(lag_s)
+    wall[0], _ = 110.0, schedstat.write_text("9000000000 1500000000 99\n")
+    health.stop()
+    assert (health.run_queue_delay, health.lag_quantile_s(0.5)) == (0.05, 0.002)
+
+
+def test_where_the_kernel_does_not_tell_the_delay_is_unknown(tmp_path):
+    health = Health(schedstat=tmp_path / "nothing")
+    health.start()
+    health.stop()
+    assert math.isnan(health.run_queue_delay)

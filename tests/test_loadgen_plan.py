@@ -1,0 +1,125 @@
+"""The plan: what decides its digest, what it counts, and what a target leaves out of it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadgen.driver import share_of
+from loadgen.plan import make_plan, most_in_a_second
+from scenarios.arrivals import arrivals
+from scenarios.errors import InputError
+from scenarios.library import parse_scenario
+from scenarios.model import Operation, Scenario
+from targets.mapping import Target, load_target
+
+TEXT = """\
+name: law
+cohorts:
+  none: {custom_fields: 0, cases: 5}
+  some: {custom_fields: 10, cases: 5, scripts_on_save: 2}
+mix: {read_case: 1, save_standard: 1, save_custom: 1, send_batch: 1}
+load: {rate_per_s: 20, arrivals: constant}
+warmup_s: 1
+duration_s: 9
+batch_size: 3
+verification: {read_back_share: 0.5}
+required: [read_case, save_custom]
+"""
+
+
+def scenario(text: str = TEXT) -> Scenario:
+    return parse_scenario(text, "law.yaml")
+
+
+def target(*left_out: Operation) -> Target:
+    whole = load_target("casedesk")
+    operations = {op: mapping for op, mapping in whole.operations.items() if op not in left_out}
+    return whole.model_copy(update={"operations": operations})
+
+
+def digest(text: str = TEXT, on: Target | None = None) -> str:
+    return make_plan(scenario(text), on or target()).digest
+
+
+def test_a_plan_counts_arrivals_rows_and_time():
+    plan = make_plan(scenario(), target())
+    # 200 arrivals, half of them on each cohort. none: 3 possible operations, 1 script and 3 mails a third
+    # each; some: 4 operations, 2 saves with 2 scripts, 0.5 read-backs, 3 mails, a quarter each.
+    effects = 100 * (1 + 3) / 3 + 100 * (2 + 2 + 0.5 + 3) / 4
+    assert (plan.arrivals_expected, plan.duration_s, plan.peak_rate_per_s) == (200, 10.0, 20.0)
+    assert plan.rows == 200 + round(effects)
+
+
+def test_the_arrivals_expected_are_exactly_those_of_the_schedule():
+    poisson = TEXT.replace("constant", "poisson")
+    plan = make_plan(scenario(poisson), target())
+    assert plan.arrivals_expected == sum(1 for _ in arrivals(plan.scenario))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        TEXT.replace("name: law", "name: law\nabout: told differently"),
+        TEXT + "pairs: 9\n",
+        TEXT + "limits: {slower: 0.5}\n",
+        TEXT.replace("required: [read_case, save_custom]\n", ""),
+    ],
+)
+def test_what_is_asked_does_not_change_the_digest(same):
+    assert digest(same) == digest()
+
+
+@pytest.mark.parametrize(
+    "other", [TEXT.replace("20,", "21,"), TEXT + "seed: 2\n", TEXT.replace("cases: 5}", "cases: 6}")]
+)
+def test_what_is_offered_changes_the_digest(other):
+    assert digest(other) != digest()
+
+
+def test_where_the_target_is_does_not_change_the_digest():
+    assert digest(on=load_target("casedesk", {"base_url": "http://127.0.0.1:9"})) == digest()
+
+
+def test_how_an_operation_is_mapped_changes_the_digest():
+    whole = target()
+    changed = {**whole.operations, Operation.SAVE_CUSTOM: whole.operations[Operation.SAVE_STANDARD]}
+    assert digest(on=whole.model_copy(update={"operations": changed})) != digest()
+
+
+def test_an_operation_that_the_target_has_not_is_left_out_and_said():
+    plan = make_plan(scenario(), target(Operation.SEND_BATCH))
+    assert list(plan.scenario.mix) == ["read_case", "save_standard", "save_custom"]
+    assert plan.warnings == ("send_batch is left out of the mix: its mapping does not have it (casedesk)",)
+
+
+def test_a_required_operation_that_the_target_has_not_is_no_longer_required():
+    plan = make_plan(scenario(), target(Operation.SAVE_CUSTOM))
+    assert plan.scenario.required_cells == {("read_case", 0), ("read_case", 10)}
+
+
+def test_awaiting_scripts_takes_a_place_to_look_them_up():
+    whole = target()
+    blind = whole.model_copy(update={"verify": whole.verify.model_copy(update={"scripts": None})})
+    plan = make_plan(scenario(TEXT.replace("send_batch: 1", "run_script: 1")), blind)
+    assert plan.warnings == ("run_script is left out of the mix: it has no verify.scripts to await (casedesk)",)
+
+
+def test_a_target_that_can_do_nothing_of_the_mix_is_refused():
+    with pytest.raises(InputError, match="leaves nothing to do for cohort none, some"):
+        make_plan(scenario(), target(*Operation))
+
+
+@pytest.mark.parametrize(
+    ("times_s", "most"), [([], 0), ([0.0, 0.5, 0.99], 3), ([0.0, 0.5, 1.0], 2), ([1, 2, 3], 1)]
+)
+def test_the_peak_is_the_most_in_any_half_open_second(times_s, most):
+    assert most_in_a_second(times_s) == most
+
+
+@given(st.integers(1, 7), st.integers(0, 2**31))
+@settings(max_examples=15)
+def test_any_number_of_workers_offers_the_same_arrivals(workers, seed):
+    plan = scenario(TEXT.replace("constant", "poisson") + f"seed: {seed}\n")
+    shares = [list(share_of(arrivals(plan), worker, workers)) for worker in range(workers)]
+    assert sorted((a for share in shares for a in share), key=lambda a: a.seq) == list(arrivals(plan))
+    assert all(a.seq % workers == worker for worker, share in enumerate(shares) for a in share)

@@ -1,0 +1,295 @@
+"""The run folder: what is written is read back, and what is unfinished is refused by name."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analysis.samples import EFFECT_COLUMNS, EFFECT_OUTCOMES, OPERATIONS, OUTCOMES, SAMPLE_COLUMNS
+from loadgen.recorder import Effect, Recorder, Sample
+from loadgen.run_folder import (
+    Asked,
+    Cell,
+    Generator,
+    IntegrityLimit,
+    Ledger,
+    RunFolder,
+    RunInfo,
+    find_runs,
+    open_run,
+)
+from loadgen.shards import read_shard
+from scenarios.errors import InputError
+
+MICRO = 1_000_000
+
+
+def info(**changes) -> RunInfo:
+    return RunInfo(
+        **{
+            "schema": "savepath.run/1",
+            "id": "one",
+            "key": "0123456789",
+            "scenario": "smoke",
+            "target": "casedesk",
+            "plan_digest": "d" * 64,
+            "started_at": "2026-11-23T19:00:00.000+00:00",
+            "warmup_s": 1.0,
+            "duration_s": 10.0,
+            "ended_s": 11.5,
+            "status": "complete",
+            "offered_per_s": 3.0,
+            "fired": 3,
+            "ledger": Ledger(scheduled=3, recorded=3, aborted=0, unsent=0),
+            "question": Asked(
+                tolerance=0.1,
+                required=(Cell(operation="save_custom", custom_fields=10),),
+                limits=(IntegrityLimit(kind="script", outcome="late", share=0.001),),
+            ),
+            **changes,
+        }
+    )
+
+
+def whole(path: Path) -> RunFolder:
+    folder = RunFolder(path)
+    folder.create()
+    Recorder(folder).close()
+    folder.compact()
+    folder.finish(info())
+    return folder
+
+
+times = st.integers(-100 * MICRO, 30 * 86_400 * MICRO)  # microseconds: what a stored time can tell
+samples = st.builds(
+    lambda seq, op, fields, scheduled, waited, served, status, outcome, detail, out, back: Sample(
+        seq, 0, "", f"t-{fields}", fields, op, scheduled / MICRO, (scheduled + waited) / MICRO,
+        (scheduled + waited + served) / MICRO, status, outcome, detail, out, back,
+    ),
+    st.integers(0, 2**32 - 1), st.sampled_from(OPERATIONS), st.integers(0, 5000), times,
+    st.integers(0, 60 * MICRO), st.integers(0, 600 * MICRO), st.integers(0, 599), st.sampled_from(OUTCOMES),
+    st.sampled_from(["", "http 503", "no answer in time"]), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+unknowable = st.one_of(st.just(math.nan), st.floats(-1e6, 1e6))
+effects = st.sampled_from(sorted(EFFECT_OUTCOMES)).flatmap(
+    lambda kind: st.builds(
+        Effect, st.integers(0, 2**32 - 1), st.sampled_from(["a", "b"]), st.integers(0, 5000),
+        st.sampled_from(OPERATIONS), st.just(kind), st.sampled_from(["", "script-1"]), st.integers(0, 9),
+        st.integers(0, 9), unknowable, unknowable, unknowable, st.sampled_from(EFFECT_OUTCOMES[kind]),
+    )
+)  # fmt: skip
+
+
+def as_counted(rows: list[tuple]) -> Counter[tuple]:
+    return Counter(tuple("nan" if value != value else value for value in row) for row in rows)
+
+
+@given(st.lists(samples, max_size=20), st.lists(effects, max_size=20), st.integers(0, 20))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_was_recorded_is_what_is_read_back(tmp_path_factory, rows, more, cut):
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "one")
+    folder.create()
+    recorder = Recorder(folder)
+    for row in rows[:cut]:
+        recorder.sample(row)
+    recorder.flush()
+    for row in rows[cut:]:
+        recorder.sample(row)
+    for row in more:
+        recorder.effect(row)
+    recorder.close()
+    folder.compact()
+    found, effect_rows = folder.read_samples(), folder.read_effects()
+    assert list(found.columns) == list(SAMPLE_COLUMNS)
+    assert list(effect_rows.columns) == list(EFFECT_COLUMNS)
+    assert as_counted(list(found.itertuples(index=False, name=None))) == as_counted(rows)
+    assert as_counted(list(effect_rows.itertuples(index=False, name=None))) == as_counted(more)
+    assert found["seq"].is_monotonic_increasing
+
+
+def test_columns_have_the_types_that_the_analysis_expects(tmp_path):
+    found = whole(tmp_path / "one").read_samples()
+    assert {name: str(found[name].dtype) for name in ("seq", "scheduled_s", "custom_fields")} == {
+        "seq": "uint32",
+        "scheduled_s": "float64",
+        "custom_fields": "uint16",
+    }
+    assert isinstance(found["operation"].dtype, pd.CategoricalDtype)
+
+
+@given(st.builds(Generator, lag_p50_s=st.one_of(st.just(math.nan), st.floats(0, 9)), cpu=st.just(math.nan)))
+@settings(max_examples=10)
+def test_run_json_is_read_back_as_it_was_and_unknown_is_null(tmp_path_factory, generator):
+    folder = whole(tmp_path_factory.mktemp("runs") / "one")
+    folder.finish(info(generator=generator, labels={"side": "NaN"}))
+    assert '"cpu": null' in (folder.path / "run.json").read_text()
+    assert folder.read().to_json() == info(generator=generator, labels={"side": "NaN"}).to_json()
+    assert math.isnan(folder.read().generator.cpu)
+
+
+def test_the_question_of_a_run_is_told_by_cell_and_by_effect():
+    asked = info().question
+    assert asked.required_cells == {("save_custom", 10)}
+    assert asked.integrity_limits == {("script", "late"): 0.001}
+
+
+@pytest.mark.parametrize(("recorded", "closes"), [(7, True), (6, False), (8, False)])
+def test_the_ledger_closes_when_nothing_was_lost(recorded, closes):
+    ledger = Ledger(scheduled=10, recorded=recorded, aborted=1, unsent=2)
+    assert (ledger.closes, "IS NOT" in str(ledger)) == (closes, not closes)
+
+
+def test_a_folder_that_holds_something_is_not_written_over(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        RunFolder(tmp_path).create()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_empty_folder_may_be_used(tmp_path):
+    RunFolder(tmp_path).create()
+    assert (tmp_path / "shards").is_dir()
+
+
+def spoil_nothing_there(path: Path) -> Path:
+    return path / "nowhere"
+
+
+def spoil_file(path: Path) -> Path:
+    (path / "file").write_text("")
+    return path / "file"
+
+
+def spoil_unfinished(path: Path) -> Path:
+    RunFolder(path / "cut").create()
+    return path / "cut"
+
+
+def spoil_failed(path: Path) -> Path:
+    RunFolder(path / "cut").create()
+    (path / "cut" / "failure.json").write_text('{"exit_code": 4, "message": "the target is down"}')
+    return path / "cut"
+
+
+def spoil_json(path: Path) -> Path:
+    folder = whole(path / "one")
+    (folder.path / "run.json").write_text('{"schema": "savepath.run/1",\n "id": ')
+    return folder.path
+
+
+def spoil_schema(path: Path) -> Path:
+    folder = whole(path / "one")
+    text = (folder.path / "run.json").read_text()
+    (folder.path / "run.json").write_text(text.replace("savepath.run/1", "savepath.run/9"))
+    return folder.path
+
+
+def spoil_key(path: Path) -> Path:
+    folder = whole(path / "one")
+    text = (folder.path / "run.json").read_text()
+    (folder.path / "run.json").write_text(text.replace('"recorded": 3', '"recorded": "three"'))
+    return folder.path
+
+
+def spoil_tables(path: Path) -> Path:
+    folder = whole(path / "one")
+    (folder.path / "effects.parquet").unlink()
+    return folder.path
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_nothing_there, "is not there; expected a run folder"),
+        (spoil_file, "is a file; expected a run folder"),
+        (spoil_unfinished, "has no run.json: the run is unfinished .* it holds shards"),
+        (spoil_failed, "could not begin: the target is down"),
+        (spoil_json, "run.json:2:.*not valid JSON"),
+        (spoil_schema, "the schema is 'savepath.run/9'; this savepath reads 'savepath.run/1'"),
+        (spoil_key, "ledger.recorded"),
+        (spoil_tables, "has a run.json but no effects.parquet"),
+    ],
+)
+def test_what_is_no_whole_run_is_refused_with_what_was_found(tmp_path, spoil, message):
+    path = spoil(tmp_path)
+    with pytest.raises(InputError, match=message) as refused:
+        open_run(path)
+    assert str(path) in str(refused.value)
+
+
+def test_runs_are_found_alone_and_as_subfolders(tmp_path):
+    one, two = whole(tmp_path / "side" / "one").path, whole(tmp_path / "side" / "two").path
+    (tmp_path / "side" / "notes").mkdir()
+    assert find_runs([tmp_path / "side"]) == [one, two]
+    assert find_runs([two]) == [two]
+
+
+def test_an_unfinished_run_among_others_is_named(tmp_path):
+    whole(tmp_path / "side" / "one")
+    RunFolder(tmp_path / "side" / "two").create()
+    with pytest.raises(InputError, match=r"two has no run\.json"):
+        find_runs([tmp_path / "side"])
+
+
+def test_a_folder_with_neither_runs_nor_remains_gives_none(tmp_path):
+    assert find_runs([tmp_path]) == []
+
+
+def test_a_killed_writer_leaves_every_flushed_row(tmp_path):
+    code = f"""
+import sys, time
+from pathlib import Path
+from loadgen.recorder import Recorder, Sample
+from loadgen.run_folder import RunFolder
+folder = RunFolder(Path({str(tmp_path / "one")!r}))
+folder.create()
+recorder = Recorder(folder)
+for batch in range(3):
+    for i in range(100):
+        row = Sample(100 * batch + i, 0, "", "t", 0, "read_case", 0.0, 0.0, 1.0, 200, "ok", "", 0, 9)
+        recorder.sample(row)
+    recorder.flush()
+recorder.sample(row)
+print("flushed", flush=True)
+time.sleep(60)
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    with child.stdout:
+        assert child.stdout.readline() == "flushed\n"
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    shard = RunFolder(tmp_path / "one").shard(0, "samples")
+    assert read_shard(shard, SAMPLE_COLUMNS)["seq"].to_pylist() == list(range(300))
+
+
+def test_a_shard_that_was_cut_in_a_batch_gives_the_batches_before_it(tmp_path):
+    folder = RunFolder(tmp_path / "one")
+    folder.create()
+    recorder = Recorder(folder)
+    sizes = []
+    for seq in range(3):
+        recorder.sample(Sample(seq, 0, "", "t", 0, "read_case", 0.0, 0.0, 1.0, 200, "ok", "", 0, 9))
+        recorder.flush()
+        sizes.append(folder.shard(0, "samples").stat().st_size)
+    recorder.close()
+    shard = folder.shard(0, "samples")
+    os.truncate(shard, (sizes[1] + sizes[2]) // 2)
+    assert read_shard(shard, SAMPLE_COLUMNS)["seq"].to_pylist() == [0, 1]
+
+
+def test_reading_runs_imports_neither_locust_nor_gevent():
+    code = (
+        "import sys, loadgen.run_folder, loadgen.plan\n"
+        "print([m for m in ('locust', 'gevent', 'geventhttpclient') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,304 @@
+"""Whole runs of plain Locust against casedesk: how they end, what they leave, what they find."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from analysis.samples import SAMPLE_COLUMNS
+from casedesk.process import RunningDesk, running_desk
+from loadgen.run_folder import RunFolder, RunInfo
+from loadgen.shards import read_shard
+from scenarios.arrivals import arrivals
+from scenarios.library import parse_scenario
+from scenarios.tokens import seq_of
+from targets.mapping import load_target
+from targets.provisioning import provision
+
+pytestmark = pytest.mark.live
+
+LOCUSTFILE = Path(__file__).parent.parent / "locustfiles" / "save_path.py"
+PATIENCE_S = 60.0
+
+TINY = """\
+name: tiny
+cohorts:
+  none: {custom_fields: 0, cases: 5}
+  some: {custom_fields: 10, cases: 5, scripts_on_save: 2}
+mix: {read_case: 3, save_standard: 3, save_custom: 4, run_script: 1, send_email: 2, send_batch: 1}
+load: {rate_per_s: 30, timeout_s: 5}
+warmup_s: 0.3
+duration_s: 1.5
+batch_size: 3
+verification: {settle_s: 0.1, script_deadline_s: 2, mail_deadline_s: 2, read_back_share: 1, rate_per_s: 100}
+"""
+LONG = TINY.replace("duration_s: 1.5", "duration_s: 60")
+
+
+@dataclass
+class Case:
+    """A Locust process and the run folder that it was told to make."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    said: str = ""
+
+    @property
+    def info(self) -> RunInfo:
+        return RunFolder(self.folder).read()
+
+    def wait(self) -> None:
+        _, self.said = self.process.communicate(timeout=PATIENCE_S)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def until_recorded(self, folder: Path | None = None) -> None:
+        shard = RunFolder(folder or self.folder).shard(0, "samples")
+        self.until(lambda: shard.exists() and read_shard(shard, SAMPLE_COLUMNS).num_rows > 5)
+
+
+def words(scenario: Path, folder: Path, url: str, *more: str) -> list[str]:
+    said = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--only-summary", "--scenario", str(scenario)]
+    return [*said, "--set", f"base_url={url}", "--run-dir", str(folder), *more]
+
+
+def start(command: list[str], folder: Path) -> Case:
+    process = subprocess.Popen(
+        command, cwd=folder.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    return Case(process, folder)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[RunningDesk]:
+    with running_desk() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def room(desk, tmp_path_factory) -> Path:
+    """The scenario files, and the tenants and cases of them on the desk."""
+    room = tmp_path_factory.mktemp("room")
+    for name, text in (("tiny", TINY), ("long", LONG)):
+        (room / f"{name}.yaml").write_text(text)
+    target = load_target("casedesk", {"base_url": desk.url})
+    inventory = provision(target, parse_scenario(TINY, "tiny.yaml"), os.environ, lambda *_: None)
+    (room / "inventory.json").write_text(inventory.model_dump_json())
+    return room
+
+
+@pytest.fixture(scope="module")
+def ends(desk, room) -> Iterator[Mapping[str, Case]]:
+    """Every way in which a run ends, all at the same time: most of them wait most of the time."""
+    known = ["--headless", "--inventory", str(room / "inventory.json")]
+    cases: dict[str, Case] = {}
+
+    def begin(name: str, scenario: str, url: str, *more: str) -> None:
+        cases[name] = start(words(room / f"{scenario}.yaml", room / name, url, *more), room / name)
+
+    with running_desk() as mortal, running_desk(seed=3) as sick:
+        sick.set_faults(
+            script_lost=0.15, script_doubled=0.15, mail_lost=0.15, mail_doubled=0.15, value_dropped=0.1
+        )
+        try:
+            begin("gone", "long", mortal.url, "--headless")
+            begin("sick", "tiny", sick.url, "--headless")
+            begin("complete", "tiny", desk.url, *known, "--label", "side=before", "--purpose", "a test")
+            begin("int", "long", desk.url, *known)
+            begin("twice", "long", desk.url, *known)
+            begin("term", "long", desk.url, *known)
+            begin("run-time", "long", desk.url, *known, "--run-time", "1s")
+            begin("down", "tiny", "http://127.0.0.1:9", *known)
+            cases["gone"].until_recorded()
+            os.kill(mortal.pid, signal.SIGKILL)
+            for name, number in (("int", signal.SIGINT), ("twice", signal.SIGINT), ("term", signal.SIGTERM)):
+                cases[name].until_recorded()
+                cases[name].process.send_signal(number)
+            time.sleep(0.02)  # two keystrokes
+            cases["twice"].process.send_signal(signal.SIGINT)
+            for case in cases.values():
+                case.wait()
+            (room / "planted.json").write_text(json.dumps(sick.planted()))
+            yield cases
+        finally:
+            for case in cases.values():
+                case.process.kill()
+                case.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "status", "reason"),
+    [
+        ("complete", 0, "complete", ""),
+        ("int", 130, "interrupted", "SIGINT"),
+        ("term", 143, "interrupted", "SIGTERM"),
+        ("run-time", 0, "interrupted", "--run-time was over .*"),
+        ("gone", 4, "aborted", "the target is gone: .*"),
+    ],
+)
+def test_a_run_ends_with_its_code_its_status_and_its_reason(ends, name, code, status, reason):
+    case = ends[name]
+    assert case.process.returncode == code, case.said
+    assert (case.info.status, bool(re.fullmatch(reason, case.info.reason))) == (status, True)
+    assert "Traceback" not in case.said
+
+
+@pytest.mark.parametrize("name", ["complete", "int", "term", "run-time", "gone"])
+def test_nothing_is_lost_however_a_run_ends(ends, name):
+    ledger, samples = ends[name].info.ledger, RunFolder(ends[name].folder).read_samples()
+    assert ledger.closes
+    assert (samples["outcome"] != "aborted").sum() == ledger.recorded
+    assert samples["seq"].tolist() == list(range(ledger.scheduled - ledger.unsent))
+    assert f"{ledger}" in ends[name].said
+
+
+def test_a_run_that_came_to_its_end_has_sent_the_whole_schedule(ends):
+    planned = list(arrivals(parse_scenario(TINY, "tiny.yaml")))
+    samples = RunFolder(ends["complete"].folder).read_samples()
+    assert samples["scheduled_s"].tolist() == [round(a.at_s, 6) for a in planned]
+    assert samples["operation"].tolist() == [str(a.operation) for a in planned]
+    assert ends["complete"].info.ledger.unsent == 0
+
+
+def test_what_was_said_of_a_run_stands_in_its_facts(ends):
+    info = ends["complete"].info
+    assert (info.labels, info.purpose) == ({"side": "before"}, "a test")
+    assert (info.id, info.scenario, info.target) == ("complete", "tiny", "casedesk")
+    assert info.fingerprint["disk"] == "healthy"
+    assert (info.stored_cases, info.generator.in_flight_peak >= 1) == (10, True)
+
+
+def test_the_progress_of_a_finished_run_says_done(ends):
+    progress = json.loads((ends["complete"].folder / "progress.json").read_text())
+    ledger = ends["complete"].info.ledger
+    assert (progress["phase"], progress["scheduled"], progress["recorded"]) == (
+        "done", ledger.scheduled, ledger.recorded,
+    )  # fmt: skip
+
+
+def test_every_save_ran_its_scripts_once_and_every_mail_arrived_once(ends):
+    folder = RunFolder(ends["complete"].folder)
+    samples, effects = folder.read_samples(), folder.read_effects()
+    saves = samples[samples["operation"].isin(["save_standard", "save_custom", "run_script"])]
+    expected = {(seq, f"script-{n}") for seq, fields in zip(saves["seq"], saves["custom_fields"], strict=True)
+                for n in ((1, 2) if fields else (1,))}  # fmt: skip
+    scripts, mails = effects[effects["kind"] == "script"], effects[effects["kind"] == "mail"]
+    assert set(zip(scripts["seq"], scripts["name"], strict=True)) == expected
+    sent = (samples["operation"] == "send_email").sum() + 3 * (samples["operation"] == "send_batch").sum()
+    assert len(mails) == sent
+    assert set(scripts["outcome"]) | set(mails["outcome"]) == {"once"}
+
+
+def test_the_second_ctrl_c_ends_at_once_and_leaves_readable_shards_but_no_run(ends):
+    case = ends["twice"]
+    assert case.process.returncode == 130
+    if not (case.folder / "run.json").exists():  # else the run was through before the second came
+        assert read_shard(RunFolder(case.folder).shard(0, "samples"), SAMPLE_COLUMNS).num_rows > 5
+
+
+def test_what_cannot_begin_says_so_and_leaves_the_reason(ends):
+    case, message = ends["down"], "does not answer at http://127.0.0.1:9"
+    failure = json.loads((case.folder / "failure.json").read_text())
+    assert (case.process.returncode, failure["exit_code"]) == (4, 4)
+    assert message in failure["message"]
+    assert message in case.said
+    assert "Traceback" not in case.said
+    assert not (case.folder / "run.json").exists()
+
+
+def test_the_web_interface_stops_and_starts_runs_each_with_a_folder_of_its_own(desk, room):
+    port = free_port()
+    web = f"http://127.0.0.1:{port}"
+    more = ["--inventory", str(room / "inventory.json"), "--web-host", "127.0.0.1", "--web-port", str(port)]
+    case = start(words(room / "long.yaml", room / "web", desk.url, *more), room / "web")
+
+    def answers() -> bool:
+        try:
+            return httpx.get(web, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        case.until(answers)
+        for folder in (room / "web", room / "web-2"):
+            httpx.post(f"{web}/swarm", data={"user_count": 1, "spawn_rate": 1}, trust_env=False).raise_for_status()
+            case.until_recorded(folder)
+            httpx.post(f"{web}/stop", timeout=PATIENCE_S, trust_env=False).raise_for_status()
+            assert RunFolder(folder).read().ledger.closes
+        case.process.send_signal(signal.SIGINT)
+        case.wait()
+    finally:
+        case.process.kill()
+        case.process.wait()
+    assert case.process.returncode == 130
+    assert [RunFolder(room / name).read().status for name in ("web", "web-2")] == ["interrupted"] * 2
+
+
+def test_a_run_ends_in_order_when_its_parent_is_gone(desk, room):
+    folder = room / "orphan"
+    command = words(
+        room / "long.yaml", folder, desk.url, "--headless", "--stop-with-parent", "--inventory",
+        str(room / "inventory.json"),
+    )  # fmt: skip
+    code = f"import subprocess; subprocess.Popen({command!r}).wait()"
+    parent = start([sys.executable, "-c", code], folder)
+    try:
+        parent.until_recorded()
+    finally:
+        parent.process.kill()
+        # The child holds the same pipe: it is through when the pipe is closed.
+        parent.wait()
+    assert (parent.info.status, parent.info.reason) == ("interrupted", "the parent process ended")
+
+
+def test_planted_faults_are_found_each_of_them_and_nothing_else(ends, room):
+    case, planted = ends["sick"], json.loads((room / "planted.json").read_text())
+    assert case.process.returncode == 0, case.said
+    key, effects = case.info.key, RunFolder(case.folder).read_effects()
+
+    def truth(*faults: str) -> set[int | None]:
+        return {
+            seq_of(key, re.sub(r"^(sp-\w+-\w+)-\d+$", r"\1", found.get("save_id") or found["token"]))
+            for found in planted
+            if found["fault"] in faults
+            and (found["fault"] != "value_dropped" or found["detail"]["field"].startswith("cf_"))
+        }
+
+    def seen(kind: str, outcome: str) -> set[int]:
+        return set(effects[(effects["kind"] == kind) & (effects["outcome"] == outcome)]["seq"])
+
+    wrong = ("missed", "doubled")
+    found = {(kind, outcome): seen(kind, outcome) for kind in ("script", "mail") for outcome in wrong}
+    assert found == {
+        ("script", "missed"): truth("script_lost"),
+        ("script", "doubled"): truth("script_doubled"),
+        ("mail", "missed"): truth("mail_lost"),
+        ("mail", "doubled"): truth("mail_doubled"),
+    }
+    assert any(found.values())
+    # Where another save of the case came in between, nobody can tell any more.
+    assert seen("value", "partial") == truth("value_dropped") - seen("value", "superseded")
+    assert set(effects["outcome"]) <= {"once", "missed", "doubled", "identical", "partial", "superseded"}
