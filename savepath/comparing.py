@@ -34,13 +34,14 @@ def compare_runs(
             raise InputError(f"{flag}: no run in the folders given; a run is a folder with a run.json")
     question = question_of(sides[0][0], planned)
     try:
-        assessment = assess([load_run(p) for p in sides[0]], [load_run(p) for p in sides[1]], question)
+        loaded_before, loaded_after = ([_load_filled_run(path) for path in side] for side in sides)
+        assessment = assess(loaded_before, loaded_after, question)
     except IncomparableRuns as error:
         raise InputError(str(error)) from None
     command = ["savepath", "compare", "--before", *map(str, before), "--after", *map(str, after)]
     meta = ReportMeta(
         title=title or f"{assessment.scenario}: {assessment.before.target} before and after",
-        change_id=change or None,
+        change=change or None,
         generated_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         version=__version__,
         commands=(shlex.join([*command, *(word for key in planned for word in ("--planned", key))]),),
@@ -64,6 +65,7 @@ def load_run(path: Path) -> Run:
         recorded=info.ledger.recorded,
         aborted=info.ledger.aborted,
         unsent=info.ledger.unsent,
+        waited_for_pool=info.generator.waited_for_pool,
         run_queue_delay=info.generator.run_queue_delay,
         cpu=info.generator.cpu,
         slices=fold(folder.read_samples()),
@@ -72,6 +74,16 @@ def load_run(path: Path) -> Run:
         fingerprint=info.fingerprint,
         stored_cases=info.stored_cases,
     )
+
+
+def _load_filled_run(path: Path) -> Run:
+    run = load_run(path)
+    if run.slices.empty:
+        raise InputError(
+            f"{path} recorded nothing: no sample lies in its measured window; "
+            "leave it out, or run longer or at a higher rate"
+        )
+    return run
 
 
 def question_of(path: Path, planned: Sequence[str]) -> Question:

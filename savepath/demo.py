@@ -13,14 +13,18 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis.findings import Verdict
+from casedesk.disk import load_profile
+from casedesk.problems import ProfileError
 from casedesk.process import running_desk
 from savepath.comparing import compare_runs
 from savepath.driving import drive_one, prepare, refuse_used
 from savepath.launch import Launch
 from savepath.progress import Progress
 from savepath.telling import Formats, tell
+from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from targets.mapping import load_target
 
@@ -48,7 +52,8 @@ def demonstrate(demo: Demonstration) -> Verdict:
     begun = time.monotonic()
     _make_room(demo.out)
     plan, progress = load_scenario(demo.scenario), Progress(sys.stderr)
-    after_disk = "healthy" if demo.healthy else demo.disk
+    disks = {"before": _profile("healthy"), "after": _profile("healthy" if demo.healthy else demo.disk)}
+    after_disk = disks["after"]["name"]
     pairs = demo.pairs or plan.pairs
     progress.say(f"casedesk, the embedded system, on a disk that is healthy before and {after_disk} after")
     with running_desk(disk="healthy") as desk:
@@ -57,9 +62,8 @@ def demonstrate(demo: Demonstration) -> Verdict:
         known = demo.out / "inventory.json"
         known.write_text(inventory.model_dump_json(), encoding="utf-8")
         for pair in range(1, pairs + 1):
-            order = [("before", "healthy"), ("after", after_disk)]
-            for side, disk in order if pair % 2 else reversed(order):
-                desk.set_disk(disk)
+            for side in ("before", "after") if pair % 2 else ("after", "before"):
+                desk.set_disk(disks[side])
                 folder = demo.out / "runs" / f"{side}-{pair:02d}"
                 launch = Launch(
                     demo.scenario, "casedesk", folder, settings, {"side": side}, known, "demonstration"
@@ -83,6 +87,14 @@ def open_page(page: Path) -> None:
     )
     if has_screen:
         webbrowser.open(page.resolve().as_uri())
+
+
+def _profile(disk: str) -> dict[str, Any]:
+    """A disk profile by name or from its file, as casedesk takes it. Raises InputError."""
+    try:
+        return load_profile(disk).model_dump(mode="json", by_alias=True, exclude_none=True)
+    except ProfileError as error:
+        raise InputError(str(error)) from None
 
 
 def _make_room(out: Path) -> None:

@@ -17,7 +17,7 @@ target_option = click.option(
 )
 
 
-class KeyValue(click.ParamType):
+class KeyValue(click.ParamType[tuple[str, str]]):
     """``KEY=VALUE`` on the command line."""
 
     name = "KEY=VALUE"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from analysis.findings import Assessment
-from reports import html, junit, markdown, model, terminal
+from reports import html, junit, markdown, model, sentences, terminal
 from reports.model import ReportMeta
 from scenarios.errors import InputError
 
@@ -43,7 +43,7 @@ def tell(
         "json": lambda: model.to_json(assessment, meta=meta),
         "html": lambda: html.render(assessment, meta).encode(),
         "md": lambda: markdown.render(assessment, meta).encode(),
-        "junit": lambda: junit.render(assessment, meta).encode(),
+        "junit": lambda: junit.render(assessment, meta),
     }
     wanted = {f.name: path for f in fields(formats) if (path := getattr(formats, f.name))}
     for name, path in wanted.items():
@@ -51,9 +51,10 @@ def tell(
     if color is None:
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = min(shutil.get_terminal_size((80, 24)).columns, 120)
-    text = terminal.render(assessment, meta, width=width, color=color)
     if quiet:
-        text = terminal.headline(assessment, meta, width=width, color=color)
+        text = f"{assessment.verdict.value}: {sentences.tell(assessment, meta).headline}"
+    else:
+        text = terminal.render(assessment, meta, width=width, color=color)
     sys.stdout.write(text.rstrip("\n") + "\n")
     if wanted:
         sys.stdout.write(f"wrote {' '.join(str(path) for path in wanted.values())}\n")

@@ -22,7 +22,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def commands() -> list[str]:
     """Every ``savepath ...`` line of a shell block."""
     return [
-        line.split(" #")[0].strip().removeprefix("$ ")
+        re.split(r" [#>|] ", line)[0].strip().removeprefix("$ ")
         for page in PAGES
         for block in blocks(page, "sh")
         for line in block.replace("\\\n", " ").splitlines()
@@ -32,7 +32,7 @@ def commands() -> list[str]:
 
 def test_the_readme_names_the_two_commands_and_the_makefile_has_them():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= named <= targets
 
 

@@ -9,13 +9,12 @@ import click
 
 @click.command()
 @click.option("--port", default=8700, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
-@click.option(
-    "--disk", default="healthy", show_default=True, help="A disk profile by name or the path of its YAML."
-)
+@click.option("--disk", default="healthy", show_default=True, help="A disk profile by name, or its YAML file.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep the database in this folder.")
 @click.option("--smtp", metavar="HOST:PORT", help="Deliver mail to this SMTP server.")
 @click.option("--seed", default=1, show_default=True, help="Seed of jitter and planted faults.")
-def command(port: int, disk: str, data: Path | None, smtp: str | None, seed: int) -> None:
+@click.option("--deadline-s", default=5.0, show_default=True, help="A save that takes longer is given up.")
+def command(port: int, disk: str, data: Path | None, smtp: str | None, seed: int, deadline_s: float) -> int:
     """Start casedesk on 127.0.0.1 and serve until Ctrl-C.
 
     \b
@@ -23,4 +22,9 @@ def command(port: int, disk: str, data: Path | None, smtp: str | None, seed: int
       savepath desk
       savepath desk --disk degraded --port 8701
     """
-    raise NotImplementedError
+    from casedesk.__main__ import main
+
+    words = ["--port", port, "--disk", disk, "--seed", seed, "--deadline-s", deadline_s]
+    words += ["--data", data] if data else []
+    words += ["--smtp", smtp] if smtp else []
+    return main([str(word) for word in words])

@@ -24,7 +24,7 @@ def command(what: str) -> None:
 
         schema = target_schema()
     else:
-        from reports.model import results_schema
+        from reports.schema import json_schema
 
-        schema = results_schema()
+        schema = json_schema()
     click.echo(schema_text(schema), nl=False)

@@ -1,0 +1,233 @@
+"""The command line, as a user meets it: what it says to bad input, and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from casedesk.process import RunningDesk, running_desk
+from savepath.exits import MEANINGS, Exit
+
+TINY = """\
+name: tiny
+cohorts:
+  none: {custom_fields: 0, cases: 5}
+  some: {custom_fields: 10, cases: 5}
+mix: {read_case: 3, save_standard: 2, save_custom: 2, run_script: 1, send_email: 1}
+load: {rate_per_s: 20, timeout_s: 5}
+warmup_s: 0.5
+duration_s: 3
+verification: {settle_s: 0.2, script_deadline_s: 3, mail_deadline_s: 3}
+"""
+
+
+def savepath(*words: object, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "savepath", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[RunningDesk]:
+    with running_desk() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("scenario") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(desk, tiny, tmp_path_factory) -> Path:
+    """One whole run of the tiny scenario."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    done = savepath("run", tiny, "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_the_help_tells_every_exit_code():
+    said = savepath("--help").stdout
+    assert [code for code, meaning in MEANINGS.items() if f"{int(code):>5}  {meaning}" not in said] == []
+
+
+@pytest.mark.parametrize("command", ["demo", "plan", "run", "compare", "desk", "schema"])
+def test_every_command_has_two_examples(command):
+    said = savepath(command, "--help").stdout
+    assert said.split("Examples:")[1].count(f"savepath {command}") >= 2
+
+
+def test_a_command_that_does_not_exist_names_the_one_that_was_meant():
+    done = savepath("comapre")
+    assert (done.returncode, "Did you mean compare?" in done.stderr) == (Exit.USAGE, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("cases: 5}", "csaes: 5}", "bad.yaml:3:28: cohorts.none.csaes is not a known key (did you mean cases?)"),
+        ("custom_fields: 10", "custom_fields: -3", "cohorts.some.custom_fields is -3; expected 0 or more"),
+        ("duration_s: 3", "duration_s: 3\nduration_s: 4", "duration_s is given twice (first on line 8)"),
+    ],
+)
+def test_a_wrong_scenario_is_told_and_nothing_is_sent_or_written(wrong, right, message, tmp_path):
+    (tmp_path / "bad.yaml").write_text(TINY.replace(wrong, right, 1))
+    done = savepath("run", "bad.yaml", "--target", "casedesk", "--out", "out", cwd=tmp_path)
+    assert done.returncode == Exit.USAGE
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.yaml"]
+
+
+def test_an_unknown_target_names_the_one_that_was_meant(tmp_path):
+    done = savepath("plan", "smoke", "--target", "casdesk", cwd=tmp_path)
+    assert done.returncode == Exit.USAGE
+    assert "did you mean casedesk?" in done.stderr
+
+
+def test_a_plan_sends_nothing_and_tells_rate_rows_and_time(tiny):
+    done = savepath("plan", tiny, "--target", "casedesk", "--set", "base_url=http://127.0.0.1:9")
+    assert done.returncode == 0
+    assert "20 arrivals/s (poisson)" in done.stdout
+    assert "Nothing was sent." in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_target_that_is_down_is_told_with_what_to_do_and_leaves_nothing(tiny, tmp_path):
+    out = tmp_path / "out"
+    done = savepath("run", tiny, "--target", "casedesk", "--set", "base_url=http://127.0.0.1:9", "--out", out)
+    assert done.returncode == Exit.ABORTED
+    assert "does not answer at http://127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
+def test_a_folder_that_is_used_is_never_written_over(run, tiny, desk):
+    before = sorted(run.rglob("*"))
+    done = savepath("run", tiny, "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", run)
+    assert done.returncode == Exit.USAGE
+    assert "not empty" in done.stderr
+    assert sorted(run.rglob("*")) == before
+
+
+def test_an_unfinished_run_is_refused_by_name(run, tmp_path):
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "progress.json").write_text("{}")
+    done = savepath("compare", "--before", run, "--after", tmp_path / "cut")
+    assert done.returncode == Exit.USAGE
+    assert "cut" in done.stderr
+    assert "run.json" in done.stderr
+
+
+def test_a_path_that_is_not_there_is_refused_by_name(run):
+    done = savepath("compare", "--before", run, "--after", "nowhere")
+    assert (done.returncode, "nowhere" in done.stderr) == (Exit.USAGE, True)
+
+
+def test_runs_of_different_plans_are_not_compared(run, desk, tmp_path):
+    (tmp_path / "other.yaml").write_text(TINY.replace("rate_per_s: 20", "rate_per_s: 30"))
+    out = tmp_path / "other"
+    scenario = tmp_path / "other.yaml"
+    assert (
+        savepath("run", scenario, "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", out).returncode
+        == 0
+    )
+    done = savepath("compare", "--before", run, "--after", out, "--html", tmp_path / "r.html")
+    assert done.returncode == Exit.USAGE
+    assert "plan" in done.stderr
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_run_that_recorded_nothing_is_refused_by_name(run, desk, tmp_path):
+    (tmp_path / "none.yaml").write_text(TINY.replace("rate_per_s: 20", "rate_per_s: 0.0001"))
+    out = tmp_path / "empty"
+    made = savepath(
+        "run", tmp_path / "none.yaml", "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", out
+    )
+    assert made.returncode == 0, made.stderr
+    done = savepath("compare", "--before", out, "--after", out)
+    assert done.returncode == Exit.USAGE
+    assert "no sample" in done.stderr
+
+
+def test_one_run_a_side_is_hold_and_says_that_it_needs_more(run, tmp_path):
+    files = {
+        flag: tmp_path / name for flag, name in [("--json", "r.json"), ("--html", "r.html"), ("--md", "r.md")]
+    }
+    words = [word for pair in files.items() for word in pair]
+    done = savepath("compare", "--before", run, "--after", run, *words, "--junit", tmp_path / "j.xml")
+    assert done.returncode == Exit.HOLD, done.stderr
+    assert done.stdout.lstrip().startswith("HOLD") or " HOLD " in done.stdout.splitlines()[0]
+    assert all(path.stat().st_size > 500 for path in [*files.values(), tmp_path / "j.xml"])
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("hold", 10), ("escalate", 0), ("never", 0)])
+def test_the_exit_of_hold_follows_fail_on(run, fail_on, code):
+    assert savepath("compare", "--before", run, "--after", run, "--fail-on", fail_on).returncode == code
+
+
+def start(desk: RunningDesk, tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
+    """A run of a minute that has begun to record."""
+    (tmp_path / "long.yaml").write_text(TINY.replace("duration_s: 3", "duration_s: 60"))
+    out = tmp_path / "out"
+    words = ["run", tmp_path / "long.yaml", "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", out]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "savepath", *map(str, words)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 40
+    while not any(path.stat().st_size > 1000 for path in out.glob("shards/*samples*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the run did not begin"
+        time.sleep(0.1)
+    return process, out
+
+
+def test_ctrl_c_once_ends_the_run_in_order_and_keeps_it(desk, tmp_path):
+    process, out = start(desk, tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == Exit.INTERRUPTED, said
+    assert "kept" in said
+    assert '"interrupted"' in (out / "run.json").read_text()
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_twice_ends_at_once_and_leaves_no_run_that_could_be_compared(desk, tmp_path):
+    process, out = start(desk, tmp_path)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)  # two keystrokes
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == Exit.INTERRUPTED, said
+    assert not (out / "run.json").exists() or "kept" in said
+    assert "Traceback" not in said
+
+
+def test_a_target_that_dies_in_the_middle_aborts_the_run_and_says_so(tmp_path):
+    with running_desk() as mortal:
+        process, out = start(mortal, tmp_path)
+        os.kill(mortal.pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=90)
+    assert process.returncode == Exit.ABORTED, said
+    assert "aborted" in said
+    assert '"aborted"' in (out / "run.json").read_text()
+    assert "Traceback" not in said
