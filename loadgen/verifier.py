@@ -27,9 +27,9 @@ from targets.extraction import Unreadable
 from targets.http import Request, Response
 
 #: So many ripe tokens of a tenant are worth a look-up of their own.
-ENOUGH = 10
+ENOUGH = 20
 #: Ripe tokens wait for company at most this long, and at most a quarter of their deadline.
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
 #: Look-ups open at the same time, so that a slow target does not make verification late as well.
 OPEN_AT_ONCE = 8
 #: Pauses before a read-back is tried again.

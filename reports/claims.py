@@ -106,7 +106,7 @@ def _worst_first(cells: Iterable[CellFinding]) -> tuple[CellFinding, ...]:
             cells,
             key=lambda cell: (
                 not cell.required,
-                -_known(cell.ratio),
+                -_known(cell.after_s - cell.before_s),  # what people wait longer, not the largest ratio
                 _place_rank(_place(cell)),
                 -cell.quantile,
             ),

@@ -472,7 +472,7 @@ def _worst_figure(claims: Claims) -> Figure:
     if claims.void:
         return Figure(units.change(cell.ratio), f"{label}: no verdict", times, tone)
     if cell.word in HARMLESS:
-        return Figure(units.change(cell.ratio), f"{label}: the highest change", times, tone)
+        return Figure(units.change(cell.ratio), f"{label}: the longest wait added", times, tone)
     return Figure(units.change(cell.ratio), label, times, tone)
 
 
