@@ -1,0 +1,75 @@
+"""From the README's commands to a verdict, on real parts: the demonstration, and a system nobody here wrote."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from roundup_server import ENVIRON, running_roundup
+
+from loadgen.run_folder import RunFolder
+
+
+def savepath(*words: object, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "savepath", *map(str, words)], capture_output=True, text=True, **options
+    )
+
+
+@pytest.mark.timeout(240)
+def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_path):
+    out = tmp_path / "demo"
+    done = savepath("demo", "--pairs", 3, "--out", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((out / "results.json").read_text())
+    page = (out / "report.html").read_text()
+    grown = {slope["operation"] for slope in results["slopes"] if slope["fires"]}
+    blamed = {(cell["operation"], cell["custom_fields"]) for cell in results["cells"] if "slower" in cell["word"]}
+    assert results["verdict"] == "ESCALATE"
+    assert "save_custom" in grown
+    assert ("save_custom", 500) in blamed
+    assert ("read_case", 0) not in blamed
+    assert "Saving custom fields became much slower, the more custom fields the more so" in page
+    assert (out / "summary.md").stat().st_size > 1000
+    assert (out / "junit.xml").stat().st_size > 1000
+
+
+def test_a_folder_that_no_demonstration_made_is_not_replaced(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    done = savepath("demo", "--out", tmp_path)
+    assert (done.returncode, (tmp_path / "mine.txt").read_text()) == (2, "precious")
+
+
+def test_the_field_sweep_runs_on_roundup_and_every_script_is_found_by_its_token(tmp_path):
+    sweep = Path("scenarios/field-sweep.yaml").read_text()
+    shorter = {"tenants: 2, cases: 30": "tenants: 1, cases: 4", "warmup_s: 10": "warmup_s: 1"}
+    shorter |= {"duration_s: 120": "duration_s: 8", "rate_per_s: 30": "rate_per_s: 6"}
+    for long, short in shorter.items():
+        assert long in sweep
+        sweep = sweep.replace(long, short)
+    scenario, out = tmp_path / "sweep.yaml", tmp_path / "run"
+    scenario.write_text(sweep)
+    with running_roundup(scenario, tmp_path / "home") as url:
+        words = ("run", scenario, "--target", "targets/roundup.yaml", "--set", f"base_url={url}", "--out", out)
+        done = savepath(*words, env=os.environ | ENVIRON)
+    assert done.returncode == 0, done.stderr
+    run = RunFolder(out)
+    info, samples, effects = run.read(), run.read_samples(), run.read_effects()
+    saves = samples[samples["operation"].isin(["save_standard", "save_custom", "run_script"])]
+    scripts = effects[effects["kind"] == "script"]
+    once = set(scripts.loc[scripts["outcome"] == "once", "seq"])
+    assert info.ledger.closes
+    assert set(saves.loc[saves["outcome"] == "ok", "seq"]) <= once
+    assert set(pd.unique(scripts["outcome"])) == {"once"}
+    assert set(effects.loc[effects["kind"] == "value", "outcome"]) <= {"identical", "superseded"}
+    assert set(samples["custom_fields"]) == {0, 10, 50, 200, 500}
+
+
+def test_the_makefile_calls_what_is_tested_here():
+    text = Path("Makefile").read_text()
+    assert re.search(r"^demo:.*\n\t\$\(BIN\)/savepath demo ", text, re.MULTILINE)
+    assert re.search(r"^test:.*\n\t\$\(BIN\)/python -m pytest", text, re.MULTILINE)
