@@ -236,7 +236,8 @@ def table(results: dict[str, Measured]) -> str:
             lines.append(f"| {operation} | {disk} | " + " | ".join(cells) + " |")
     for disk, measured in results.items():
         lines.append(
-            f"{disk}: writer busy {measured.writer_share:.0%}, device busy {measured.device_share:.0%}, "
+            f"{disk}: writer busy {measured.writer_share:.0%}, "
+            f"{measured.device_share:.2f} operations at the device, "
             f"CPU {measured.cpu_share:.0%} of a core, failures {dict(measured.failures)}, "
             f"last save's scripts done after {1000 * measured.late_s:.0f} ms"
         )
