@@ -29,7 +29,7 @@ demo-healthy: .venv/run ## both sides alike: must not end in ESCALATE
 	$(BIN)/savepath demo --out out/demo-healthy --healthy
 
 test: .venv/dev ## the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: .venv/dev ## lint, format and types
 	$(BIN)/ruff check .
