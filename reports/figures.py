@@ -76,6 +76,8 @@ def timeline_figure(assessment: Assessment) -> Figure | None:
     _failure_bars(failed, assessment)
     for axes in (times, failed):
         _dress(axes)
+    ends = max(point.t_s for point in assessment.timeline)
+    failed.set_xlim(0, 1.02 * ends or 1)
     failed.set_xlabel("seconds since the start of the measured part", color=_INK, fontsize=_SIZE)
     figure.subplots_adjust(left=0.1, right=0.9, top=0.93, bottom=0.13, hspace=0.38)
     return figure
