@@ -76,8 +76,7 @@ def timeline_figure(assessment: Assessment) -> Figure | None:
     _failure_bars(failed, assessment)
     for axes in (times, failed):
         _dress(axes)
-    ends = max(point.t_s for point in assessment.timeline)
-    failed.set_xlim(0, 1.02 * ends or 1)
+    failed.set_xlim(left=0)
     failed.set_xlabel("seconds since the start of the measured part", color=_INK, fontsize=_SIZE)
     figure.subplots_adjust(left=0.1, right=0.9, top=0.93, bottom=0.13, hspace=0.38)
     return figure
@@ -224,11 +223,12 @@ def _failure_bars(axes: Axes, assessment: Assessment) -> None:
         totals[point.side, point.t_s] = (failed + point.failures, sent + point.requests)
     starts = sorted({t_s for _, t_s in totals})
     width = min((later - earlier for earlier, later in pairwise(starts)), default=10.0) * 0.4
-    for side, colour, shift in (("before", _BEFORE, -0.5), ("after", _AFTER, 0.5)):
+    for side, colour, shift in (("before", _BEFORE, 0), ("after", _AFTER, 1)):
         found = [
             (t_s, failed / sent) for (name, t_s), (failed, sent) in sorted(totals.items()) if name == side and sent
         ]
-        axes.bar([t_s + shift * width for t_s, _ in found], [part for _, part in found], width, color=colour)
+        left = [t_s + shift * width for t_s, _ in found]
+        axes.bar(left, [part for _, part in found], width, align="edge", color=colour)
     highest = max((failed / sent for failed, sent in totals.values() if sent), default=0.0)
     axes.set_ylim(0, highest * 1.15 or 0.01)
     axes.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
