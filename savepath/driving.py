@@ -61,12 +61,7 @@ def prepare(scenario: Scenario, target: Target, progress: Progress) -> Inventory
     """Check that the target answers, then make or find the scenario's tenants, fields and cases."""
     preflight(target, os.environ)
     try:
-        return provision(
-            target,
-            scenario,
-            os.environ,
-            lambda what, done, of: progress.show({"phase": f"making {what}", "elapsed_s": done, "total_s": of}),
-        )
+        return provision(target, scenario, os.environ, progress.step)
     finally:
         progress.close()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 EVERY_S = 60.0
+TOLD_WITHOUT_A_TERMINAL = ("measure", "drain", "verify")
 
 
 class Progress:
@@ -18,19 +19,22 @@ class Progress:
         self._clock = clock
         self._live = stream.isatty()
         self._last_at: float | None = None
-        self._last_phase = ""
         self._width = 0
 
     def show(self, progress: Mapping[str, Any]) -> None:
-        """Tell the state of ``progress.json``; without a terminal at most once a minute and at each phase."""
-        phase = str(progress.get("phase", ""))
+        """Tell the state of ``progress.json``; without a terminal once it measures, then once a minute."""
+        if self._live or progress.get("phase") in TOLD_WITHOUT_A_TERMINAL:
+            self._tell(line(progress))
+
+    def step(self, what: str, done: int, of: int) -> None:
+        """Tell that ``done`` of ``of`` things are made."""
+        self._tell(f"making {what}: {done:,} of {of:,}")
+
+    def _tell(self, text: str) -> None:
         now = self._clock()
-        if not self._live:
-            quiet = self._last_at is not None and now - self._last_at < EVERY_S
-            if quiet and phase == self._last_phase:
-                return
-        self._last_at, self._last_phase = now, phase
-        self._write(f"{self._title}{line(progress)}")
+        if self._live or self._last_at is None or now - self._last_at >= EVERY_S:
+            self._last_at = now
+            self._write(f"{self._title}{text}")
 
     def say(self, text: str) -> None:
         """One sentence of its own."""
