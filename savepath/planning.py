@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 from loadgen.plan import Plan
 
@@ -10,7 +11,8 @@ from loadgen.plan import Plan
 def tell_plan(plan: Plan, pairs: int) -> str:
     """What the plan offers, for people, in 80 columns."""
     scenario = plan.scenario
-    lines = [f"{scenario.name}: {scenario.about}".rstrip(": "), f"target {plan.target_name}", ""]
+    lines = textwrap.wrap(f"{scenario.name}: {scenario.about}".rstrip(": "), 80)
+    lines += [f"target {plan.target_name}", ""]
     lines.append(f"{'cohort':<14}{'fields':>7}{'tenants':>9}{'cases':>8}{'scripts':>9}{'share':>8}")
     for name, cohort in scenario.cohorts.items():
         lines.append(
@@ -65,6 +67,4 @@ def _clock(seconds: float) -> str:
 
 
 def _folded(text: str) -> str:
-    import textwrap
-
     return ("\n" + " " * 12).join(textwrap.wrap(text, 66))

@@ -14,6 +14,7 @@ import pytest
 
 from casedesk.process import RunningDesk, running_desk
 from savepath.exits import MEANINGS, Exit
+from scenarios.library import names
 
 TINY = """\
 name: tiny
@@ -105,6 +106,12 @@ def test_a_plan_sends_nothing_and_tells_rate_rows_and_time(tiny):
     assert "20 arrivals/s (poisson)" in done.stdout
     assert "Nothing was sent." in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("scenario", names("scenarios"))
+def test_every_plan_fits_80_columns(scenario):
+    said = savepath("plan", scenario, "--target", "roundup").stdout
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_a_target_that_is_down_is_told_with_what_to_do_and_leaves_nothing(tiny, tmp_path):
