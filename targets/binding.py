@@ -17,13 +17,21 @@ import orjson
 from scenarios.errors import InputError
 from scenarios.fields import SavedValues, Value, standard_values
 from scenarios.model import Operation, Scenario, Tenant
-from targets.credentials import authorise
-from targets.extraction import Unreadable, compile_expression, find_items, find_text, read_json, seconds_between
-from targets.forms import Form, compile_form
+from targets.credentials import Credentials
+from targets.extraction import (
+    Unreadable,
+    compile_expression,
+    find_items,
+    find_text,
+    read_json,
+    seconds_between,
+)
+from targets.forms import Form, Place, compile_form
 from targets.http import Request, Response
 from targets.inventory import Inventory, TenantInventory
-from targets.model import OperationMapping, RequestMapping, Success, Target
-from targets.saves import EncodedSaves
+from targets.judgement import Judge, Judgement
+from targets.model import Items, OperationMapping, RequestMapping, Target, check_base_url
+from targets.saves import EncodedSaves, written_keys
 from targets.templates import TemplateError, compile_template, compile_tree
 
 #: Recipients of the mails: ``user-0@...`` to ``user-999@...``.
@@ -40,14 +48,6 @@ class Call:
     case: str
     traceparent: str
     batch_size: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What an answer means: ``outcome`` is one of ``analysis.samples.OUTCOMES``, ``detail`` of a closed set."""
-
-    outcome: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,15 @@ class _Operation:
     mapping: OperationMapping
     request: Form
     precondition: Form | None
-    judge: _Judge
+    judge: Judge
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """A lookup, compiled; ``elsewhere`` are the addresses by tenant if it does not go to the target."""
+
+    form: Form
+    elsewhere: Mapping[str, str]
 
 
 class Binding:
@@ -92,24 +100,38 @@ class Binding:
 
     Raises InputError if a secret is missing from ``environ``, if the inventory lacks a tenant, its
     fields or its cases, or if a template asks for something that is not there.
+
+    ``credentials`` sign every request; whoever sends keeps their tokens fresh (``targets.credentials``).
     """
 
     def __init__(
-        self, target: Target, scenario: Scenario, inventory: Inventory, environ: Mapping[str, str]
+        self,
+        target: Target,
+        scenario: Scenario,
+        inventory: Inventory,
+        environ: Mapping[str, str],
+        *,
+        credentials: Credentials | None = None,
     ) -> None:
+        if target.python and type(self) is Binding:
+            raise ValueError(f"the mapping names {target.python}; make its binding with targets.extension.bind")
         self._target = target
         self._scenario = scenario
         self._inventory = inventory
-        self._authorisation = authorise(target, environ)
-        self._common: dict[str, Any] = {"base_url": target.base_url, "variables": target.variables}
-        self._tenants = {
-            tenant.key: {"key": tenant.key, "remote": _found(tenant, inventory).remote}
-            for tenant in scenario.tenants
+        tenants = scenario.tenants
+        self.credentials = credentials or Credentials(target, [tenant.key for tenant in tenants], environ)
+        self._contexts: dict[str, dict[str, Any]] = {
+            tenant.key: {
+                "base_url": self.credentials.base_url_for(tenant.key),
+                "variables": target.variables,
+                "tenant": {"key": tenant.key, "remote": _found(tenant, inventory).remote},
+            }
+            for tenant in tenants
         }
         self._operations = {op: self._compile_operation(op) for op in Operation if target.supports(op)}
         verify = target.verify
-        self._scripts = self._compile(verify.scripts.request) if verify.scripts else None
-        self._mails = self._compile(verify.mails.request) if verify.mails else None
+        self._scripts = self._compile_lookup(verify.scripts) if verify.scripts else None
+        self._mails = self._compile_lookup(verify.mails) if verify.mails else None
         self._values = self._compile(verify.values.request) if verify.values else None
         self.script_batch = verify.scripts.batch if verify.scripts else 0
         self.mail_batch = verify.mails.batch if verify.mails else 0
@@ -135,23 +157,44 @@ class Binding:
         form = self._operations[operation].precondition
         if form is None:
             return None
-        return form.fill(self._context(form, operation, call), traceparent=call.traceparent)
+        return self._fill(form, call.tenant, self._context(form, operation, call), call=call)
 
     def request(self, operation: Operation, call: Call, *, before: Response | None = None) -> Request:
-        """The request of an arrival; ``before`` is the answer to the precondition.
+        """The request of an arrival that takes one; ``before`` is the answer to the precondition.
 
-        Raises Unreadable if that answer has not what the request needs, as after a failed read.
+        Raises Unreadable if that answer has not what the request needs, as after a failed read, and
+        ValueError for an arrival that takes several.
+        """
+        several = self.requests(operation, call, before=before)
+        if len(several) > 1:
+            raise ValueError(f"{operation} takes {len(several)} requests here; ask for them with requests()")
+        return several[0]
+
+    def requests(self, operation: Operation, call: Call, *, before: Response | None = None) -> tuple[Request, ...]:
+        """All requests of an arrival, to be sent one after the other, all of them whatever is answered.
+
+        It is one, except for a batch of mails on a target that takes one mail at a time. The answers are
+        judged together by ``judge_all``. Raises Unreadable as ``request`` does.
         """
         form = self._operations[operation].request
         context = self._context(form, operation, call)
         if before is not None:
             context["before"] = _as_context(before, "before" in form.names)
+        if operation is Operation.SEND_BATCH and "mail" in form.names:
+            tokens = enumerate(self.mail_tokens(operation, call))
+            mails = [{**context, "mail": self._mail(call, number, token)} for number, token in tokens]
+            return tuple(self._request(form, operation, call, mail, before) for mail in mails)
+        return (self._request(form, operation, call, context, before),)
+
+    def _request(
+        self, form: Form, operation: Operation, call: Call, context: dict[str, Any], before: Response | None
+    ) -> Request:
         place = None
         if operation is Operation.SAVE_CUSTOM:
             members = self._encoded_for(call.tenant).members(call.seq, call.token)
             place = functools.partial(self._target.fields.place, members=members)
         try:
-            return form.fill(context, place, call.traceparent)
+            return self._fill(form, call.tenant, context, place, call=call)
         except TemplateError as error:
             status = f" (the read before answered http {before.status})" if before else ""
             raise Unreadable(f"{error}{status}") from None
@@ -160,15 +203,22 @@ class Binding:
         """What the answer means."""
         return self._operations[operation].judge(response)
 
+    def judge_all(self, operation: Operation, responses: Sequence[Response]) -> Judgement:
+        """What the answers to all requests of an arrival mean: as good as every one of them."""
+        judgements = [self.judge(operation, response) for response in responses]
+        bad = [judgement for judgement in judgements if judgement.outcome != "ok"]
+        if not bad:
+            return judgements[0]
+        return bad[0] if len(bad) == len(judgements) else Judgement("invalid", "partial success")
+
     # -- the truth behind the answers ----------------------------------------------------------
 
     def expected_scripts(self, tenant: Tenant) -> tuple[str, ...]:
         """The names of the scripts that one save must run; none if the mapping cannot look scripts up."""
         if self._expected is None:
             return ()
-        context = {**self._common, "tenant": self._tenants[tenant.key]}
         return tuple(
-            self._expected.text({**context, "script": {"number": number}})
+            self._expected.text({**self._contexts[tenant.key], "script": {"number": number}})
             for number in range(1, tenant.scripts_on_save + 1)
         )
 
@@ -227,8 +277,7 @@ class Binding:
         """The request that tells the values of the case."""
         if self._values is None:
             raise Unreadable("the mapping does not read values back")
-        context = {**self._common, "tenant": self._tenants[call.tenant.key], "case": call.case}
-        return self._values.fill(context)
+        return self._fill(self._values, call.tenant, {**self._contexts[call.tenant.key], "case": call.case})
 
     def values_read(self, tenant: Tenant, response: Response) -> ReadBack:
         """What the case holds. Raises Unreadable."""
@@ -242,23 +291,39 @@ class Binding:
 
     def values_saved(self, tenant: Tenant, seq: int, token: str) -> Mapping[str, Value]:
         """What save ``seq`` with that token wrote into the tenant's custom fields, by key."""
-        return self._saved(tenant.custom_fields).of(seq, token)
+        saved = self._saved(tenant.custom_fields)
+        values = saved.of(seq, token)
+        keys = written_keys(saved, self._target.fields.per_save, seq)
+        return values if keys is None else {key: values[key] for key in keys}
 
     # -- inside --------------------------------------------------------------------------------
 
     def _compile(self, mapping: RequestMapping) -> Form:
-        return compile_form(mapping, self._target.headers, self._authorisation)
+        return compile_form(mapping, self._target.headers)
+
+    def _fill(
+        self,
+        form: Form,
+        tenant: Tenant,
+        context: Mapping[str, Any],
+        place: Place | None = None,
+        *,
+        call: Call | None = None,
+    ) -> Request:
+        """The request, signed; as part of a call it carries its trace id."""
+        authorisation = self.credentials.headers_for(tenant.key)
+        traceparent = call.traceparent if call else None
+        return form.fill(context, place, authorisation=authorisation, traceparent=traceparent)
 
     def _compile_operation(self, operation: Operation) -> _Operation:
         mapping = self._target.mapping_of(operation)
         assert mapping is not None  # noqa: S101  # it is supported
         before = self._compile(mapping.precondition) if mapping.precondition else None
-        return _Operation(mapping, self._compile(mapping.request), before, _Judge(mapping))
+        return _Operation(mapping, self._compile(mapping.request), before, Judge(mapping))
 
     def _context(self, form: Form, operation: Operation, call: Call) -> dict[str, Any]:
         context = {
-            **self._common,
-            "tenant": self._tenants[call.tenant.key],
+            **self._contexts[call.tenant.key],
             "case": call.case,
             "save": {"id": call.token, "seq": call.seq},
         }
@@ -290,10 +355,24 @@ class Binding:
     def _recipient(self, number: int) -> str:
         return f"user-{number % RECIPIENTS}@{self._target.variables['recipient_domain']}"
 
-    def _lookup(self, form: Form | None, tenant: Tenant, tokens: Sequence[str]) -> Request:
-        if form is None:
+    def _compile_lookup(self, lookup: Items) -> _Lookup:
+        """A lookup; one that goes elsewhere takes neither the target's headers nor its credentials along."""
+        if lookup.base_url is None:
+            return _Lookup(self._compile(lookup.request), {})
+        template = compile_template(lookup.base_url)
+        try:
+            addresses = {key: check_base_url(template.text(self._contexts[key])) for key in self._contexts}
+        except (TemplateError, ValueError) as error:
+            raise InputError(f"the target {self._target.name}: base_url of a lookup: {error}") from None
+        return _Lookup(compile_form(lookup.request), addresses)
+
+    def _lookup(self, lookup: _Lookup | None, tenant: Tenant, tokens: Sequence[str]) -> Request:
+        if lookup is None:
             raise Unreadable("the mapping has no such lookup")
-        return form.fill({**self._common, "tenant": self._tenants[tenant.key], "tokens": list(tokens)})
+        context = {**self._contexts[tenant.key], "tokens": list(tokens)}
+        if lookup.elsewhere:
+            return lookup.form.fill({**context, "base_url": lookup.elsewhere[tenant.key]})
+        return self._fill(lookup.form, tenant, context)
 
     def _encode(self, number: int, names: tuple[str, ...]) -> EncodedSaves:
         saved = self._saved(number)
@@ -340,48 +419,6 @@ def describe(seq: int) -> dict[str, str]:
         "priority": values.priority,
         "status": values.status,
     }
-
-
-class _Judge:
-    """Tells what an answer to one operation means."""
-
-    def __init__(self, mapping: OperationMapping) -> None:
-        success: Success = mapping.success
-        self._good = frozenset(success.statuses or range(200, 300))
-        self._conflicts = frozenset(mapping.conflict)
-        self._json = success.json_body or success.condition is not None
-        self._condition = compile_expression(success.condition) if success.condition else None
-
-    def __call__(self, response: Response) -> Judgement:
-        status = response.status
-        if status in self._good:
-            return self._judge_body(response.body)
-        if status in self._conflicts:
-            return Judgement("conflict", "version conflict")
-        if status >= 400:
-            return Judgement("http_error", f"http {status}")
-        return Judgement("invalid", f"unexpected http {status}")
-
-    def _judge_body(self, body: bytes) -> Judgement:
-        if not self._json or (not body and self._condition is None):
-            return _OK
-        try:
-            data = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return Judgement("invalid", "not json")
-        try:
-            met = self._condition is None or _holds(self._condition(data))
-        except Unreadable:
-            met = False
-        return _OK if met else Judgement("invalid", "success condition not met")
-
-
-_OK = Judgement("ok", "")
-
-
-def _holds(found: Any) -> bool:
-    """Truth as JMESPath has it: null, false and what is empty are false; zero is true."""
-    return found is not None and found is not False and found not in ("", [], {})
 
 
 def _as_context(before: Response, parse: bool) -> dict[str, Any]:

@@ -1,29 +1,35 @@
 """The control client: everything that is asked of a target outside the measured path.
 
 Redirects are never followed. Reads are tried a few times; writes only where the target itself says
-"later" (429 or 503 with Retry-After), so that nothing is made twice.
+"later" (429 or 503 with Retry-After), so that nothing is made twice. What the target allows at most
+(its quotas) is kept.
 """
 
 from __future__ import annotations
 
+import re
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import httpx
 import orjson
 
 from scenarios.errors import Aborted
-from targets.credentials import authorise
+from targets.credentials import Credentials
 from targets.extraction import Unreadable, compile_expression, read_json
 from targets.forms import compile_form
 from targets.http import Request, Response
-from targets.model import Target
+from targets.model import RequestMapping, Target
 
 TIMEOUT_S: Final = 30.0
+#: An answer of more bytes is cut off, on the measured path as well.
+BODY_MAX: Final = 32 * 1024 * 1024
 ATTEMPTS: Final = 4
 #: Longest single wait that a Retry-After can ask for; one that asks for more is an error.
 RETRY_AFTER_MAX_S: Final = 60.0
@@ -34,11 +40,25 @@ _SUCCESS: Final = frozenset(range(200, 300))
 class ControlClient:
     """Sends requests one at a time, from any thread. Raises Aborted where the target does not play its part."""
 
-    def __init__(self, target: Target, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        target: Target,
+        credentials: Credentials | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._target = target
+        self._timeout_s = timeout_s
+        self._credentials = credentials
+        self._logging_in = threading.Lock()
+        self._pacing = threading.Lock()
+        self._next_s = -float("inf")
+        general = [q for q in target.quotas if q.per != "record" and not q.operations]
+        self._interval_s = max((q.in_s / q.requests for q in general), default=0.0)
         self._sleep = sleep
         # No proxy and no .netrc: the measured client uses neither, and both must reach the same system.
-        self._client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -48,17 +68,45 @@ class ControlClient:
     ) -> None:
         self._client.close()
 
+    def log_in(self) -> None:
+        """Fetch every token that is due. Raises Aborted, without the answer: a secret may stand in it."""
+        if self._credentials is None:
+            return
+        with self._logging_in:
+            for token in self._credentials.due():
+                try:
+                    token.accept(self._send_patiently(token.request))
+                except Unreadable as error:
+                    where = token.request.url.partition("?")[0]
+                    raise Aborted(
+                        f"{token.request.method} {where}: cannot log in to the target {self._target.name}: {error}"
+                    ) from None
+
     def send(self, request: Request) -> Response:
-        """The answer, whatever its status, after the retries that are allowed."""
+        """The answer, whatever its status, after the retries that are allowed.
+
+        A 401 says that nothing was done: after a renewal of its token even a write is sent once more.
+        """
+        response = self._send_patiently(request)
+        if self._credentials is not None and response.status == 401:
+            self._credentials.answered(request, response)
+            self.log_in()
+            again = self._credentials.signed_again(request)
+            if again is not None:
+                return self._send_patiently(again)
+        return response
+
+    def _send_patiently(self, request: Request) -> Response:
         last = ATTEMPTS - 1
         for attempt in range(ATTEMPTS):
+            self._keep_pace()
             try:
                 response = self._send_once(request)
             except httpx.ConnectError as error:
-                raise self._gone(_reason(error)) from None
+                raise self._gone(request, self._reason(error)) from None
             except httpx.HTTPError as error:
                 if request.method != "GET" or attempt == last:
-                    raise Aborted(f"{request.method} {request.url}: {_reason(error)}") from None
+                    raise Aborted(f"{request.method} {request.url}: {self._reason(error)}") from None
                 self._sleep(_BACK_OFF_S * 2**attempt)
                 continue
             wait_s = _wait_before_retry(request, response, attempt)
@@ -81,25 +129,60 @@ class ControlClient:
 
     def read(self, request: Request) -> Any:
         """The JSON of a successful answer."""
-        response = self.expect(request)
+        return self.readable(request, self.expect(request))
+
+    def readable(self, request: Request, response: Response) -> Any:
+        """The JSON of an answer to the request; Aborted with the beginning of it if it is none."""
         try:
             return read_json(response)
         except Unreadable:
             raise _unexpected(request, response) from None
 
-    def _send_once(self, request: Request) -> Response:
-        answer = self._client.request(
-            request.method, request.url, headers=dict(request.headers), content=request.body
-        )
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, answer.content)
+    def _keep_pace(self) -> None:
+        """Wait for this request's turn under the strictest quota, as if all that is sent were of one tenant."""
+        if self._interval_s:
+            with self._pacing:
+                now_s = time.monotonic()
+                turn_s = max(self._next_s, now_s)
+                self._next_s = turn_s + self._interval_s
+            self._sleep(turn_s - now_s)
 
-    def _gone(self, reason: str) -> Aborted:
+    def _reason(self, error: httpx.HTTPError) -> str:
+        if isinstance(error, httpx.ConnectError) and "refused" in str(error).lower():
+            return "connection refused"
+        if isinstance(error, httpx.TimeoutException):
+            return f"no answer within {self._timeout_s:g} s"
+        return str(error) or type(error).__name__
+
+    def pause(self, wait_s: float) -> None:
+        """Wait, as between two looks at a job."""
+        self._sleep(wait_s)
+
+    def _send_once(self, request: Request) -> Response:
+        """One answer, read as it comes: neither a body without end nor one that drips is waited for."""
+        until_s = time.monotonic() + self._timeout_s
+        # Not compressed, like the measured path; a few bytes cannot unfold to many.
+        headers = {"Accept-Encoding": "identity", **request.headers}
+        with self._client.stream(request.method, request.url, headers=headers, content=request.body) as answer:
+            body = bytearray()
+            for part in answer.iter_raw():
+                body += part
+                if len(body) > BODY_MAX or time.monotonic() > until_s:
+                    what = (
+                        f"after {self._timeout_s:g} s" if len(body) <= BODY_MAX else f"with {BODY_MAX >> 20} MiB"
+                    )
+                    raise Aborted(
+                        f"{request.method} {request.url}: the answer does not end ({what} it was cut off)"
+                    )
+        return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, bytes(body))
+
+    def _gone(self, request: Request, reason: str) -> Aborted:
         target = self._target
         start = f"start it ({target.start})" if target.start else "start it"
-        return Aborted(
-            f"the target {target.name} does not answer at {target.base_url}: {reason}; {start} or set base_url"
-        )
+        parts = urlsplit(request.url)
+        here = request.url.startswith(target.base_url)
+        where = target.base_url if here else f"{parts.scheme}://{parts.netloc}"
+        return Aborted(f"the target {target.name} does not answer at {where}: {reason}; {start} or set base_url")
 
 
 def preflight(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
@@ -108,16 +191,24 @@ def preflight(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
     InputError for a missing secret, Aborted if the target is not there or answers something else.
     """
     context = {"base_url": target.base_url, "variables": target.variables}
-    authorisation = authorise(target, environ)
+    credentials = Credentials(target, (), environ)
     fingerprint = target.fingerprint
-    with ControlClient(target) as client:
+
+    def fill(mapping: RequestMapping) -> Request:
+        client.log_in()
+        return compile_form(mapping, target.headers).fill(context, authorisation=credentials.headers_for(None))
+
+    with ControlClient(target, credentials) as client:
         if fingerprint.health:
-            client.expect(compile_form(fingerprint.health, target.headers, authorisation).fill(context))
+            client.expect(fill(fingerprint.health))
         if fingerprint.request is None:
             return {}
-        request = compile_form(fingerprint.request, target.headers, authorisation).fill(context)
+        request = fill(fingerprint.request)
         data = client.read(request)
-    found = {name: compile_expression(text)(data) for name, text in fingerprint.values.items()}
+    try:
+        found = {name: compile_expression(text)(data) for name, text in fingerprint.values.items()}
+    except Unreadable as error:
+        raise Aborted(f"{request.method} {request.url}: fingerprint.values: {error}") from None
     return {
         name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in found.items()
     }
@@ -125,22 +216,25 @@ def preflight(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _wait_before_retry(request: Request, response: Response, attempt: int) -> float | None:
     """How long to wait before the request may be sent again; None if it must not be, or need not be."""
-    if response.status in (429, 503) and "retry-after" in response.headers:
-        return _retry_after_s(response.headers["retry-after"])
+    asked_s = retry_after_s(response)
+    if response.status in (429, 503) and asked_s is not None:
+        return asked_s
     if request.method == "GET" and response.status in (429, 502, 503, 504):
         return float(_BACK_OFF_S * 2**attempt)
     return None
 
 
-def _retry_after_s(text: str) -> float | None:
-    """Seconds until the moment that a Retry-After names (RFC 9110, 10.2.3); None if it names none."""
-    if text.strip().isdecimal():
+def retry_after_s(response: Response) -> float | None:
+    """Seconds until the moment that Retry-After names (RFC 9110, 10.2.3), 0 or more; None if it names none."""
+    text = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _unexpected(request: Request, response: Response) -> Aborted:
@@ -150,11 +244,3 @@ def _unexpected(request: Request, response: Response) -> Aborted:
     where = response.headers.get("location")
     leads = f" leads to {where}" if where else ""
     return Aborted(f"{request.method} {request.url}: http {response.status} {what} ({kind}){leads}: {said!r}")
-
-
-def _reason(error: httpx.HTTPError) -> str:
-    if isinstance(error, httpx.ConnectError) and "refused" in str(error).lower():
-        return "connection refused"
-    if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT_S:.0f} s"
-    return str(error) or type(error).__name__

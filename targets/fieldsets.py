@@ -95,14 +95,19 @@ class Codec(StrictModel):
 class FieldsMapping(StrictModel):
     """Where the custom fields stand in the body of a save, and in the answer to a read.
 
-    flat: beside the standard fields; map: under a key of their own; list: ``[{id, value}]``;
-    wrapped: ``{name: {value: ...}}``.
+    flat: beside the standard fields; map: under a key of their own; list: ``[{id, value}]``, behind what
+    the body has there, and without ``under`` the whole body is that list; wrapped: ``{name: {value: ...}}``.
     """
 
     shape: Literal["flat", "map", "list", "wrapped"] = "flat"
     under: str = Field("", description="the key that they stand under, dotted for deeper ones")
     id_key: str = Field("id", min_length=1, description="in a list: the key of the field's name or id")
     value_key: str = Field("value", min_length=1, description="in a list or wrapped: the key of the value")
+    per_save: int | None = Field(
+        None,
+        ge=2,
+        description="how many of the fields a save writes, the first (the token) always; all if not given",
+    )
     codecs: dict[FieldType, Codec] = Field({}, description="a mapping of field types to the form of their values")
 
     @model_validator(mode="after")
@@ -149,7 +154,11 @@ class FieldsMapping(StrictModel):
             inner = orjson.Fragment(self._place((body or {}).get(under[0]), under[1:], members))
             return orjson.dumps({**(body or {}), under[0]: inner})
         if self.shape == "list":
-            return b"[" + members + b"]"
+            return (
+                b"[" + members + b"]"
+                if not body
+                else orjson.dumps(body)[:-1] + b"," * bool(members) + members + b"]"
+            )
         if not body:
             return b"{" + members + b"}"
         return orjson.dumps(body)[:-1] + (b"," if members else b"") + members + b"}"
@@ -161,7 +170,11 @@ class FieldsMapping(StrictModel):
                 return f"custom fields go under {self.under}, but the body has no mapping there"
             body = (body or {}).get(key)
         if self.shape == "list":
-            return None if body is None else "a list of custom fields goes where the body has something already"
+            return (
+                None
+                if isinstance(body, list | None)
+                else "a list of custom fields goes where the body has no list"
+            )
         return None if isinstance(body, dict | None) else "custom fields go where the body has no mapping"
 
 

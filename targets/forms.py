@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -28,10 +28,17 @@ class Form:
     _query: tuple[tuple[str, Tree], ...]
     _headers: tuple[tuple[str, Template], ...]
     _common: tuple[tuple[str, Template], ...]
-    _authorisation: tuple[tuple[str, str], ...]
     _body: Tree | None
+    _form: tuple[tuple[str, Template], ...] | None
 
-    def fill(self, context: Context, place: Place | None = None, traceparent: str | None = None) -> Request:
+    def fill(
+        self,
+        context: Context,
+        place: Place | None = None,
+        *,
+        authorisation: Mapping[str, str] = {},
+        traceparent: str | None = None,
+    ) -> Request:
         """The request for a context. ``place`` is for a body that carries custom fields.
 
         Raises TemplateError if the context has not what the mapping asks for.
@@ -39,7 +46,7 @@ class Form:
         url = context["base_url"] + self._path.text(context, _escape)
         if self._query:
             url += _query(self._query, context, "&" if "?" in url else "?")
-        headers = dict(self._authorisation)
+        headers = dict(authorisation)
         if traceparent is not None:
             headers["traceparent"] = traceparent
         for name, template in self._common:
@@ -51,23 +58,23 @@ class Form:
             data = self._body.render(context) if self._body else None
             body = place(data) if place else orjson.dumps(data)
             headers.setdefault("Content-Type", "application/json")
+        elif self._form is not None:
+            body = urlencode([(name, template.text(context)) for name, template in self._form]).encode("ascii")
+            headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
         return Request(self._method, url, headers, body)
 
 
-def compile_form(
-    mapping: RequestMapping,
-    common: Mapping[str, str] = {},
-    authorisation: Mapping[str, str] = {},
-) -> Form:
+def compile_form(mapping: RequestMapping, common: Mapping[str, str] = {}) -> Form:
     """Compile a request with the headers that every request has."""
     path = compile_template(mapping.path)
     query = tuple((name, compile_tree(value)) for name, value in mapping.query.items())
     own = tuple((name, compile_template(text)) for name, text in mapping.headers.items())
     shared = tuple((name, compile_template(text)) for name, text in common.items())
     body = None if mapping.body is None else compile_tree(mapping.body)
-    parts: list[Template | Tree] = [path, *(t for _, t in query), *(t for _, t in own), *(t for _, t in shared)]
-    names = frozenset[str]().union(*(part.names for part in parts), body.names if body else ())
-    return Form(names, mapping.method, path, query, own, shared, tuple(authorisation.items()), body)
+    form = None if mapping.form is None else tuple((n, compile_template(t)) for n, t in mapping.form.items())
+    named: list[tuple[str, Template | Tree]] = [*query, *own, *shared, *(form or ())]
+    names = path.names.union(*(part.names for _, part in named), body.names if body else ())
+    return Form(names, mapping.method, path, query, own, shared, body, form)
 
 
 @functools.lru_cache(maxsize=8192)

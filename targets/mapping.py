@@ -12,32 +12,60 @@ from scenarios.errors import InputError, Problem, did_you_mean
 from scenarios.library import find_text
 from scenarios.model import Operation
 from scenarios.source import Path, Source, check, dotted, read_yaml
-from targets.model import RequestMapping, Target, Variable, check_base_url
+from targets.forms import compile_form
+from targets.model import Login, RequestMapping, Target, Variable, check_base_url
 from targets.scopes import names_of, scope
 from targets.templates import Scope, TemplateError, compile_template
 
 __all__ = ["Target", "load_target", "parse_target", "target_schema"]
 
+#: Keys in a login that are those of a secret.
+_SECRET = re.compile(r"pass(word|wd|phrase)?$|secret|api_?key|private_?key", re.IGNORECASE)
+#: What may be known of a tenant before anything was asked about it.
+_KEY_ONLY = frozenset({"key"})
 
-def load_target(name_or_path: str, settings: Mapping[str, str] = {}) -> Target:
+
+def load_target(name_or_path: str, settings: Mapping[str, str] = {}, *, allow_python: bool = False) -> Target:
     """The target of that name (``casedesk``) or in that file. Raises InputError with every problem.
 
-    ``settings`` replace variables and ``base_url``.
+    ``settings`` replace variables and ``base_url``. A mapping that names a Python class is an error
+    unless ``allow_python``: whoever runs it has to want that.
     """
-    return parse_target(*find_text("targets", name_or_path), settings)
+    return parse_target(*find_text("targets", name_or_path), settings, allow_python=allow_python)
 
 
-def parse_target(text: str, file: str, settings: Mapping[str, str] = {}) -> Target:
+def parse_target(text: str, file: str, settings: Mapping[str, str] = {}, *, allow_python: bool = False) -> Target:
     """A target from YAML text; ``file`` is the name for messages."""
     source = read_yaml(text, file)
     secrets = list(_literal_secrets(source))
     if secrets:
         raise InputError(secrets)
     target = check(Target, source)
-    problems = list(_template_problems(target, source))
+    problems = list(_template_problems(target, source)) or list(_batch_problems(target, source))
+    if target.forbidden_domain and "recipient_domain" not in settings:
+        problems.append(source.problem(("variables", "recipient_domain"), _forbidden(target)))
+    if target.python and not allow_python:
+        problems.append(source.problem(("python",), _untrusted(target.python)))
     if problems:
         raise InputError(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
-    return _with_settings(target, settings)
+    target = _with_settings(target, settings)
+    if target.forbidden_domain:
+        raise InputError(f"--set {_forbidden(target)}")
+    return target
+
+
+def _untrusted(python: str) -> str:
+    return (
+        f"python: the mapping wants to run {python} with all your rights; if you know what that does, "
+        "allow it with --allow-python"
+    )
+
+
+def _forbidden(target: Target) -> str:
+    return (
+        f"recipient_domain: mail would go to {target.forbidden_domain}, where people may read it; "
+        f"list it under mail_domains if that is meant, else take a domain that reaches nobody, like savepath.test"
+    )
 
 
 def target_schema() -> dict[str, Any]:
@@ -48,6 +76,11 @@ def target_schema() -> dict[str, Any]:
         ("RequestMapping", {"type": "string", "pattern": "^[A-Z]+ +/"}),
         ("Codec", {"enum": definitions["Codec"]["properties"]["kind"]["enum"]}),
         ("Auth", {"const": "none"}),
+        ("Find", {"type": "string"}),
+        ("Conflict", {"type": "array", "items": {"type": "integer"}}),
+        ("MailsLookup", {"const": "sink"}),
+        ("Step", definitions["Listing"]),
+        ("CleanUp", {"$ref": "#/$defs/RequestMapping"}),
     ):
         definitions[name] = {"anyOf": [short, definitions[name]]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "savepath target"}
@@ -83,12 +116,19 @@ def _like(value: Variable, settings: Mapping[str, str], name: str) -> Variable:
 
 def _literal_secrets(source: Source) -> Iterator[Problem]:
     """Secrets that stand in the file, told without repeating them and before anything else is looked at."""
-    remedies: dict[Path, str] = {
-        ("auth", "basic", "password"): "password_env: NAME",
-        ("auth", "header", "value"): "value_env: NAME",
+    remedies = {
+        ("basic", "password"): "password_env: NAME",
+        ("header", "value"): "value_env: NAME",
+        ("oauth2", "client_secret"): "client_secret_env: NAME",
     }
-    for path, remedy in remedies.items():
-        if path in source.keys:
+    for path in source.keys:
+        if "auth" not in (path[0], *path[2:3]) or path[0] not in ("auth", "tenants"):
+            continue
+        remedy = remedies.get((str(path[-2]), str(path[-1]))) if len(path) > 2 else None
+        text = _at(source.data, path)
+        if "login" in path and isinstance(text, str) and "{{" not in text and _SECRET.search(str(path[-1])):
+            remedy = "secrets: {it: NAME}, and write {{ secret.it }} here"
+        if remedy and "secrets" not in path:
             yield source.problem(
                 path,
                 f"{dotted(path)}: a secret must not stand in a file; put it into an environment variable "
@@ -106,6 +146,13 @@ def _literal_secrets(source: Source) -> Iterator[Problem]:
             )
 
 
+def _at(data: Any, path: Path) -> Any:
+    """What stands at a path of a document."""
+    for part in path:
+        data = data[part]
+    return data
+
+
 def _template_problems(target: Target, source: Source) -> Iterator[Problem]:
     """Every template that cannot be compiled or uses a name that is not there."""
     for path, request, names in _requests(target):
@@ -113,10 +160,22 @@ def _template_problems(target: Target, source: Source) -> Iterator[Problem]:
     everywhere = scope(frozenset(target.variables))
     for name, text in target.headers.items():
         yield from _text_problems(("headers", name), text, everywhere, source)
+    for path, login in _logins(target):
+        for name, text in login.send.items():
+            here = scope(frozenset(target.variables), "token")
+            yield from _text_problems((*path, "send", name), text, here, source)
+    for pattern, different in target.tenants.items():
+        if different.base_url:
+            here = scope(frozenset(target.variables), tenant=_KEY_ONLY)
+            yield from _text_problems(("tenants", pattern, "base_url"), different.base_url, here, source)
     for operation, mapping in target.operations.items():
         for key, text in mapping.message.items():
             here = scope(frozenset(target.variables), "tenant", "save", "mail")
             yield from _text_problems(("operations", operation, "message", key), text, here, source)
+    for kind, lookup in (("scripts", target.verify.scripts), ("mails", target.verify.mails)):
+        if lookup and lookup.base_url:
+            here = scope(frozenset(target.variables), tenant=_KEY_ONLY)
+            yield from _text_problems(("verify", kind, "base_url"), lookup.base_url, here, source)
     if target.verify.scripts:
         here = scope(frozenset(target.variables), "tenant", "script")
         path = ("verify", "scripts", "expected")
@@ -134,6 +193,17 @@ def _template_problems(target: Target, source: Source) -> Iterator[Problem]:
         reason = target.fields.obstacle(filled.body) if filled else None
         if reason:
             yield source.problem(path, reason)
+
+
+def _batch_problems(target: Target, source: Source) -> Iterator[Problem]:
+    """A batch that is neither one request nor many; looked at once all templates are known to be good."""
+    batch = target.operations.get(Operation.SEND_BATCH)
+    if batch and {"mail", "messages"} <= compile_form(batch.request).names:
+        yield source.problem(
+            ("operations", "send_batch", "request"),
+            "operations.send_batch.request uses both mail and messages; with messages it is one request with all "
+            "of them, with mail one request for each",
+        )
 
 
 def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
@@ -160,18 +230,33 @@ def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
     yield from at(("fingerprint", "health"), target.fingerprint.health)
     yield from at(("fingerprint", "request"), target.fingerprint.request)
     for kind, step, listed, made in (
-        ("tenants", provision.tenants, ["cursor"], ["tenant"]),
-        ("case_types", provision.case_types, ["tenant", "cursor"], ["tenant", "case_type"]),
-        ("cases", provision.cases, ["tenant", "cursor"], ["tenant", "case_type", "values", "save"]),
+        ("tenants", provision.tenants, [], ["tenant"]),
+        ("case_types", provision.case_types, ["tenant"], ["tenant", "case_type"]),
+        ("fields", provision.fields, ["tenant"], ["tenant", "field"]),
+        ("cases", provision.cases, ["tenant"], ["tenant", "case_type", "values", "save"]),
     ):
         if step:
             path = ("provision", kind)
-            yield from at((*path, "find", "request"), step.find.request, *listed)
-            yield from at((*path, "create", "request"), step.create.request if step.create else None, *made)
+            yield from at((*path, "find", "request"), step.find.request, *listed, "cursor", "page")
+            if step.create:
+                yield from at((*path, "create", "request"), step.create.request, *made)
+                yield from at((*path, "create", "read"), step.create.read, *made, "made")
             yield from at((*path, "update"), step.update, *made)
-    if provision.fields:
-        yield from at(("provision", "fields", "request"), provision.fields.request, "tenant", "cursor")
-    yield from at(("clean_up",), target.clean_up, "tenant")
+    if target.clean_up:
+        yield from at(("clean_up", "case"), target.clean_up.case, "tenant", "case")
+        yield from at(("clean_up", "tenant"), target.clean_up.tenant, "tenant")
+    for path, login in _logins(target):
+        members = {"secret": frozenset(login.secrets)} | ({"tenant": _KEY_ONLY} if path[0] == "tenants" else {})
+        yield (*path, "request"), login.request, scope(variables, **members)
+
+
+def _logins(target: Target) -> Iterator[tuple[Path, Login]]:
+    """Every login that is written out."""
+    if target.auth.login:
+        yield ("auth", "login"), target.auth.login
+    for pattern, mapping in target.tenants.items():
+        if mapping.auth and mapping.auth.login:
+            yield ("tenants", pattern, "auth", "login"), mapping.auth.login
 
 
 def _request_problems(path: Path, request: RequestMapping, names: Scope, source: Source) -> Iterator[Problem]:
@@ -180,7 +265,7 @@ def _request_problems(path: Path, request: RequestMapping, names: Scope, source:
         yield source.problem(
             (*path, "path"), f"{dotted((*path, 'path'))}: expected no blanks and ASCII only; write %20"
         )
-    for part in ("query", "headers", "body"):
+    for part in ("query", "headers", "body", "form"):
         yield from _tree_problems((*path, part), getattr(request, part), names, source)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from scenarios.model import Operation
 from scenarios.source import StrictModel
-from targets.extraction import Expression
+from targets.extraction import Expression, Find
 from targets.fieldsets import FieldsMapping
 
 _SHORT_REQUEST = re.compile(r"([A-Z]+) +(/\S.*|/)", re.DOTALL)
@@ -47,6 +48,8 @@ def check_base_url(url: str) -> str:
 BaseUrl = Annotated[
     str, Field(description="http://host:port, with a path if the API has one"), AfterValidator(check_base_url)
 ]
+#: Reserved for tests (RFC 2606): a mail that does leave the system reaches nobody.
+RESERVED_DOMAINS: Final = ("*.test", "*.example", "*.invalid")
 Variable = str | int | float | bool
 Status = Annotated[int, Field(ge=100, le=599)]
 
@@ -65,24 +68,6 @@ class HeaderKey(StrictModel):
     value_env: EnvironmentName = Field(description="the environment variable that holds the whole value")
 
 
-class Auth(StrictModel):
-    """How requests are authorised; ``none`` if they need not be."""
-
-    basic: Basic | None = None
-    header: HeaderKey | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_none(cls, given: Any) -> Any:
-        return {} if given == "none" else given
-
-    @model_validator(mode="after")
-    def _at_most_one(self) -> Auth:
-        if self.basic and self.header:
-            raise ValueError("both basic and header are given; keep one of them")
-        return self
-
-
 class RequestMapping(StrictModel):
     """One request. Written ``GET /cases/{{ case }}`` where it has neither body nor headers."""
 
@@ -91,6 +76,13 @@ class RequestMapping(StrictModel):
     query: dict[str, Any] = Field({}, description="a list repeats its parameter, nothing leaves it out")
     headers: dict[str, str] = Field({}, description="headers of this request")
     body: Any = Field(None, description="JSON of any shape, with templates in its texts")
+    form: dict[str, str] | None = Field(None, description="a body as an HTML form sends it, in place of JSON")
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if self.body is not None and self.form is not None:
+            raise ValueError("both body and form are given; keep one of them")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -103,12 +95,118 @@ class RequestMapping(StrictModel):
         return {"method": match[1], "path": match[2]}
 
 
+class Login(StrictModel):
+    """A request whose answer holds a token, and what every other request then sends.
+
+    The token is fetched beforehand, again before it expires, and after an answer of 401.
+    """
+
+    request: RequestMapping
+    base_url: BaseUrl | None = Field(
+        None, description="where to log in, if not at the base_url that the auth stands beside"
+    )
+    secrets: dict[str, EnvironmentName] = Field(
+        {}, description="names for `secret.NAME` in the request, to environment variables"
+    )
+    token: Find = Field(description="finds the token in the answer")
+    expires_in: Find | None = Field(None, description="finds in the answer how many seconds the token is good for")
+    send: dict[str, str] = Field(
+        {"Authorization": "Bearer {{ token }}"}, min_length=1, description="the headers that carry the token"
+    )
+
+
+class OAuth2(StrictModel):
+    """OAuth 2 with client credentials (RFC 6749, 4.4), the secret in the body."""
+
+    token_url: str = Field(pattern=r"^(/|https?://[^/?#@]+/)", description="a path after base_url, or a whole URL")
+    client_id: str = Field(min_length=1)
+    client_secret_env: EnvironmentName = Field(description="the environment variable that holds the secret")
+    scope: str = Field("", description="what is asked for")
+
+    @property
+    def login(self) -> Login:
+        """The same in the words of a login."""
+        parts = urlsplit(self.token_url)
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": "{{ secret.client }}",
+            **({"scope": self.scope} if self.scope else {}),
+        }
+        return Login(
+            request=RequestMapping(method="POST", path=parts._replace(scheme="", netloc="").geturl(), form=form),
+            base_url=f"{parts.scheme}://{parts.netloc}" if parts.netloc else None,
+            secrets={"client": self.client_secret_env},
+            token=Find(body="access_token"),
+            expires_in=Find(body="expires_in"),
+        )
+
+
+class Auth(StrictModel):
+    """How requests are authorised; ``none`` if they need not be."""
+
+    basic: Basic | None = None
+    header: HeaderKey | None = None
+    login: Login | None = None
+    oauth2: OAuth2 | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_none(cls, given: Any) -> Any:
+        return {} if given == "none" else given
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        given = [name for name in ("basic", "header", "login", "oauth2") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are given; keep one of them")
+        return self
+
+    @property
+    def token(self) -> Login | None:
+        """How a token is fetched, if requests carry one."""
+        return self.oauth2.login if self.oauth2 else self.login
+
+
+class TenantMapping(StrictModel):
+    """What is different for some tenants."""
+
+    base_url: str | None = Field(
+        None, description="where their requests go; may use `tenant.key`, `variables` and the `base_url` of all"
+    )
+    auth: Auth | None = Field(None, description="what authorises their requests, logged in at their base_url")
+
+
 class Success(StrictModel):
     """What a good answer is: its status, that it is JSON (where it has a body), and a condition on it."""
 
     statuses: tuple[Status, ...] = Field((), description="statuses of success; 200 to 299 if none is named")
     json_body: bool = Field(True, description="a body that is not JSON (a login page, say) is invalid")
-    condition: Expression | None = Field(None, description="must find something other than null, false or empty")
+    condition: Find | None = Field(None, description="must find something other than null, false or empty")
+    items: Expression | None = Field(
+        None, description="finds the list of single results in the body of a composite answer (207, say)"
+    )
+    each: Expression | None = Field(None, description="must find something so in each of those items")
+
+    @model_validator(mode="after")
+    def _items_are_judged(self) -> Self:
+        if (self.items is None) != (self.each is None):
+            raise ValueError("items and each belong together: the list of results, and the condition on each")
+        return self
+
+
+class Conflict(StrictModel):
+    """What a conflict is: someone else saved in between. A list alone is a list of statuses."""
+
+    statuses: tuple[Status, ...] = Field((412,), description="statuses that say so")
+    condition: Find | None = Field(
+        None, description="finds something in an answer that says so, whatever its status"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, given: Any) -> Any:
+        return {"statuses": given} if isinstance(given, list | tuple) else given
 
 
 class OperationMapping(StrictModel):
@@ -116,7 +214,7 @@ class OperationMapping(StrictModel):
 
     request: RequestMapping
     success: Success = Success()
-    conflict: tuple[Status, ...] = Field((412,), description="statuses that say: someone else saved in between")
+    conflict: Conflict = Conflict()
     precondition: RequestMapping | None = Field(
         None, description="read before, outside the measured time; its answer is `before`"
     )
@@ -126,10 +224,24 @@ class OperationMapping(StrictModel):
     )
 
 
+#: How mails are looked up at savepath's own SMTP sink.
+_SINK: Final = {
+    "base_url": "{{ variables.mail_sink }}",
+    "request": "GET /mails?tokens={{ tokens | join(',') }}",
+    "items": "mails",
+    "count": "deliveries",
+    "batch": 100,
+}
+
+
 class Items(StrictModel):
     """A lookup of what became of many tokens at once."""
 
     request: RequestMapping
+    base_url: str | None = Field(
+        None,
+        description="where it is looked up, if not at the target itself; nothing of the target's auth goes there",
+    )
     batch: int = Field(50, ge=1, le=1000, description="tokens in one lookup at most")
     items: Expression = Field("@", description="finds the list of results in the answer")
     token: Expression = Field("token", description="finds the token in a result")
@@ -145,10 +257,15 @@ class ScriptsLookup(Items):
 
 
 class MailsLookup(Items):
-    """Where it is read which mails were delivered."""
+    """Where it is read which mails were delivered; ``sink`` stands for savepath's own (``targets.mail_sink``)."""
 
     recipient: Expression = Field("to", description="finds the recipient in a result")
     count: Expression | None = Field(None, description="finds how often it was delivered; once if not given")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_sink(cls, given: Any) -> Any:
+        return dict(_SINK) if given == "sink" else given
 
 
 class ValuesLookup(StrictModel):
@@ -175,7 +292,12 @@ class Fingerprint(StrictModel):
 
 
 class Listing(StrictModel):
-    """A list of what is there already."""
+    """A list of what is there already, on one page or many.
+
+    A request with ``page`` in it is sent with 1, 2, ... until a page is empty. Otherwise ``next`` leads
+    on: it finds the ``cursor`` of the next page where the request has one in it, else its URL; the Link
+    header is followed unless the mapping says something else.
+    """
 
     request: RequestMapping
     items: Expression = Field("@", description="finds the list in the answer")
@@ -183,16 +305,35 @@ class Listing(StrictModel):
     id: Expression | None = Field(
         None, description="finds in an item what the target calls it; the key if not given"
     )
-    next: Expression | None = Field(None, description="finds the `cursor` of the next page; nothing on the last")
+    next: Find = Field(
+        Find(answer="links.next"),
+        description="finds the `cursor` of the next page, or its URL; nothing on the last page",
+    )
+
+
+class Job(StrictModel):
+    """How a target works on after its answer (202): its job is asked about until it is done."""
+
+    location: Find = Field(Find(answer="headers.location"), description="finds the URL to ask")
+    done: Find = Field(
+        Find(answer="status == `200` || status == `201`"), description="finds something once the job is done"
+    )
+    failed: Find | None = Field(None, description="finds something once the job has failed")
+    every_s: float = Field(0.5, gt=0, le=60, description="asked so often, unless the target says Retry-After")
+    deadline_s: float = Field(60, gt=0, le=3600, description="a job that takes longer ends the preparation")
 
 
 class Creation(StrictModel):
     """A request that makes one thing."""
 
     request: RequestMapping
-    id: Expression | None = Field(
-        None, description="finds in the answer what the target calls it; the key if not given"
+    job: Job | None = Field(
+        None, description="what to do where the answer is 202; the id is then found at its end"
     )
+    read: RequestMapping | None = Field(
+        None, description="sent afterwards, where the answer does not tell the id (an empty 204); may use `made`"
+    )
+    id: Find | None = Field(None, description="finds in the answer what the target calls it; the key if not given")
 
 
 class Step(StrictModel):
@@ -203,8 +344,13 @@ class Step(StrictModel):
         None, description="left out where people make them; what is missing is then named"
     )
     update: RequestMapping | None = Field(
-        None, description="sent where what was found differs from what would be created"
+        None, description="of a case type: sent where what was found differs from what would be created"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_listing(cls, given: Any) -> Any:
+        return {"find": given} if isinstance(given, dict) and "request" in given else given
 
 
 class Provision(StrictModel):
@@ -212,8 +358,34 @@ class Provision(StrictModel):
 
     tenants: Step | None = None
     case_types: Step | None = None
-    fields: Listing | None = Field(None, description="finds the custom fields of a tenant; missing ones are named")
+    fields: Step | None = Field(
+        None, description="finds the custom fields of a tenant; missing ones are made, or counted and named"
+    )
     cases: Step | None = None
+
+
+class CleanUp(StrictModel):
+    """What removes what a scenario used; a request alone is the one that removes a tenant."""
+
+    case: RequestMapping | None = Field(None, description="removes one case; sent first, for each of them")
+    tenant: RequestMapping | None = Field(None, description="removes one tenant with all it has")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_request(cls, given: Any) -> Any:
+        alone = isinstance(given, str) or (isinstance(given, dict) and "method" in given)
+        return {"tenant": given} if alone else given
+
+
+class Quota(StrictModel):
+    """How many requests a target takes; a plan over it is refused, and preparation keeps its pace."""
+
+    per: Literal["account", "tenant", "record"] = "account"
+    requests: int = Field(ge=1, description="so many requests")
+    in_s: float = Field(gt=0, le=86_400, description="in any stretch of so many seconds")
+    operations: tuple[Operation, ...] = Field(
+        (), description="the operations that it is for; all if none is named"
+    )
 
 
 class Target(StrictModel):
@@ -227,8 +399,16 @@ class Target(StrictModel):
     variables: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Variable] = Field(
         {}, description="values that --set can change, `variables.NAME` in templates"
     )
+    mail_domains: tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")], ...] = Field(
+        (),
+        description="domains to which mail may go, beside those that reach nobody (*.test, *.example, *.invalid)",
+    )
     headers: dict[str, str] = Field({}, description="headers of every request")
     auth: Auth = Auth()
+    tenants: dict[str, TenantMapping] = Field(
+        {}, description="a mapping of tenant keys, or patterns like `*-large-*`, the first that fits counts"
+    )
+    quotas: tuple[Quota, ...] = Field((), description="a list of what the target allows at most")
     fingerprint: Fingerprint = Fingerprint()
     operations: dict[Operation, OperationMapping] = Field(
         min_length=1, description="a mapping of operations to requests"
@@ -237,15 +417,31 @@ class Target(StrictModel):
     verify: Verify = Verify()
     provision: Provision = Provision()
     warm_up: int = Field(2, ge=0, le=100, description="reads per tenant before a run")
-    clean_up: RequestMapping | None = Field(None, description="removes one tenant of a scenario with all it has")
+    clean_up: CleanUp | None = Field(None, description="removes the tenants, or the cases, of a scenario")
+    python: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$",
+        description="package.module:Class, a subclass of targets.binding.Binding; runs only where it is allowed",
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _with_recipients(cls, given: Any) -> Any:
-        # Reserved for tests (RFC 2606): a mail that does leave the system reaches nobody.
-        if isinstance(given, dict) and isinstance(given.get("variables", {}), dict):
-            return {**given, "variables": {"recipient_domain": "savepath.test", **given.get("variables", {})}}
-        return given
+    def _with_variables(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not isinstance(given.get("variables", {}), dict):
+            return given
+        known: dict[str, Variable] = {"recipient_domain": "savepath.test"}
+        verify = given.get("verify")
+        if isinstance(verify, dict) and verify.get("mails") == "sink":
+            known["mail_sink"] = "http://127.0.0.1:8725"
+        return {**given, "variables": {**known, **given.get("variables", {})}}
+
+    @property
+    def forbidden_domain(self) -> str | None:
+        """The domain of the recipients if mail must not go there, else None."""
+        domain = str(self.variables["recipient_domain"]).lower()
+        allowed = (*RESERVED_DOMAINS, *self.mail_domains)
+        is_one = re.fullmatch(r"[a-z0-9.-]+", domain) is not None
+        return None if is_one and any(fnmatchcase(domain, one.lower()) for one in allowed) else domain
 
     def mapping_of(self, operation: Operation) -> OperationMapping | None:
         """The mapping of an operation; ``run_script`` is ``save_standard`` unless it has one of its own."""

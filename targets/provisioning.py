@@ -18,15 +18,16 @@ from scenarios.errors import Aborted, InputError
 from scenarios.fields import CustomField, SavedValues, define_fields
 from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
-from targets.binding import Binding, Call, describe
+from targets.asking import Asking
+from targets.binding import Call, describe
 from targets.control import ControlClient
-from targets.credentials import authorise
-from targets.extraction import Unreadable, compile_expression, find_items, find_text
+from targets.credentials import Credentials
+from targets.extension import bind
 from targets.fieldsets import FieldsMapping
-from targets.forms import Place, compile_form
+from targets.forms import Place
 from targets.http import Request
 from targets.inventory import Inventory, TenantInventory
-from targets.model import Listing, RequestMapping, Step, Target
+from targets.model import Step, Target
 from targets.saves import EncodedSaves
 
 #: Called with what is being made, how many of them are done, and how many there are.
@@ -36,22 +37,22 @@ Progress = Callable[[str, int, int], None]
 THREADS: Final = 4
 #: The run key of the values that cases have from the start; no run draws it.
 SEED_KEY: Final = "0000000000"
-#: A listing has at most so many pages.
-_PAGES_MAX: Final = 100_000
 
-Job = TypeVar("Job")
+Piece = TypeVar("Piece")
 Done = TypeVar("Done")
 
 
 def provision(target: Target, scenario: Scenario, environ: Mapping[str, str], progress: Progress) -> Inventory:
     """What the scenario needs, found or made. Raises Aborted or InputError with what is missing."""
-    with ControlClient(target) as client:
-        return _Provisioning(target, scenario, environ, client, progress).run()
+    credentials = _credentials(target, scenario, environ)
+    with ControlClient(target, credentials) as client:
+        return _Provisioning(target, scenario, credentials, client, progress).run()
 
 
 def warm_up(target: Target, scenario: Scenario, inventory: Inventory, environ: Mapping[str, str]) -> None:
     """Read a few cases of each tenant, so that the first measured requests do not pay for cold starts."""
-    binding = Binding(target, scenario, inventory, environ)
+    credentials = _credentials(target, scenario, environ)
+    binding = bind(target, scenario, inventory, environ, credentials=credentials)
     if not binding.supports(Operation.READ_CASE):
         return
     calls = [
@@ -59,25 +60,35 @@ def warm_up(target: Target, scenario: Scenario, inventory: Inventory, environ: M
         for tenant in scenario.tenants
         for case in itertools.islice(itertools.cycle(inventory.tenants[tenant.key].cases), target.warm_up)
     ]
-    with ControlClient(target) as client:
+    with ControlClient(target, credentials) as client:
+        client.log_in()
         for _ in _each(lambda call: client.expect(binding.request(Operation.READ_CASE, call)), calls):
             pass
 
 
 def clean_up(target: Target, scenario: Scenario, inventory: Inventory, environ: Mapping[str, str]) -> None:
-    """Remove the scenario's tenants that are in the inventory, with all they have; gone already is fine."""
+    """Remove what is in the inventory, cases first, then tenants, as the mapping says; gone already is fine."""
     if target.clean_up is None:
         raise InputError(f"the mapping of {target.name} has no clean_up; remove by hand what was made there")
-    form = compile_form(target.clean_up, target.headers, authorise(target, environ))
-    with ControlClient(target) as client:
+    steps = target.clean_up
+    gone = (*range(200, 300), 404, 410)
+    credentials = _credentials(target, scenario, environ)
+    with ControlClient(target, credentials) as client:
+        asking = Asking(target, credentials, client)
         for tenant in scenario.tenants:
             if tenant.key in inventory.tenants:
-                context = {
-                    "base_url": target.base_url,
-                    "variables": target.variables,
-                    "tenant": {"key": tenant.key, "remote": inventory.tenants[tenant.key].remote},
-                }
-                client.expect(form.fill(context), (*range(200, 300), 404, 410))
+                known = inventory.tenants[tenant.key]
+                context = {"tenant": {"key": tenant.key, "remote": known.remote}}
+                if steps.case:
+                    requests = [asking.fill(steps.case, {**context, "case": case}) for case in known.cases]
+                    for _ in _each(lambda request: client.expect(request, gone), requests):
+                        pass
+                if steps.tenant:
+                    client.expect(asking.fill(steps.tenant, context), gone)
+
+
+def _credentials(target: Target, scenario: Scenario, environ: Mapping[str, str]) -> Credentials:
+    return Credentials(target, [tenant.key for tenant in scenario.tenants], environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +112,7 @@ class _Provisioning:
         self,
         target: Target,
         scenario: Scenario,
-        environ: Mapping[str, str],
+        credentials: Credentials,
         client: ControlClient,
         progress: Progress,
     ) -> None:
@@ -109,8 +120,8 @@ class _Provisioning:
         self._scenario = scenario
         self._client = client
         self._progress = progress
-        self._authorisation = authorise(target, environ)
-        self._common = {"base_url": target.base_url, "variables": target.variables}
+        self._asking = Asking(target, credentials, client)
+        self._request = self._asking.fill
         numbers = {tenant.custom_fields for tenant in scenario.tenants}
         self._defined = {number: define_fields(scenario, number) for number in numbers}
         self._saved = {number: SavedValues(scenario, number) for number in numbers}
@@ -138,7 +149,7 @@ class _Provisioning:
         step = self._target.provision.tenants
         if step is None:
             return [{"id": tenant.key} for tenant in self._scenario.tenants]
-        there = self._list(step.find, {})
+        there = self._asking.list_all(step.find, {})
         missing = [tenant.key for tenant in self._scenario.tenants if tenant.key not in there]
         if missing and step.create is None:
             raise self._absent(f"{_some(missing)}", "tenants")
@@ -154,7 +165,7 @@ class _Provisioning:
         self._make_case_types(place)
         place = replace(place, fields=self._fields(place))
         step = self._target.provision.cases
-        found = [id_ for id_, _ in self._list(step.find, place.context).values()] if step else []
+        found = [id_ for id_, _ in self._asking.list_all(step.find, place.context).values()] if step else []
         # The same cases each time, even where the target lists what was saved last first.
         return replace(place, cases=tuple(sorted(found, key=_natural)[: place.tenant.cases]))
 
@@ -162,7 +173,7 @@ class _Provisioning:
         step = self._target.provision.case_types
         if step is None:
             return
-        there = self._list(step.find, place.context)
+        there = self._asking.list_all(step.find, place.context)
         for number in range(place.tenant.case_types):
             case_type = self._case_type(place.tenant, number)
             context = {**place.context, "case_type": case_type}
@@ -177,7 +188,7 @@ class _Provisioning:
         said = ""
         if step.update:
             status = self._client.send(self._request(step.update, context)).status
-            if self._as_wanted(step, context, self._list(step.find, place.context)[key][1]):
+            if self._as_wanted(step, context, self._asking.list_all(step.find, place.context)[key][1]):
                 return
             said = f" (the update answered http {status})"
         wanted = len(context["case_type"]["fields"])
@@ -196,14 +207,21 @@ class _Provisioning:
 
     def _fields(self, place: _Place) -> dict[str, str]:
         defined = self._defined[place.tenant.custom_fields]
-        listing = self._target.provision.fields
-        if listing is None:
+        step = self._target.provision.fields
+        if step is None:
             return {field.key: field.key for field in defined}
-        there = self._list(listing, place.context)
-        missing = [field.key for field in defined if field.key not in there]
-        if missing:
-            raise self._absent(f"{_some(missing)} of tenant {place.tenant.key}", "custom fields")
-        return {field.key: there[field.key][0] for field in defined}
+        there = {key: id_ for key, (id_, _) in self._asking.list_all(step.find, place.context).items()}
+        missing = [field for field in defined if field.key not in there]
+        if missing and step.create is None:
+            keys = _some([field.key for field in missing])
+            raise self._absent(
+                f"{keys} of tenant {place.tenant.key}: {len(defined) - len(missing)} custom fields of the "
+                f"{len(defined)} that the scenario wants",
+                "custom fields",
+            )
+        for field in missing:
+            there[field.key] = self._create(step, {**place.context, "field": _describe(field)}, field.key)
+        return {field.key: there[field.key] for field in defined}
 
     def _make_cases(self, places: Sequence[_Place]) -> dict[str, list[str]]:
         """Remote ids of the cases that were missing, by tenant key."""
@@ -238,7 +256,7 @@ class _Provisioning:
     def _place_of_fields(self, place: _Place) -> Callable[[int, Any], bytes]:
         mapping: FieldsMapping = self._target.fields
         encoded = EncodedSaves(mapping, self._saved[place.tenant.custom_fields], place.fields)
-        return lambda seq, body: mapping.place(body, encoded.members(seq, save_id(SEED_KEY, seq)))
+        return lambda seq, body: mapping.place(body, encoded.all_members(seq, save_id(SEED_KEY, seq)))
 
     def _case_type(self, tenant: Tenant, number: int) -> dict[str, Any]:
         return {
@@ -248,49 +266,15 @@ class _Provisioning:
             "fields": [_describe(field) for field in self._defined[tenant.custom_fields]],
         }
 
-    def _request(self, mapping: RequestMapping, context: Mapping[str, Any], place: Place | None = None) -> Request:
-        form = compile_form(mapping, self._target.headers, self._authorisation)
-        return form.fill({**self._common, **context}, place)
-
     def _create(self, step: Step, context: Mapping[str, Any], key: str | None, place: Place | None = None) -> str:
-        """Make one thing; what the target calls it, or the key if the mapping does not say where to find that."""
         assert step.create is not None  # noqa: S101  # asked before
-        request = self._request(step.create.request, context, place)
-        if step.create.id is None:
-            self._client.expect(request)
-            return key or ""
-        return self._extract(request, self._client.read(request), step.create.id)
-
-    def _list(self, listing: Listing, context: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
-        """Everything on all pages: key -> (remote id, the item itself), in the order of the target."""
-        found: dict[str, tuple[str, Any]] = {}
-        cursor: Any = None
-        for _ in range(_PAGES_MAX):
-            request = self._request(listing.request, {**context, "cursor": cursor})
-            data = self._client.read(request)
-            try:
-                for item in find_items(data, listing.items):
-                    key = find_text(item, listing.key)
-                    found[key] = (find_text(item, listing.id) if listing.id else key, item)
-                following = compile_expression(listing.next)(data) if listing.next else None
-            except Unreadable as error:
-                raise Aborted(f"{request.method} {request.url}: {error}") from None
-            if following is None or following == cursor:
-                return found
-            cursor = following
-        raise Aborted(f"{self._target.name}: a listing does not end after {_PAGES_MAX} pages")
-
-    def _extract(self, request: Request, data: Any, expression: str) -> str:
-        try:
-            return find_text(data, expression)
-        except Unreadable as error:
-            raise Aborted(f"{request.method} {request.url}: {error}") from None
+        return self._asking.create(step.create, context, key, place)
 
     def _absent(self, what: str, kind: str) -> Aborted:
         start = f" ({self._target.start})" if self._target.start else ""
         return Aborted(f"the target {self._target.name} has no {what}; its {kind} are prepared beforehand{start}")
 
-    def _with_progress(self, what: str, work: Callable[[Job], Done], jobs: Sequence[Job]) -> list[Done]:
+    def _with_progress(self, what: str, work: Callable[[Piece], Done], jobs: Sequence[Piece]) -> list[Done]:
         done: list[Done] = []
         for result in _each(work, jobs):
             done.append(result)
@@ -298,7 +282,7 @@ class _Provisioning:
         return done
 
 
-def _each(work: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[Done]:
+def _each(work: Callable[[Piece], Done], jobs: Iterable[Piece]) -> Iterator[Done]:
     """Results in the order of the jobs, a few at work at once; the first error ends it all."""
     with ThreadPoolExecutor(THREADS, thread_name_prefix="provision") as pool:
         futures = [pool.submit(work, job) for job in jobs]

@@ -16,6 +16,18 @@ from targets.extraction import Unreadable
 from targets.fieldsets import FieldsMapping
 
 
+def written_keys(saved: SavedValues, per_save: int | None, seq: int) -> tuple[str, ...] | None:
+    """The keys of the fields that save ``seq`` writes, the token's first; None where it writes all of them.
+
+    Each save takes up where the one before it in number stopped, so that all fields have their turn.
+    """
+    if per_save is None or per_save >= len(saved.fields):
+        return None
+    others, number = saved.fields[1:], per_save - 1
+    begin = seq * number
+    return (saved.fields[0].key, *(others[(begin + i) % len(others)].key for i in range(number)))
+
+
 class EncodedSaves:
     """What each save writes into the custom fields of tenants that have them under the same remote names.
 
@@ -29,6 +41,8 @@ class EncodedSaves:
         self._names = names
         self._types = {field.key: field.type for field in saved.fields}
         self._keys = {names[field.key]: field.key for field in saved.fields}
+        self._group_of = {field.key: i for i, group in enumerate(saved.groups) for field in group}
+        self._pieces: dict[tuple[str, int], bytes] = {}
         self._check_separator()
         self._variants = tuple(
             tuple(self._encode(saved.variant(group, pick)) for pick in range(VARIANTS))
@@ -36,7 +50,16 @@ class EncodedSaves:
         )
 
     def members(self, seq: int, token: str) -> bytes:
-        """The JSON of all fields as save ``seq`` writes them, without the brackets around them."""
+        """The JSON of the fields that save ``seq`` writes, without the brackets around them."""
+        keys = written_keys(self._saved, self._mapping.per_save, seq)
+        if keys is None:
+            return self.all_members(seq, token)
+        picks = self._saved.picks(seq)
+        first = self._encode({keys[0]: token})
+        return b",".join([first, *(self._piece(key, picks[self._group_of[key]]) for key in keys[1:])])
+
+    def all_members(self, seq: int, token: str) -> bytes:
+        """The same of every field, as a new case has them."""
         if not self._saved.fields:
             return b""
         first = self._encode({self._saved.fields[0].key: token})
@@ -50,6 +73,14 @@ class EncodedSaves:
             key = self._keys.get(name)
             if key is not None and raw is not None:
                 found[key] = self._decode(self._types[key], raw)
+        return found
+
+    def _piece(self, key: str, pick: int) -> bytes:
+        """One field of one variant, encoded when it is needed first."""
+        found = self._pieces.get((key, pick))
+        if found is None:
+            value = self._saved.variant(self._group_of[key], pick)[key]
+            found = self._pieces[(key, pick)] = self._encode({key: value})
         return found
 
     def _decode(self, type_: FieldType, raw: Any) -> Value:

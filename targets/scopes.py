@@ -21,12 +21,19 @@ _MEMBERS: Final[dict[str, frozenset[str] | None]] = {
     "tokens": frozenset(),
     "cursor": frozenset(),
     "before": frozenset({"status", "headers", "body"}),
+    "token": frozenset(),
+    "page": frozenset(),
+    "field": frozenset({"key", "label", "type", "choices"}),
+    "made": frozenset({"status", "headers", "body"}),
 }
 
 
-def scope(variables: frozenset[str], *names: str) -> Scope:
-    """The names given, and those that stand everywhere: ``base_url`` and the mapping's own variables."""
-    return {"variables": variables, **{name: _MEMBERS[name] for name in ("base_url", *names)}}
+def scope(variables: frozenset[str], *names: str, **members: frozenset[str]) -> Scope:
+    """The names given, and those that stand everywhere: ``base_url`` and the mapping's own variables.
+
+    ``members`` are names with what is in them here, where that is not the same everywhere.
+    """
+    return {"variables": variables, **{name: _MEMBERS[name] for name in ("base_url", *names)}, **members}
 
 
 def names_of(operation: Operation) -> tuple[str, ...]:
@@ -36,5 +43,6 @@ def names_of(operation: Operation) -> tuple[str, ...]:
     if operation is Operation.SEND_EMAIL:
         return ("tenant", "case", "save", "mail")
     if operation is Operation.SEND_BATCH:
-        return ("tenant", "case", "save", "messages")
+        # One request with all `messages`, or as many requests as there are mails.
+        return ("tenant", "case", "save", "messages", "mail")
     return ("tenant", "case", "save")

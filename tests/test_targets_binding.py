@@ -318,10 +318,13 @@ def test_a_custom_save_is_read_back_as_it_was_written(desk):
     assert read.values == desk.binding.values_saved(SOME, 201, one.token)
 
 
-def test_a_case_that_no_run_has_saved_carries_a_token_of_no_run(desk):
-    one = dataclasses.replace(desk.call(0), case=desk.inventory.tenants[OTHER.key].cases[1], tenant=OTHER)
-    read = desk.binding.values_read(OTHER, desk.client.send(desk.binding.read_back(one)))
-    assert read.token == "sp-0000000000-0000002"
+def test_cases_that_no_run_has_saved_carry_tokens_of_no_run(desk):
+    calls = [
+        dataclasses.replace(desk.call(0), case=case, tenant=OTHER)
+        for case in desk.inventory.tenants[OTHER.key].cases
+    ]
+    reads = [desk.binding.values_read(OTHER, desk.client.send(desk.binding.read_back(one))) for one in calls]
+    assert sorted(read.token for read in reads) == [f"sp-0000000000-000000{number}" for number in (1, 2, 3)]
 
 
 def test_each_script_of_a_save_is_found_once_by_its_token(desk):

@@ -1,11 +1,17 @@
 """The control client against a small server whose answers are written down."""
 
+import gzip
+import itertools
 import threading
+import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import create_server
 
 import pytest
+from misbehaving_server import Reply, Scripted, misbehaving
 
 from scenarios.errors import Aborted, InputError
 from targets.control import ATTEMPTS, ControlClient, preflight
@@ -139,6 +145,71 @@ def test_a_moment_in_the_past_means_at_once():
     assert sent("POST", (503, past, b""), (201, {}, b"")) == (201, 2, [0.0])
 
 
+def test_a_moment_in_the_future_is_waited_for():
+    later = {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)}
+    status, number, (wait_s,) = sent("POST", (503, later, b""), (201, {}, b""))
+    assert (status, number) == (201, 2)
+    assert 20 < wait_s <= 30
+
+
+@pytest.mark.parametrize("word", ["soon", "-5", "1e3", "Wed, 99 Oct 2015", "٣", ""])
+def test_a_moment_that_is_none_is_no_leave_to_send_a_write_again(word):
+    assert sent("POST", (503, {"Retry-After": word.encode().decode("latin-1")}, b"")) == (503, 1, [])
+
+
+def test_a_read_is_tried_again_even_where_the_moment_is_none():
+    assert sent("GET", (503, {"Retry-After": "soon"}, b""), (200, {}, b"")) == (200, 2, [0.2])
+
+
+def test_retries_come_to_an_end():
+    assert sent("POST", (429, {"Retry-After": "1"}, b"")) == (429, ATTEMPTS, [1.0] * (ATTEMPTS - 1))
+
+
+# -- bodies ----------------------------------------------------------------------------------------
+
+
+def got(reply, **options):
+    """The answer to one read, from a server that says just that."""
+    with misbehaving(Scripted(reply)) as url, ControlClient(target(url), **options) as client:
+        return client.send(Request("GET", f"{url}/x"))
+
+
+def test_a_body_in_chunks_is_put_together():
+    assert got(Reply(chunks=[b'{"a":', b" 1}"])).body == b'{"a": 1}'
+
+
+def test_a_body_beyond_bounds_is_cut_off():
+    with pytest.raises(Aborted, match=r"GET http://.*/x: the answer does not end \(with 32 MiB it was cut off\)"):
+        got(Reply(chunks=itertools.repeat(b"x" * 2**20, 40)))
+
+
+def test_a_body_that_drips_is_cut_off():
+    def drip():
+        while True:
+            yield b"x"
+            time.sleep(0.01)
+
+    with pytest.raises(Aborted, match=r"the answer does not end \(after 0\.1 s it was cut off\)"):
+        got(Reply(chunks=drip()), timeout_s=0.1)
+
+
+def test_a_compressed_body_is_not_unfolded():
+    bomb = gzip.compress(b"0" * 10**7)
+    assert got(Reply(body=bomb, headers={"Content-Encoding": "gzip"})).body == bomb
+
+
 def test_a_wait_beyond_bounds_is_refused():
     with pytest.raises(Aborted, match="come back in 3600 s; at most 60 s are waited"):
         sent("POST", (429, {"Retry-After": "3600"}, b""))
+
+
+def test_a_fingerprint_that_cannot_be_read_is_told():
+    odd = Scripted(Reply(200, {}), Reply(200, {"version": [1, "a"]}))
+    text = TARGET.replace("version: version", "version: max(version)")
+    with misbehaving(odd) as url, pytest.raises(Aborted, match=r"/version: fingerprint.values: max\(version\): "):
+        preflight(parse_target(text, "t", {"base_url": url}), ENVIRON)
+
+
+def test_json_is_read_whatever_it_is_called():
+    with misbehaving(Scripted(Reply(200, b"{}", {"Content-Type": "text/html"}))) as url:
+        assert preflight(target(url), ENVIRON) == {"version": "null", "pages": "null", "sync": "null"}

@@ -1,5 +1,6 @@
 """Shapes and codecs: what is written one way is read back the same."""
 
+import functools
 import string
 
 import orjson
@@ -12,7 +13,7 @@ from scenarios.library import parse_scenario
 from scenarios.model import FieldType
 from targets.extraction import Unreadable
 from targets.fieldsets import Codec, FieldsMapping
-from targets.saves import EncodedSaves
+from targets.saves import EncodedSaves, written_keys
 
 TEXTS = st.text(string.printable, max_size=30)
 VALUES = {
@@ -81,6 +82,11 @@ SHAPES = [
         {"t": 1, "f": [{"field": "a", "is": "x"}, {"field": "b", "is": 2}]},
     ),
     (FieldsMapping(shape="list"), None, [{"id": "a", "value": "x"}, {"id": "b", "value": 2}]),
+    (
+        FieldsMapping(shape="list", id_key="path"),
+        [{"path": "t", "value": 1}],
+        [{"path": "t", "value": 1}, {"path": "a", "value": "x"}, {"path": "b", "value": 2}],
+    ),
     (FieldsMapping(shape="wrapped"), {"t": 1}, {"t": 1, "a": {"value": "x"}, "b": {"value": 2}}),
 ]
 
@@ -136,3 +142,30 @@ def _encoded(shape):
 
 
 ENCODED = {shape: _encoded(shape) for shape in ("flat", "map", "list", "wrapped")}
+
+
+# -- some of the fields ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("per_save", [2, 5, 36, 37, 100])
+@given(seq=st.integers(0, 2**27))
+def test_a_save_of_some_fields_writes_the_token_and_as_many_values_of_its_own(per_save, seq):
+    encoded, saved, mapping = some_fields(per_save)
+    body = orjson.loads(mapping.place(None, encoded.members(seq, "sp-1")))
+    keys = written_keys(saved, per_save, seq) or [field.key for field in saved.fields]
+    values = saved.of(seq, "sp-1")
+    assert encoded.read(body["f"]) == {key: values[key] for key in keys}
+    assert len(keys) == len(set(keys)) == min(per_save, 37)
+    assert keys[0] == "cf_001"
+
+
+def test_every_field_has_its_turn():
+    _, saved, _ = some_fields(5)
+    assert {key for seq in range(9) for key in written_keys(saved, 5, seq)} == {f.key for f in saved.fields}
+
+
+@functools.cache
+def some_fields(per_save):
+    saved = SavedValues(SCENARIO, 37)
+    mapping = FieldsMapping(shape="map", under="f", per_save=per_save)
+    return EncodedSaves(mapping, saved, {field.key: f"r-{field.key}" for field in saved.fields}), saved, mapping
