@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test check format bench bench-truth bench-disk lock schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-disk bench-real lock schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ demo-healthy: .venv/run ## both sides alike: must not end in ESCALATE
 test: .venv/dev ## the whole suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+test-rt: .venv/dev ## Request Tracker 5, which must be installed from Debian first (docs/real-systems.md)
+	SAVEPATH_TEST_RT=1 $(BIN)/python -m pytest tests/test_request_tracker.py
+
 check: .venv/dev ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,6 +51,9 @@ bench-truth: .venv/dev ## false alarms and power of the comparison, by simulatio
 
 bench-disk: .venv/dev ## what casedesk costs on each disk
 	$(BIN)/python -m benchmarks disk
+
+bench-real: .venv/dev ## Roundup on a slowed disk, through run and compare
+	$(BIN)/python -m benchmarks real
 
 schema: .venv/run ## publish the JSON Schemas again
 	$(BIN)/savepath schema scenario > docs/schema/scenario.schema.json

@@ -16,6 +16,7 @@ BENCHES = {
     "load": ("benchmarks.startup", "benchmarks.load", "benchmarks.analysis_scale"),
     "truth": ("benchmarks.analysis_truth",),
     "disk": ("benchmarks.casedesk_disk",),
+    "real": ("benchmarks.real_systems",),
 }
 OUT = Path(__file__).parent / "out"
 

@@ -6,9 +6,14 @@
 Roundup keeps its schema in code, so this writes the code: a column of the class ``issue`` for each
 custom field, and a reactor that appends a row to the class ``scriptrun`` for each on-save script, in
 the transaction of the save. The trackers are served by one waitress process on 127.0.0.1, each under
-the key of its tenant; ``/`` tells versions and trackers. Nothing here sends mail.
+the key of its tenant; ``/`` tells versions and trackers.
 
-Needs the extra ``roundup`` (roundup 2.6 and waitress).
+A message that is put on an issue goes out as Roundup's nosy mail, by SMTP to ``--smtp``: savepath's
+own sink (``python -m targets.mail_sink``), where it is counted and reaches nobody.
+
+SQLite by default; ``--postgres "host=DIR user=NAME"`` keeps each tracker in a PostgreSQL database of
+its own (needs psycopg2 as well). Needs the extra ``roundup`` (roundup 2.6 and waitress). Under a Python
+older than 3.11.8 a request is answered 500 now and then while others run (CPython gh-106905).
 """
 
 from __future__ import annotations
@@ -20,9 +25,10 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
@@ -33,6 +39,7 @@ from scenarios.model import FieldType, Scenario, Tenant
 
 PASSWORD_ENV: Final = "ROUNDUP_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 READY: Final = "roundup ready at "
+SMTP_PORT: Final = 8825  # of targets.mail_sink
 _THREADS: Final = 8
 #: Roundup hashes the password of every request anew. With its default of 250,000 rounds that takes
 #: 250 ms and hides everything else; a test installation that nobody else reaches can do with few.
@@ -58,7 +65,8 @@ priority.setkey("name")
 status = Class(db, "status", name=String(), order=Number())
 status.setkey("name")
 msg = FileClass(db, "msg", author=Link("user", do_journal="no"), recipients=Multilink("user", do_journal="no"),
-                date=Date(), summary=String(), files=Multilink("file"), messageid=String(), inreplyto=String())
+                date=Date(), summary=String(), files=Multilink("file"), messageid=String(), inreplyto=String(),
+                on_issue=Link("issue"), mail_to=String(), mail_subject=String(), mail_token=String())
 file = FileClass(db, "file", name=String())
 scriptrun = Class(db, "scriptrun", token=String(), issue=String(), name=String(), at=Number(use_double=True))
 scriptrun.disableJournalling()
@@ -105,23 +113,87 @@ def init(db):
     db.issue.react("set", run_scripts)
 """
 
-Application = Callable[[Mapping[str, Any], Any], Iterable[bytes]]
+_MAIL: Final = """\
+# Written by savepath: a message with ``mail_to`` goes onto its issue and out by mail, as nosy mail does.
 
 
-def prepare(scenario: Scenario, home: Path, password: str) -> None:
+def own(db, cl, nodeid, newvalues):
+    newvalues.setdefault("author", db.getuid())
+
+
+def send(db, cl, nodeid, oldvalues):
+    issue, to = cl.get(nodeid, "on_issue"), cl.get(nodeid, "mail_to")
+    if not issue or not to:
+        return
+    db.issue.set(issue, messages=[*db.issue.get(issue, "messages"), nodeid])
+    db.issue.nosymessage(issue, nodeid, None, cc_emails=[to], subject=cl.get(nodeid, "mail_subject"),
+                         add_headers={"X-Savepath-Token": cl.get(nodeid, "mail_token")})
+
+
+def init(db):
+    db.msg.audit("create", own)
+    db.msg.react("create", send)
+"""
+
+#: Roundup's own search joins several texts by "and", so that one token could be asked for at a time.
+_INTERFACES: Final = """\
+# Written by savepath: GET rest/scriptruns?tokens=a,b,... tells the rows of many tokens at once.
+from roundup.exceptions import Unauthorised
+from roundup.rest import RestfulInstance, Routing, _data_decorator
+
+
+@Routing.route("/scriptruns", "GET")
+@_data_decorator
+def scriptruns(self, input_payload):
+    if not self.db.security.hasPermission("View", self.db.getuid(), "scriptrun"):
+        raise Unauthorised("permission to view scriptrun denied")
+    tokens = input_payload["tokens"].value.split(",")
+    marks = ",".join([self.db.arg] * len(tokens))
+    self.db.sql("select _token, _name from _scriptrun where _token in (%s)" % marks, tokens)
+    return 200, {"collection": [{"token": row[0], "name": row[1]} for row in self.db.sql_fetchall()]}
+
+
+RestfulInstance.scriptruns = scriptruns
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """Where trackers keep their databases; ``host`` may be the folder of a socket."""
+
+    host: str
+    port: int = 5432
+    user: str = "postgres"
+
+
+def parse_postgres(text: str) -> Postgres:
+    """``host=/run/postgresql port=5432 user=savepath``; the host alone will do. A password stays in PGPASSWORD.
+
+    Raises InputError.
+    """
+    given = dict(pair.split("=", 1) for pair in text.split() if "=" in pair) if "=" in text else {"host": text}
+    unknown = sorted(given.keys() - {"host", "port", "user"})
+    if unknown or not given.get("host") or not given.get("port", "5432").isdecimal():
+        # The text is not repeated: somebody may have put a password into it.
+        also = f"; it has {', '.join(unknown)}" if unknown else ""
+        raise InputError(f'--postgres: expected host, port and user, like "host=/run/postgresql user=me"{also}')
+    return Postgres(given["host"], int(given.get("port", "5432")), given.get("user", "postgres"))
+
+
+def prepare(scenario: Scenario, home: Path, password: str, postgres: Postgres | None = None) -> None:
     """Make a tracker in ``home`` for each tenant of the scenario; those that are there already are kept.
 
     Raises InputError for a tracker there that was made for other fields or scripts, and for a folder
     that holds something else: nothing is overwritten.
     """
-    _require_roundup()
+    _require(*("roundup", "waitress"), *(("psycopg2",) if postgres else ()))
     for tenant in scenario.tenants:
         files = tracker_files(scenario, tenant)
         place = home / tenant.key
         if place.exists():
             _check_made_before(place, files)
         else:
-            _make_tracker(place, files, password)
+            _make_tracker(place, files, password, postgres)
 
 
 def tracker_files(scenario: Scenario, tenant: Tenant) -> dict[str, str]:
@@ -132,28 +204,34 @@ def tracker_files(scenario: Scenario, tenant: Tenant) -> dict[str, str]:
         "schema.py": _SCHEMA.format(key=tenant.key, columns=columns),
         "initial_data.py": _INITIAL_DATA,
         "detectors/scripts.py": _DETECTOR.format(scripts=tenant.scripts_on_save),
+        "detectors/mail.py": _MAIL,
+        "interfaces.py": _INTERFACES,
     }
 
 
-def serve(scenario: Scenario, home: Path, *, port: int, ready: Callable[[str], None]) -> None:
-    """Serve the scenario's trackers on 127.0.0.1 until SIGINT or SIGTERM; ``ready`` gets the URL."""
-    _require_roundup()
-    import waitress.server
+def serve(
+    scenario: Scenario, home: Path, *, port: int, ready: Callable[[str], None], smtp_port: int = SMTP_PORT
+) -> None:
+    """Serve the scenario's trackers on 127.0.0.1 until SIGINT or SIGTERM; ``ready`` gets the URL.
 
-    trackers: dict[str, Application] = {}
-    server = waitress.server.create_server(
-        _front(trackers), host="127.0.0.1", port=port, threads=_THREADS, clear_untrusted_proxy_headers=True
-    )
-    url = f"http://127.0.0.1:{server.effective_port}"
-    # The port is known only now, and Roundup reads its own address when a tracker is opened.
-    for tenant in scenario.tenants:
-        trackers[tenant.key] = _open_tracker(home / tenant.key, f"{url}/{tenant.key}/")
+    Mail goes to ``smtp_port`` of 127.0.0.1.
+    """
+    _require("roundup", "waitress")
+    import waitress.server
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(0)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    trackers: dict[str, Any] = {}  # Roundup's dispatchers, which are WSGI applications
+    server = waitress.server.create_server(
+        _front(trackers), host="127.0.0.1", port=port, threads=_THREADS, clear_untrusted_proxy_headers=True
+    )
+    url = f"http://127.0.0.1:{server.effective_port}"
+    # The port is known only now, and Roundup reads its own address when a tracker is opened.
+    for tenant in scenario.tenants:
+        trackers[tenant.key] = _open_tracker(home / tenant.key, f"{url}/{tenant.key}/", smtp_port)
     ready(url)
     try:
         server.run()
@@ -170,6 +248,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", required=True, type=Path, help="folder for the trackers, one folder each")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--serve", action="store_true", help="serve them until interrupted")
+    parser.add_argument(
+        "--smtp-port", type=int, default=SMTP_PORT, help="where the mail sink is on 127.0.0.1 (%(default)s)"
+    )
+    parser.add_argument("--postgres", metavar="WHERE", help='"host=FOLDER_OR_NAME port=5432 user=NAME"')
     given = parser.parse_args(words)
     try:
         scenario = load_scenario(given.scenario)
@@ -178,9 +260,9 @@ def main(words: Sequence[str] | None = None) -> int:
             raise InputError(
                 f"the environment variable {PASSWORD_ENV} is not set; it is to be the admin's password"
             )
-        prepare(scenario, given.home, password)
+        prepare(scenario, given.home, password, parse_postgres(given.postgres) if given.postgres else None)
         if given.serve:
-            serve(scenario, given.home, port=given.port, ready=_announce)
+            serve(scenario, given.home, port=given.port, ready=_announce, smtp_port=given.smtp_port)
     except SavepathError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -195,10 +277,13 @@ def _announce(url: str) -> None:
     sys.stdout.flush()
 
 
-def _require_roundup() -> None:
-    for name in ("roundup", "waitress"):
+def _require(*names: str) -> None:
+    for name in names:
         if importlib.util.find_spec(name) is None:
-            raise InputError(f"{name} is not installed; install savepath with the extra roundup")
+            remedy = (
+                "pip install psycopg2-binary" if name == "psycopg2" else "install savepath with the extra roundup"
+            )
+            raise InputError(f"{name} is not installed; {remedy}")
 
 
 def _check_made_before(place: Path, files: Mapping[str, str]) -> None:
@@ -212,7 +297,7 @@ def _check_made_before(place: Path, files: Mapping[str, str]) -> None:
             )
 
 
-def _make_tracker(place: Path, files: Mapping[str, str], password: str) -> None:
+def _make_tracker(place: Path, files: Mapping[str, str], password: str, postgres: Postgres | None) -> None:
     from roundup import instance
     from roundup.configuration import CoreConfig
     from roundup.password import Password
@@ -226,7 +311,11 @@ def _make_tracker(place: Path, files: Mapping[str, str], password: str) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     config = CoreConfig()
-    config["RDBMS_BACKEND"] = "sqlite"
+    config["RDBMS_BACKEND"] = "postgresql" if postgres else "sqlite"
+    if postgres:
+        config["RDBMS_NAME"] = final.name.replace("-", "_")
+        config["RDBMS_HOST"], config["RDBMS_PORT"] = postgres.host, postgres.port
+        config["RDBMS_USER"] = postgres.user
     config["DATABASE"] = "db"
     config["MAIL_DOMAIN"] = "savepath.test"
     config["MAIL_HOST"] = "127.0.0.1"
@@ -236,34 +325,51 @@ def _make_tracker(place: Path, files: Mapping[str, str], password: str) -> None:
     config.save(str(place / config.INI_FILE))
     tracker = instance.open(str(place))
     tracker.init(Password(password, config=tracker.config))
+    # Roundup makes these tables at the first request, and answers 500 to each other that comes while it
+    # does ("table sessions already exists"): eight clients at once on a new tracker meet that often.
+    database = tracker.open("admin")
+    try:
+        database.getSessionManager()
+        database.getOTKManager()
+    finally:
+        database.close()
     place.rename(final)
 
 
-def _open_tracker(place: Path, url: str) -> Application:
+def _open_tracker(place: Path, url: str, smtp_port: int) -> Any:
     from roundup.cgi.wsgi_handler import RequestDispatcher
     from roundup.configuration import CoreConfig
 
     config = CoreConfig(str(place))
     config["TRACKER_WEB"] = url
+    config["MAIL_PORT"] = smtp_port
     config.save(str(place / config.INI_FILE))
-    dispatcher: Application = RequestDispatcher(str(place), feature_flags={"cache_tracker": ""})
-    return dispatcher
+    return RequestDispatcher(str(place), feature_flags={"cache_tracker": ""})
 
 
-def _front(trackers: Mapping[str, Application]) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+def _front(trackers: Mapping[str, Any]) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
     """A WSGI application that hands each request to the tracker named by the first part of its path."""
-    import roundup
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         name, _, rest = environ["PATH_INFO"].lstrip("/").partition("/")
         tracker = trackers.get(name)
         if tracker:
-            return tracker({**environ, "SCRIPT_NAME": f"/{name}", "PATH_INFO": f"/{rest}"}, start_response)
-        about = {"roundup": roundup.__version__, "backend": "sqlite", "trackers": sorted(trackers)}
-        start_response("404 Not Found" if name else "200 OK", [("Content-Type", "application/json")])
-        return [orjson.dumps({"error": f"no tracker {name!r}"} if name else about)]
+            inner = {**environ, "SCRIPT_NAME": f"/{name}", "PATH_INFO": f"/{rest}"}
+            return cast("Iterable[bytes]", tracker(inner, start_response))
+        status, said = "200 OK", _describe(trackers)
+        if name:
+            status, said = "404 Not Found", {"error": f"no tracker {name!r}"}
+        start_response(status, [("Content-Type", "application/json")])
+        return [orjson.dumps(said)]
 
     return answer
+
+
+def _describe(trackers: Mapping[str, Any]) -> dict[str, Any]:
+    import roundup
+
+    backends = sorted({one.tracker.config["RDBMS_BACKEND"] for one in trackers.values()})
+    return {"roundup": roundup.__version__, "backend": ", ".join(backends), "trackers": sorted(trackers)}
 
 
 if __name__ == "__main__":

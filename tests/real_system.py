@@ -1,0 +1,107 @@
+"""What the tests of real systems share: a prepared system as a child process, and a scenario driven on it."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from scenarios.library import load_scenario
+from scenarios.model import Operation
+from scenarios.tokens import new_run_key, save_id, traceparent
+from targets.binding import Binding, Call
+from targets.control import ControlClient
+from targets.mapping import load_target
+from targets.provisioning import provision
+
+START_S = 60
+
+
+@contextmanager
+def running_module(module: str, words: Sequence[str], ready: str, environ: Mapping[str, str]) -> Iterator[str]:
+    """Run ``python -m module words`` until the block ends; yields what it prints after ``ready``."""
+    with tempfile.TemporaryFile("w+") as complaints:
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            env={**os.environ, **environ},
+            start_new_session=True,  # so that a child of the child goes down with it
+        )
+        killer = threading.Timer(START_S, child.kill)
+        killer.start()
+        try:
+            line = child.stdout.readline()
+            killer.cancel()
+            if not line.startswith(ready):
+                complaints.seek(0)
+                raise RuntimeError(f"{module} did not start: {line}{complaints.read()}")
+            yield line.removeprefix(ready).strip()
+        finally:
+            killer.cancel()
+            child.terminate()
+            try:
+                child.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+            child.stdout.close()
+
+
+class Driven:
+    """A served system with a scenario provisioned on it, and arrivals at its cases."""
+
+    def __init__(
+        self, name: str, settings: Mapping[str, str], scenario_file: Path, environ: Mapping[str, str]
+    ) -> None:
+        self.scenario = load_scenario(str(scenario_file))
+        self.target = load_target(name, settings)
+        self.environ = environ
+        self.inventory = self.provision()
+        self.binding = Binding(self.target, self.scenario, self.inventory, environ)
+        self.client = ControlClient(self.target, self.binding.credentials)
+        self.client.log_in()
+        self.run_key = new_run_key()
+        self.seq = 0
+
+    def provision(self, scenario=None):
+        return provision(self.target, scenario or self.scenario, self.environ, lambda *words: None)
+
+    def call(self, cohort: str, case: int = 0) -> Call:
+        """A new arrival at a case of the cohort's tenant."""
+        self.seq += 1
+        (tenant,) = (tenant for tenant in self.scenario.tenants if tenant.cohort == cohort)
+        remote = self.inventory.tenants[tenant.key].cases[case]
+        token = save_id(self.run_key, self.seq)
+        return Call(self.seq, token, tenant, remote, traceparent(self.run_key, self.seq))
+
+    def do(self, operation, call, before=None):
+        """What became of one operation; ``before`` stands for the answer to the read before it."""
+        read = self.binding.precondition(operation, call)
+        before = before or (self.client.send(read) if read else None)
+        response = self.client.send(self.binding.request(operation, call, before=before))
+        return self.binding.judge(operation, response)
+
+    def do_at_once(self, operation: Operation, calls: Sequence[Call], clients: int):
+        """What became of each of many operations by so many clients at once, in the order of the calls."""
+        with ThreadPoolExecutor(clients) as pool:
+            return list(pool.map(lambda call: self.do(operation, call), calls))
+
+    def scripts(self, *calls: Call) -> list[tuple[str, str]]:
+        """Token and name of every script run of some calls of one tenant, sorted."""
+        tokens, runs = [call.token for call in calls], []
+        for start in range(0, len(tokens), self.binding.script_batch):
+            some = tokens[start : start + self.binding.script_batch]
+            lookup = self.binding.look_up_scripts(calls[0].tenant, some)
+            runs += self.binding.script_runs(self.client.send(lookup))
+        return sorted((run.token, run.name) for run in runs)
+
+    def read_back(self, call: Call):
+        return self.binding.values_read(call.tenant, self.client.send(self.binding.read_back(call)))
