@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-#: room -> the rooms it may import (docs/architecture.md); a dotted name stands for that module alone.
+#: room -> the rooms it may import (README.md, "The house"); a dotted name stands for that module alone.
 MAY_IMPORT = {
     "scenarios": set(),
     "targets": {"scenarios"},
