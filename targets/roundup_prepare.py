@@ -18,12 +18,10 @@ older than 3.11.8 a request is answered 500 now and then while others run (CPyth
 
 from __future__ import annotations
 
-import argparse
+import functools
 import importlib.util
-import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +30,11 @@ from typing import Any, Final, cast
 
 import orjson
 
-from scenarios.errors import InputError, SavepathError
+from scenarios.errors import InputError
 from scenarios.fields import define_fields
 from scenarios.library import load_scenario
 from scenarios.model import FieldType, Scenario, Tenant
+from targets.preparing import announce, carry_out, flags, password_in
 
 PASSWORD_ENV: Final = "ROUNDUP_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 READY: Final = "roundup ready at "
@@ -241,40 +240,22 @@ def serve(
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m targets.roundup_prepare", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--scenario", required=True, help="name or file")
-    parser.add_argument("--home", required=True, type=Path, help="folder for the trackers, one folder each")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--serve", action="store_true", help="serve them until interrupted")
+    parser = flags("targets.roundup_prepare", __doc__, home="folder for the trackers, one folder each")
     parser.add_argument(
         "--smtp-port", type=int, default=SMTP_PORT, help="where the mail sink is on 127.0.0.1 (%(default)s)"
     )
     parser.add_argument("--postgres", metavar="WHERE", help='"host=FOLDER_OR_NAME port=5432 user=NAME"')
     given = parser.parse_args(words)
-    try:
+
+    def work() -> None:
         scenario = load_scenario(given.scenario)
-        password = os.environ.get(PASSWORD_ENV, "")
-        if not password:
-            raise InputError(
-                f"the environment variable {PASSWORD_ENV} is not set; it is to be the admin's password"
-            )
+        password = password_in(PASSWORD_ENV, "the admin's")
         prepare(scenario, given.home, password, parse_postgres(given.postgres) if given.postgres else None)
         if given.serve:
-            serve(scenario, given.home, port=given.port, ready=_announce, smtp_port=given.smtp_port)
-    except SavepathError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except OSError as error:
-        sys.stderr.write(f"cannot prepare or serve the trackers in {given.home}: {error}\n")
-        return InputError.exit_code
-    return 0
+            ready = functools.partial(announce, READY)
+            serve(scenario, given.home, port=given.port, ready=ready, smtp_port=given.smtp_port)
 
-
-def _announce(url: str) -> None:
-    sys.stdout.write(f"{READY}{url}\n")
-    sys.stdout.flush()
+    return carry_out(work, f"cannot prepare or serve the trackers in {given.home}")
 
 
 def _require(*names: str) -> None:
