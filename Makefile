@@ -29,7 +29,8 @@ demo-healthy: .venv/run ## both sides alike: must not end in ESCALATE
 	$(BIN)/savepath demo --out out/demo-healthy --healthy
 
 test: .venv/dev ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 test-rt: .venv/dev ## Request Tracker 5, which must be installed from Debian first (docs/real-systems.md)
 	SAVEPATH_TEST_RT=1 $(BIN)/python -m pytest tests/test_request_tracker.py

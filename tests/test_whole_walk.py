@@ -20,6 +20,7 @@ def savepath(*words: object, **options) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_path):
     out = tmp_path / "demo"
