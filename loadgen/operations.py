@@ -22,7 +22,7 @@ from scenarios.model import Operation, Scenario
 from scenarios.tokens import save_id, traceparent
 from targets.binding import Binding, Call
 from targets.extraction import Unreadable
-from targets.http import Response
+from targets.http import Request, Response
 from targets.inventory import Inventory
 
 #: Details of our own, beside those of the client and of the mapping: the set stays closed.
@@ -66,6 +66,7 @@ class Operations:
         self._listener = listener
         self._broken = broken
         self._worker = worker
+        self.requests_peak = 1  # the most requests that one arrival has taken
         self._scripts = ScriptWatch(binding, verifier.send, now=now)
 
     def call_of(self, arrival: Arrival) -> Call:
@@ -100,7 +101,9 @@ class Operations:
                 self._listener(row)
         if call is not None and measured.reached:
             try:
-                self._verifier.answered(arrival.operation, call, measured.save_outcome, measured.answered_s)
+                self._verifier.answered(
+                    arrival.operation, call, measured.save_outcome, measured.answered_s, measured.all_answers
+                )
             except Exception as error:
                 self._broken(error)
 
@@ -113,29 +116,40 @@ class Operations:
             measured.end(self._now(), error.outcome, PRECONDITION_FAILED)
             return
         try:
-            request = self._binding.request(operation, call, before=before)
+            requests = self._binding.requests(operation, call, before=before)
         except Unreadable:  # what was read before has not what the request needs
             measured.end(self._now(), "invalid", PRECONDITION_FAILED)
             return
-        measured.send(self._now(), len(request.body or b""), shifted=before is not None)
+        self.requests_peak = max(self.requests_peak, len(requests))
+        measured.requests = len(requests)
+        bytes_out = sum(len(request.body or b"") for request in requests)
+        measured.send(self._now(), bytes_out, shifted=before is not None)
         if operation is Operation.SAVE_CUSTOM:
             self._verifier.saving(call, measured.sent_s)
+        for request in requests:
+            self._send(operation, request, measured)
+        measured.save_outcome = measured.outcome
+        if operation is Operation.RUN_SCRIPT and measured.save_outcome == "ok":
+            self._await_scripts(call, measured)
+
+    def _send(self, operation: Operation, request: Request, measured: _Measured) -> None:
+        """One request of the arrival, all of which are sent whatever is answered."""
         try:
             response = self._client.send(request)
         except Unanswered as error:
             measured.answer(self._now(), 0, error.outcome, error.detail, 0)
             return
         done_s = self._now()
+        self._binding.credentials.answered(request, response)
         judgement = self._binding.judge(operation, response)
         measured.answer(done_s, response.status, judgement.outcome, judgement.detail, len(response.body))
-        if operation is Operation.RUN_SCRIPT and judgement.outcome == "ok":
-            self._await_scripts(call, measured)
 
     def _precondition(self, operation: Operation, call: Call) -> Response | None:
         wanted = self._binding.precondition(operation, call)
         if wanted is None:
             return None
         response = self._client.send(wanted)
+        self._binding.credentials.answered(wanted, response)
         if not 200 <= response.status < 300:
             raise Unanswered("http_error", PRECONDITION_FAILED)
         return response
@@ -153,8 +167,8 @@ class _Measured:
     """The times and the outcome of one arrival while it is under way."""
 
     __slots__ = (
-        "answered_s", "arrival", "bytes_in", "bytes_out", "detail", "done_s", "outcome", "reached",
-        "save_outcome", "scheduled_s", "sent_s", "status",
+        "answered_s", "answers", "arrival", "bytes_in", "bytes_out", "detail", "done_s", "outcome", "reached",
+        "requests", "save_outcome", "scheduled_s", "sent_s", "status",
     )  # fmt: skip
 
     def __init__(self, arrival: Arrival, begun_s: float) -> None:
@@ -163,6 +177,8 @@ class _Measured:
         self.sent_s = begun_s
         self.done_s = begun_s
         self.answered_s = begun_s
+        self.answers: list[tuple[str, float]] = []  # outcome and time of each request so far
+        self.requests = 1
         self.status = 0
         self.outcome = "aborted"
         self.save_outcome = "aborted"
@@ -180,10 +196,17 @@ class _Measured:
         self.reached = True
 
     def answer(self, now_s: float, status: int, outcome: str, detail: str, bytes_in: int) -> None:
-        """The answer is here, or will not come."""
+        """An answer is here, or will not come. Of several the first that is not ok says what they are together."""
+        self.answers.append((outcome, now_s))
         self.answered_s = self.done_s = now_s
-        self.status, self.outcome, self.detail, self.bytes_in = status, outcome, detail, bytes_in
-        self.save_outcome = outcome
+        self.bytes_in += bytes_in
+        if self.outcome in ("aborted", "ok"):
+            self.status, self.outcome, self.detail = status, outcome, detail
+
+    @property
+    def all_answers(self) -> list[tuple[str, float]]:
+        """Outcome and time of each request; those that the end of the run cut off are aborted."""
+        return self.answers + [("aborted", self.answered_s)] * (self.requests - len(self.answers))
 
     def end(self, now_s: float, outcome: str, detail: str) -> None:
         """It is over without the answer that was hoped for."""

@@ -217,6 +217,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument("--label", help="A label of the run; repeatable", **repeatable)
     parser.add_argument("--purpose", metavar="TEXT", default="", help="Why this run is made", **shown)
     parser.add_argument(
+        "--allow-python", action="store_true", help="Let the mapping run the Python class that it names", **hidden
+    )
+    parser.add_argument(
         "--stop-with-parent", action="store_true", help="End the run when the parent process has ended", **hidden
     )
 
@@ -250,6 +253,7 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         inventory=Path(options.inventory) if options.inventory else None,
         labels=_pairs("--label", options.label),
         purpose=options.purpose or "",
+        allow_python=options.allow_python,
     )
 
 

@@ -30,6 +30,7 @@ from loadgen.client import Client
 from loadgen.driver import Driver, share_of
 from loadgen.guard import Guard
 from loadgen.health import Health
+from loadgen.logins import Logins
 from loadgen.operations import Listener, Operations
 from loadgen.plan import make_plan
 from loadgen.recorder import Recorder, Sample
@@ -40,8 +41,8 @@ from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Operation, Scenario
 from scenarios.tokens import new_run_key
-from targets.binding import Binding
 from targets.control import preflight
+from targets.extension import bind
 from targets.inventory import Inventory
 from targets.mapping import load_target
 from targets.provisioning import provision, warm_up
@@ -74,6 +75,7 @@ class Settings:
     inventory: Path | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
+    allow_python: bool = False  # whether the mapping may name a class of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Session:
         """Everything that may fail before a request is measured. Raises SavepathError; blocks meanwhile."""
         settings = self._settings
         scenario = load_scenario(settings.scenario)
-        self._target = load_target(settings.target, settings.variables)
+        self._target = load_target(settings.target, settings.variables, allow_python=settings.allow_python)
         self._plan = make_plan(scenario, self._target)
         self._scenario = self._plan.scenario
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
@@ -124,8 +126,9 @@ class Session:
         self._fingerprint = preflight(self._target, os.environ)
         self._inventory = self._find_inventory()
         warm_up(self._target, self._scenario, self._inventory, os.environ)
-        self._binding = Binding(self._target, self._scenario, self._inventory, os.environ)
+        self._binding = bind(self._target, self._scenario, self._inventory, os.environ)
         self._assemble()
+        self._logins.log_in()
         self._prime()
 
     @property
@@ -157,6 +160,7 @@ class Session:
         self._client = Client(timeout_s=load.timeout_s, connections=load.in_flight_max)
         # Verification has connections of its own, so that it never takes one from the load.
         self._checking = Client(timeout_s=load.timeout_s, connections=OPEN_AT_ONCE + 8)
+        self._logins = Logins(self._binding.credentials, self._checking.send, self._broken)
         self._verifier = Verifier(
             scenario,
             self._binding,
@@ -253,7 +257,9 @@ class Session:
         ticker = gevent.spawn(self._tick_for_ever)
         teller = gevent.spawn(self._tell_for_ever)
         looker = gevent.spawn(self._verifier.run)
-        looker.link_exception(lambda dead: self._broken(dead.exception))
+        renewer = gevent.spawn(self._logins.run)
+        for greenlet in (looker, renewer):
+            greenlet.link_exception(lambda dead: self._broken(dead.exception))
         try:
             self._phase = "warm-up"
             walker = gevent.spawn(self._driver.walk)
@@ -272,6 +278,7 @@ class Session:
         finally:
             ticker.kill()
             looker.kill()
+            renewer.kill()
             teller.kill()
             self._tell(len(self._untold))
 
@@ -281,7 +288,10 @@ class Session:
         scripts_s = (
             self._scenario.verification.script_deadline_s if self._scenario.mix.get(Operation.RUN_SCRIPT) else 0
         )
-        return self._scenario.load.timeout_s + (0 if self._stopped else scripts_s) + DRAIN_SLACK_S
+        timeout_s = self._scenario.load.timeout_s
+        if self._stopped:  # somebody waits: a batch of many requests is not awaited to its last
+            return timeout_s + DRAIN_SLACK_S
+        return timeout_s * self._operations.requests_peak + scripts_s + DRAIN_SLACK_S
 
     @property
     def _sweep_s(self) -> float:
@@ -305,6 +315,8 @@ class Session:
         self.folder.finish(self._info(ledger))
         self._phase = "done"
         self._write_progress()
+        if self._logins.failed:
+            self._say(f"note: {self._logins.failed} logins failed in the course of the run, and were tried again")
         outcome = self.ending.status + (f" ({self.ending.reason})" if self.ending.reason else "")
         self._say(f"{outcome}: {ledger}; {self.folder.path}")
 

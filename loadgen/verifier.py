@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import gevent
@@ -113,8 +113,19 @@ class Verifier:
         """A custom save is about to be sent; its values may turn up in any read from now on."""
         self._saves[call.seq] = CustomSave(call.seq, call.tenant.key, call.case, sent_s)
 
-    def answered(self, operation: Operation, call: Call, outcome: str, done_s: float) -> None:
-        """A request is done: take up what it promised. Never blocks."""
+    def answered(
+        self,
+        operation: Operation,
+        call: Call,
+        outcome: str,
+        done_s: float,
+        answers: Sequence[tuple[str, float]] = (),
+    ) -> None:
+        """An arrival is done: take up what it promised. Never blocks.
+
+        ``answers`` are outcome and time of each of its requests: where every mail of a batch had one of
+        its own, a mail is held to that and not to what became of the others.
+        """
         if operation is Operation.READ_CASE:
             return
         origin = Origin(call.seq, call.token, call.tenant, operation, outcome, done_s)
@@ -125,8 +136,9 @@ class Verifier:
         elif self._binding.checks_mails:
             tokens = self._binding.mail_tokens(operation, call)
             recipients = self._binding.mail_recipients(operation, call)
-            for token, recipient in zip(tokens, recipients, strict=True):
-                mail = Origin(call.seq, token, call.tenant, operation, outcome, done_s)
+            said = answers if len(answers) == len(tokens) else [(outcome, done_s)] * len(tokens)
+            for token, recipient, (mail_outcome, mail_s) in zip(tokens, recipients, said, strict=True):
+                mail = Origin(call.seq, token, call.tenant, operation, mail_outcome, mail_s)
                 deadline_s = self._rules.mail_deadline_s
                 self._expect(Pending(mail, "mail", ("",), deadline_s, self._rules.settle_s, recipient))
         if operation is Operation.SAVE_CUSTOM:
@@ -263,6 +275,7 @@ class Verifier:
         """One verification request, counted. Raises Unanswered, also for an answer other than 2xx."""
         self.requests += 1
         response = self._client.send(request)
+        self._binding.credentials.answered(request, response)
         if not 200 <= response.status < 300:
             raise Unanswered("http_error", f"http {response.status}")
         return response

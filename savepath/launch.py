@@ -40,6 +40,7 @@ class Launch:
     labels: Mapping[str, str] = field(default_factory=dict)
     inventory: Path | None = None
     purpose: str = ""
+    allow_python: bool = False
 
     @property
     def command(self) -> list[str]:
@@ -54,6 +55,8 @@ class Launch:
             words += ["--inventory", str(self.inventory)]
         if self.purpose:
             words += ["--purpose", self.purpose]
+        if self.allow_python:
+            words += ["--allow-python"]
         return words
 
 
@@ -73,7 +76,7 @@ def drive(launch: Launch, show: Callable[[Mapping[str, Any]], None]) -> None:
                 progress = _read_json(launch.folder / "progress.json")
                 if progress:
                     show(progress)
-                _wait(child, 0.5)
+                wait(child, 0.5)
         log.seek(0)
         said = log.read().decode(errors="replace")
     _explain(launch.folder, child.returncode, said, received)
@@ -87,7 +90,8 @@ class Interrupted(SavepathError):
         self.exit_code = exit_code
 
 
-def _wait(child: subprocess.Popen[bytes], seconds: float) -> None:
+def wait(child: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for a child, so long at most; says nothing of whether it has ended."""
     try:
         child.wait(seconds)
     except subprocess.TimeoutExpired:

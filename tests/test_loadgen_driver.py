@@ -36,6 +36,8 @@ mix: {read_case: 1, save_custom: 1}
 load: {rate_per_s: 40, arrivals: constant, timeout_s: 10, in_flight_max: 200}
 warmup_s: 0
 duration_s: 2
+batch_size: 3
+verification: {settle_s: 0.05, mail_deadline_s: 0.2}
 """,
     "law.yaml",
 )
@@ -51,6 +53,12 @@ operations:
       path: /cases/{{{{ case }}}}
       headers: {{If-Match: "{{{{ before.headers.etag }}}}"}}
     precondition: GET /etag/{{{{ case }}}}
+  send_batch:
+    request:
+      method: POST
+      path: /mails/{{{{ mail.token }}}}
+      body: {{to: "{{{{ mail.to }}}}"}}
+verify: {{mails: {{request: "GET /sent?tokens={{{{ tokens | join(',') }}}}", items: mails, count: count}}}}
 fields: {{shape: map, under: fields}}
 """
 
@@ -244,6 +252,74 @@ def test_a_slow_look_up_does_not_take_a_place_from_the_load():
             checking.send(Request("GET", f"{stub.url}/y"))
         assert len(stub.requests) == 2
         open_one.kill()
+
+
+def failing_for(*numbers: int, slow_s: float = 0.0):
+    """A target that takes one mail at a time, but not those with these numbers."""
+
+    def answer(request: bytes, connection: socket.socket) -> bytes:
+        time.sleep(slow_s)
+        failed = any(f"-{number} ".encode() in request.splitlines()[0] for number in numbers)
+        return OK.replace(b"200", b"503") if failed else OK
+
+    return answer
+
+
+def test_a_batch_of_single_mails_is_one_sample_over_all_of_its_requests(tmp_path):
+    with stub_server(failing_for(slow_s=0.1)) as stub:
+        made = Bench(stub.url, tmp_path / "run", 10)
+        made.operations.perform(made.arrival(Operation.SEND_BATCH, at_s=made.now()))
+        made.recorder.close()
+        made.client.close()
+    (row,) = made.rows
+    paths = [request.split()[1].decode() for request in stub.requests]
+    assert paths == [f"/mails/sp-0123456789-0000000-{number}" for number in range(3)]
+    assert (row.outcome, row.status, row.bytes_in) == ("ok", 200, 3 * 2)
+    assert row.bytes_out == sum(len(request.partition(b"\r\n\r\n")[2]) for request in stub.requests)
+    assert row.done_s - row.sent_s >= 0.3
+
+
+def test_the_first_mail_of_a_batch_that_fails_says_what_the_batch_is_and_the_rest_is_sent_still(tmp_path):
+    with stub_server(failing_for(1)) as stub:
+        made = Bench(stub.url, tmp_path / "run", 10)
+        made.operations.perform(made.arrival(Operation.SEND_BATCH))
+        made.recorder.close()
+        made.client.close()
+    assert [(row.outcome, row.status, row.detail) for row in made.rows] == [("http_error", 503, "http 503")]
+    assert len(stub.requests) == 3
+
+
+def test_each_mail_of_a_batch_is_held_to_its_own_answer(tmp_path):
+    """The first arrived, the second was refused, the third was taken and is missing."""
+    taken = failing_for(1)
+
+    def answer(request: bytes, connection: socket.socket) -> bytes:
+        if not request.startswith(b"GET /sent"):
+            return taken(request, connection)
+        told = b'{"mails": [{"token": "sp-0123456789-0000000-0", "to": "user-0@savepath.test", "count": 1}]}'
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told)
+
+    with bench(answer, tmp_path) as made:
+        made.operations.perform(made.arrival(Operation.SEND_BATCH))
+        looker = gevent.spawn(made.verifier.run)
+        made.verifier.sweep(10)
+        looker.get(timeout=5)
+    assert (made.recorder.effects, made.errors) == ({"mail": {"once": 1, "missed": 1}}, [])
+
+
+def test_a_batch_that_is_cut_short_promises_nothing_for_what_was_not_sent(tmp_path):
+    def first_only(request: bytes, connection: socket.socket) -> bytes:
+        return OK if b"-0 " in request.splitlines()[0] else b""
+
+    with bench(first_only, tmp_path) as made:
+        driver = made.driver([made.arrival(Operation.SEND_BATCH)])
+        driver.walk()
+        assert not driver.drain(0.2)
+        driver.abandon()
+        made.verifier.sweep(0)
+    assert made.recorder.outcomes == {"aborted": 1}
+    # Nobody looked: the mail that was acknowledged is unverified, of the others nothing was promised.
+    assert made.recorder.effects == {"mail": {"unverified": 1}}
 
 
 def guard(*notes: tuple[str, float]) -> str:

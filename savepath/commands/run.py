@@ -9,12 +9,19 @@ import click
 
 from savepath.options import OUT_FOLDER, label_option, scenario_argument, settings_option, target_option
 
+allow_python_option = click.option(
+    "--allow-python",
+    is_flag=True,
+    help="Let the mapping run the Python class that it names, with all your rights.",
+)
+
 
 @click.command()
 @scenario_argument
 @target_option
 @settings_option
 @label_option
+@allow_python_option
 @click.option("--out", type=OUT_FOLDER, required=True, help="The run folder to make; must not hold anything yet.")
 @click.option(
     "--pairs",
@@ -29,6 +36,7 @@ def command(
     target: str,
     settings: Sequence[tuple[str, str]],
     labels: Sequence[tuple[str, str]],
+    allow_python: bool,
     out: Path,
     pairs: int,
     purpose: str,
@@ -43,6 +51,14 @@ def command(
     from savepath.driving import drive_runs
 
     folders = [out] if pairs == 1 else [out / f"run-{number:02d}" for number in range(1, pairs + 1)]
-    drive_runs(scenario, target, dict(settings), folders, labels=dict(labels), purpose=purpose)
+    drive_runs(
+        scenario,
+        target,
+        dict(settings),
+        folders,
+        labels=dict(labels),
+        purpose=purpose,
+        allow_python=allow_python,
+    )
     click.echo(f"recorded: {out}")
     click.echo(f"next: savepath compare --before {out} --after OTHER_RUNS --html report.html")

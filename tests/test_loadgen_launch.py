@@ -1,0 +1,258 @@
+"""What ``savepath run`` puts around the load: the mail sink, the quotas, and who may run Python."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from misbehaving_server import Asked, Behaviour, Reply, misbehaving
+from roundup_server import ENVIRON, running_roundup
+
+from loadgen.run_folder import RunFolder
+from savepath.exits import Exit
+from savepath.sink import sink_for
+from scenarios.errors import Aborted
+from targets.mail_sink import running_sink
+from targets.mapping import parse_target
+
+pytestmark = pytest.mark.live
+
+SWEEP = """\
+name: short-sweep
+cohorts:
+  none: {custom_fields: 0, cases: 3}
+  few: {custom_fields: 10, cases: 3}
+mix: {read_case: 2, save_standard: 1, save_custom: 2, send_email: 4}
+load: {rate_per_s: 6}
+warmup_s: 0.5
+duration_s: 4
+verification: {settle_s: 0.5, script_deadline_s: 5, mail_deadline_s: 5}
+"""
+READS = """\
+name: reads
+cohorts: {some: {custom_fields: 0, cases: 1}}
+mix: {read_case: 1}
+load: {rate_per_s: 10, arrivals: constant, timeout_s: 5}
+warmup_s: 0
+duration_s: 2
+"""
+DESK = """\
+name: desk
+base_url: http://127.0.0.1:9
+operations: {read_case: {request: "GET /cases/{{ case }}"}}
+provision: {cases: {find: {request: GET /cases, items: cases, key: id}}}
+"""
+WITH_SINK = DESK + "verify: {mails: sink}\nvariables: {smtp_port: 8825}\n"
+QUOTA = DESK + "quotas: [{requests: 4, in_s: 1}]\n"
+PYTHON = DESK + "python: own_desk:Own\n"
+MODULE = """\
+from targets.binding import Binding, Judgement
+
+class Own(Binding):
+    def judge(self, operation, response):
+        return Judgement("invalid", "said no")
+"""
+
+
+class Desk(Behaviour):
+    """One case, and it can be read."""
+
+    def reply(self, asked: Asked) -> Reply:
+        return Reply(200, {"cases": [{"id": "7"}]} if asked.path == "/cases" else {"id": "7"})
+
+
+class Stuck(Behaviour):
+    """Does not answer until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_something, self.go_on = threading.Event(), threading.Event()
+
+    def reply(self, asked: Asked) -> Reply:
+        self.asked_something.set()
+        self.go_on.wait(60)
+        return Reply(200, {"cases": [{"id": "7"}]})
+
+
+def savepath(*words: object, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "savepath", *map(str, words)],
+        capture_output=True, text=True, timeout=100, env={**os.environ, **environ},
+    )  # fmt: skip
+
+
+def free_ports(number: int) -> list[int]:
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [int(one.getsockname()[1]) for one in taken]
+    for one in taken:
+        one.close()
+    return ports
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture
+def files(tmp_path) -> Path:
+    texts = {"sweep": SWEEP, "reads": READS, "desk": DESK, "quota": QUOTA, "python": PYTHON}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    (tmp_path / "own_desk.py").write_text(MODULE)
+    return tmp_path
+
+
+def with_sink(http_port: int, smtp_port: int = 8825):
+    settings = {"mail_sink": f"http://127.0.0.1:{http_port}", "smtp_port": str(smtp_port)}
+    return parse_target(WITH_SINK, "t.yaml", settings)
+
+
+def test_a_run_on_roundup_starts_the_sink_finds_each_mail_once_and_ends_the_sink(files):
+    smtp_port, http_port = free_ports(2)
+    mapping, out = files / "roundup.yaml", files / "run"
+    mapping.write_text(Path("targets/roundup.yaml").read_text() + "variables: {smtp_port: 8825}\n")
+    with running_roundup(files / "sweep.yaml", files / "home", smtp_port=smtp_port) as url:
+        settings = {"base_url": url, "mail_sink": f"http://127.0.0.1:{http_port}", "smtp_port": smtp_port}
+        pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        done = savepath("run", files / "sweep.yaml", "--target", mapping, *pairs, "--out", out, **ENVIRON)
+    assert done.returncode == 0, done.stderr
+    samples, effects = RunFolder(out).read_samples(), RunFolder(out).read_effects()
+    sent = samples[(samples["operation"] == "send_email") & (samples["outcome"] == "ok")]
+    mails = effects[effects["kind"] == "mail"]
+    assert len(sent) > 3
+    assert sorted(mails["seq"]) == sorted(sent["seq"])
+    assert set(mails["outcome"]) == {"once"}
+    assert is_free(http_port)
+    assert is_free(smtp_port)
+
+
+def test_a_sink_that_answers_already_is_used_and_goes_on():
+    with running_sink() as (_, url):
+        with sink_for(with_sink(int(url.rpartition(":")[2]))):
+            pass
+        assert httpx.get(f"{url}/mails?tokens=", trust_env=False).json()["mails"] == []
+
+
+def test_a_sink_that_was_started_ends_with_the_block_whatever_happens_in_it():
+    smtp_port, http_port = free_ports(2)
+    before = signal.getsignal(signal.SIGTERM)
+    with contextlib.suppress(KeyboardInterrupt), sink_for(with_sink(http_port, smtp_port)):
+        assert not is_free(http_port)
+        assert not is_free(smtp_port)
+        raise KeyboardInterrupt
+    assert (is_free(http_port), is_free(smtp_port)) == (True, True)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_mails_that_are_looked_up_elsewhere_start_no_sink():
+    (port,) = free_ports(1)
+    verify = f"verify: {{mails: {{base_url: 'http://127.0.0.1:{port}', request: GET /mails, items: mails}}}}\n"
+    with sink_for(parse_target(DESK + verify, "t.yaml")):
+        assert is_free(port)
+
+
+def test_a_request_to_terminate_while_cases_are_made_ends_the_sink_as_well(files):
+    smtp_port, http_port = free_ports(2)
+    (files / "sink.yaml").write_text(WITH_SINK)
+    with misbehaving(behaviour := Stuck()) as url:
+        settings = {"base_url": url, "mail_sink": f"http://127.0.0.1:{http_port}", "smtp_port": smtp_port}
+        pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        words = ["run", files / "reads.yaml", "--target", files / "sink.yaml", *pairs, "--out", files / "run"]
+        process = subprocess.Popen([sys.executable, "-m", "savepath", *map(str, words)], stderr=subprocess.DEVNULL)
+        try:
+            assert behaviour.asked_something.wait(30)
+            assert not is_free(http_port)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == -signal.SIGTERM
+        finally:
+            behaviour.go_on.set()
+            process.kill()
+            process.wait()
+    deadline = time.monotonic() + 30
+    while not (is_free(http_port) and is_free(smtp_port)):  # it was told, and nobody waits for it
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_taken_smtp_port_is_told_with_its_number():
+    (http_port,) = free_ports(1)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        smtp_port = taken.getsockname()[1]
+        with (
+            pytest.raises(Aborted, match=f"SMTP port {smtp_port}.*in use"),
+            sink_for(with_sink(http_port, smtp_port)),
+        ):
+            pass
+
+
+def test_what_is_no_sink_is_not_taken_for_one():
+    with misbehaving(Desk()) as url:
+        target = with_sink(int(url.rpartition(":")[2]))
+        with pytest.raises(Aborted, match="is no mail sink"), sink_for(target):
+            pass
+
+
+def test_a_run_over_a_quota_is_refused_before_anything_is_sent(files):
+    out = files / "run"
+    with misbehaving(behaviour := Desk()) as url:
+        words = ("--target", files / "quota.yaml", "--set", f"base_url={url}", "--out", out)
+        done = savepath("run", files / "reads.yaml", *words)
+    assert done.returncode == Exit.REFUSED
+    assert (
+        "desk allows 4 requests in 1 s per account; the plan sends up to 10; set load.rate_per_s to" in done.stderr
+    )
+    assert (behaviour.asked, out.exists()) == ([], False)
+
+
+def test_a_plan_over_a_quota_says_so_and_ends_with_the_same_code(files):
+    said = savepath("plan", files / "reads.yaml", "--target", files / "quota.yaml")
+    assert said.returncode == Exit.REFUSED
+    assert "note        desk allows 4 requests in 1 s per account" in said.stdout
+    as_json = savepath("plan", files / "reads.yaml", "--target", files / "quota.yaml", "--json")
+    assert as_json.returncode == Exit.REFUSED
+    assert json.loads(as_json.stdout)["warnings"][0].startswith("desk allows 4 requests")
+
+
+def test_a_plan_within_its_quotas_is_done(files):
+    within = files / "within.yaml"
+    within.write_text(QUOTA.replace("requests: 4", "requests: 400"))
+    assert savepath("plan", files / "reads.yaml", "--target", within).returncode == Exit.DONE
+
+
+@pytest.mark.parametrize("command", [("plan",), ("run", "--out", "never")])
+def test_python_in_a_mapping_is_not_run_unless_it_is_allowed(files, command):
+    done = savepath(*command, files / "reads.yaml", "--target", files / "python.yaml", PYTHONPATH=str(files))
+    assert done.returncode == Exit.USAGE
+    assert "allow it with --allow-python" in done.stderr
+    assert not Path("never").exists()
+
+
+def test_python_that_is_allowed_judges_in_the_run(files):
+    out = files / "run"
+    with misbehaving(Desk()) as url:
+        words = ("--target", files / "python.yaml", "--set", f"base_url={url}", "--out", out, "--allow-python")
+        done = savepath("run", files / "reads.yaml", *words, PYTHONPATH=str(files))
+    assert done.returncode == 0, done.stderr
+    assert set(RunFolder(out).read_samples()["detail"]) == {"said no"}
+
+
+def test_python_that_is_allowed_can_be_planned(files):
+    words = ("--target", files / "python.yaml", "--allow-python")
+    assert savepath("plan", files / "reads.yaml", *words).returncode == Exit.DONE
+
+
+def test_a_class_that_is_not_there_is_told_before_anything_is_sent(files):
+    with misbehaving(behaviour := Desk()) as url:
+        words = ("--target", files / "python.yaml", "--set", f"base_url={url}", "--out", files / "run")
+        done = savepath("run", files / "reads.yaml", *words, "--allow-python")
+    assert (done.returncode, behaviour.asked) == (Exit.USAGE, [])
+    assert "install the package or put it on PYTHONPATH" in done.stderr
