@@ -38,5 +38,11 @@ label_option = click.option(
     "--label", "labels", type=KeyValue(), multiple=True, help="A label of the run, shown in reports; repeatable."
 )
 
+allow_python_option = click.option(
+    "--allow-python",
+    is_flag=True,
+    help="Let the mapping run the Python class that it names, with all your rights.",
+)
+
 OUT_FOLDER = click.Path(file_okay=False, path_type=Path)
 OUT_FILE = click.Path(dir_okay=False, path_type=Path)

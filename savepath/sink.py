@@ -19,9 +19,8 @@ from savepath.launch import KILL_AFTER_S, wait
 from scenarios.errors import Aborted
 from targets.mapping import Target
 
-#: What ``verify: {mails: sink}`` stands for (targets.model), and where the sink takes mail if no variable says so.
+#: What ``verify: {mails: sink}`` stands for (targets.model).
 SINK_URL = "{{ variables.mail_sink }}"
-SMTP_PORT = 8825
 SINK_START_S = 20.0
 
 
@@ -41,7 +40,7 @@ def sink_for(target: Target) -> Iterator[None]:
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost"):
         raise Aborted(f"no mail sink answers at {url}; start python -m targets.mail_sink there")
-    smtp_port = str(target.variables.get("smtp_port", SMTP_PORT))
+    smtp_port = str(target.variables["smtp_port"])
     words = [
         sys.executable,
         "-m",

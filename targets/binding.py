@@ -173,8 +173,9 @@ class Binding:
     def requests(self, operation: Operation, call: Call, *, before: Response | None = None) -> tuple[Request, ...]:
         """All requests of an arrival, to be sent one after the other, all of them whatever is answered.
 
-        It is one, except for a batch of mails on a target that takes one mail at a time. The answers are
-        judged together by ``judge_all``. Raises Unreadable as ``request`` does.
+        It is one, except for a batch of mails on a target that takes one mail at a time. Each answer
+        is judged by itself, and the arrival is as bad as the first that is not ok. Raises Unreadable as
+        ``request`` does.
         """
         form = self._operations[operation].request
         context = self._context(form, operation, call)
@@ -202,14 +203,6 @@ class Binding:
     def judge(self, operation: Operation, response: Response) -> Judgement:
         """What the answer means."""
         return self._operations[operation].judge(response)
-
-    def judge_all(self, operation: Operation, responses: Sequence[Response]) -> Judgement:
-        """What the answers to all requests of an arrival mean: as good as every one of them."""
-        judgements = [self.judge(operation, response) for response in responses]
-        bad = [judgement for judgement in judgements if judgement.outcome != "ok"]
-        if not bad:
-            return judgements[0]
-        return bad[0] if len(bad) == len(judgements) else Judgement("invalid", "partial success")
 
     # -- the truth behind the answers ----------------------------------------------------------
 

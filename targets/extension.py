@@ -1,7 +1,7 @@
 """The way out of the mapping: a Python class of one's own for what YAML cannot say.
 
 ``python: package.module:Class`` names a subclass of ``Binding`` that overrides what it has to:
-``requests`` and ``judge_all`` of the operations, ``judge``, the look-ups and how they are read. It has to be
+``requests`` of the operations, ``judge``, the look-ups and how they are read. It has to be
 allowed by whoever runs it (``load_target(..., allow_python=True)``), and be importable: installed, or
 on ``PYTHONPATH``.
 """

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import re
-import signal
 import socket
 import sys
 import threading
@@ -31,6 +30,8 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SmtpSession
+
+from targets.preparing import end_on_signals
 
 _TOKEN: Final = re.compile(r"sp-[0-9a-f]{10}-[0-9a-f]{7,8}(?:-\d+)?")
 #: A mail larger than this is refused.
@@ -158,13 +159,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--smtp-port", type=int, default=8825)
     parser.add_argument("--http-port", type=int, default=8725)
     given = parser.parse_args(words)
-    over = threading.Event()
-    for signal_ in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_, lambda *_: over.set())
+    end_on_signals()  # an Event set in a handler can wait for the lock that the interrupted wait holds
     with running_sink(given.smtp_port, given.http_port) as (port, url):
         sys.stdout.write(f"mail sink ready: SMTP at 127.0.0.1:{port}, asked at {url}\n")
         sys.stdout.flush()
-        over.wait()
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -432,7 +432,7 @@ class Target(StrictModel):
         known: dict[str, Variable] = {"recipient_domain": "savepath.test"}
         verify = given.get("verify")
         if isinstance(verify, dict) and verify.get("mails") == "sink":
-            known["mail_sink"] = "http://127.0.0.1:8725"
+            known |= {"mail_sink": "http://127.0.0.1:8725", "smtp_port": 8825}
         return {**given, "variables": {**known, **given.get("variables", {})}}
 
     @property

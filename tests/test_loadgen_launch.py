@@ -50,7 +50,7 @@ base_url: http://127.0.0.1:9
 operations: {read_case: {request: "GET /cases/{{ case }}"}}
 provision: {cases: {find: {request: GET /cases, items: cases, key: id}}}
 """
-WITH_SINK = DESK + "verify: {mails: sink}\nvariables: {smtp_port: 8825}\n"
+WITH_SINK = DESK + "verify: {mails: sink}\n"
 QUOTA = DESK + "quotas: [{requests: 4, in_s: 1}]\n"
 PYTHON = DESK + "python: own_desk:Own\n"
 MODULE = """\
@@ -118,12 +118,11 @@ def with_sink(http_port: int, smtp_port: int = 8825):
 
 def test_a_run_on_roundup_starts_the_sink_finds_each_mail_once_and_ends_the_sink(files):
     smtp_port, http_port = free_ports(2)
-    mapping, out = files / "roundup.yaml", files / "run"
-    mapping.write_text(Path("targets/roundup.yaml").read_text() + "variables: {smtp_port: 8825}\n")
+    out = files / "run"
     with running_roundup(files / "sweep.yaml", files / "home", smtp_port=smtp_port) as url:
         settings = {"base_url": url, "mail_sink": f"http://127.0.0.1:{http_port}", "smtp_port": smtp_port}
         pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        done = savepath("run", files / "sweep.yaml", "--target", mapping, *pairs, "--out", out, **ENVIRON)
+        done = savepath("run", files / "sweep.yaml", "--target", "roundup", *pairs, "--out", out, **ENVIRON)
     assert done.returncode == 0, done.stderr
     samples, effects = RunFolder(out).read_samples(), RunFolder(out).read_effects()
     sent = samples[(samples["operation"] == "send_email") & (samples["outcome"] == "ok")]

@@ -10,9 +10,8 @@ from misbehaving_server import Reply, Scripted, misbehaving
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
-from targets.binding import Binding, Call, Judgement, MailSeen
+from targets.binding import Binding, Call, MailSeen
 from targets.control import ControlClient
-from targets.http import Response
 from targets.inventory import Inventory, TenantInventory
 from targets.mail_sink import running_sink, tokens_in
 from targets.mapping import parse_target
@@ -65,19 +64,6 @@ def test_one_request_of_several_is_never_taken_for_all():
 def test_a_single_mail_is_one_request():
     binding = bind(ONE_EACH)
     assert binding.requests(Operation.SEND_EMAIL, BATCH) == (binding.request(Operation.SEND_EMAIL, BATCH),)
-
-
-@pytest.mark.parametrize(
-    ("statuses", "judgement"),
-    [
-        ([201, 201, 201], Judgement("ok", "")),
-        ([201, 500, 201], Judgement("invalid", "partial success")),
-        ([503, 500, 500], Judgement("http_error", "http 503")),
-    ],
-)
-def test_a_batch_of_requests_is_as_good_as_all_of_them(statuses, judgement):
-    responses = [Response(status, {}, b"") for status in statuses]
-    assert bind(ONE_EACH).judge_all(Operation.SEND_BATCH, responses) == judgement
 
 
 def test_a_batch_that_uses_both_ways_is_a_mistake():

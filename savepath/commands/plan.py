@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import click
 
-from savepath.commands.run import allow_python_option
 from savepath.exits import Exit
-from savepath.options import scenario_argument, settings_option, target_option
+from savepath.options import allow_python_option, scenario_argument, settings_option, target_option
 
 
 @click.command()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from savepath.options import OUT_FOLDER, label_option, scenario_argument, settings_option, target_option
-
-allow_python_option = click.option(
-    "--allow-python",
-    is_flag=True,
-    help="Let the mapping run the Python class that it names, with all your rights.",
+from savepath.options import (
+    OUT_FOLDER,
+    allow_python_option,
+    label_option,
+    scenario_argument,
+    settings_option,
+    target_option,
 )
 
 
