@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import orjson
 
 from casedesk.problems import Problem
 
 FieldType = Literal["text", "long_text", "number", "date", "choice", "multi_choice", "checkbox", "reference"]
-FIELD_TYPES: Final = get_args(FieldType)
 #: Longest text per type, in characters.
 TEXT_LIMITS: Final = {"text": 1000, "long_text": 20_000, "reference": 200}
 _NUMBER_LIMIT: Final = 1e15

@@ -53,7 +53,6 @@ class Store:
         self._path = path
         self._vfs = vfs
         self.writer = WriterLock()
-        self._frames = 0
         self._closing = False
         self._checkpoint_wanted = threading.Event()
         self._readers: queue.LifoQueue[_Session] = queue.LifoQueue()
@@ -136,7 +135,6 @@ class Store:
         return connection
 
     def _note_frames(self, _connection: apsw.Connection, _database: str, frames: int) -> int:
-        self._frames = frames
         if frames >= CHECKPOINT_FRAMES:
             self._checkpoint_wanted.set()
         return apsw.SQLITE_OK

@@ -170,8 +170,7 @@ class RunFolder:
     def create(self) -> None:
         """Make the folder. Raises InputError if something is there already: nothing is overwritten."""
         try:
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise InputError(f"{self.path} is there already and not empty; choose another folder or remove it")
+            refuse_used(self.path)
             self.shards.mkdir(parents=True)
         except OSError as error:
             raise InputError(f"{self.path} cannot be made: {error.strerror or error}") from None
@@ -234,6 +233,12 @@ class RunFolder:
             raise InputError(
                 f"{path} cannot be read ({str(error).splitlines()[0]}); the run is damaged, make it again"
             ) from None
+
+
+def refuse_used(path: Path) -> None:
+    """Raises InputError for a path that holds something already: nothing is ever overwritten."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} is there already and not empty; choose another folder or remove it")
 
 
 def open_run(path: Path) -> RunFolder:

@@ -19,8 +19,9 @@ from analysis.findings import Verdict
 from casedesk.disk import load_profile
 from casedesk.problems import ProfileError
 from casedesk.process import running_desk
+from loadgen.run_folder import refuse_used
 from savepath.comparing import compare_runs
-from savepath.driving import drive_one, prepare, refuse_used
+from savepath.driving import drive_one, prepare
 from savepath.launch import Launch
 from savepath.progress import Progress
 from savepath.telling import Formats, tell

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loadgen.plan import make_plan
+from loadgen.run_folder import refuse_used
 from savepath.launch import Launch, drive
 from savepath.progress import Progress
 from savepath.sink import sink_for
-from scenarios.errors import InputError, Refused
+from scenarios.errors import Refused
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
 from targets.control import preflight
@@ -75,9 +76,3 @@ def prepare(scenario: Scenario, target: Target, progress: Progress) -> Inventory
         return provision(target, scenario, os.environ, progress.step)
     finally:
         progress.close()
-
-
-def refuse_used(folder: Path) -> None:
-    """Raises InputError for a folder that holds something already: nothing is ever overwritten."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already and not empty; choose another --out or remove it")
