@@ -34,7 +34,8 @@ def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_pa
     assert "save_custom" in grown
     assert ("save_custom", 500) in blamed
     assert ("read_case", 0) not in blamed
-    assert "Saving custom fields became much slower, the more custom fields the more so" in page
+    # With few pairs the smallest cohort may be open: then the sentence names the others ("at 10, 50, ...").
+    assert re.search(r"Saving custom fields became much slower( at [^.]*)?, the more custom fields the more so", page)
     assert (out / "summary.md").stat().st_size > 1000
     assert (out / "junit.xml").stat().st_size > 1000
 
