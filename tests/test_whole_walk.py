@@ -35,7 +35,8 @@ def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_pa
     assert ("save_custom", 500) in blamed
     assert ("read_case", 0) not in blamed
     # With few pairs the smallest cohort may be open: then the sentence names the others ("at 10, 50, ...").
-    assert re.search(r"Saving custom fields became much slower( at [^.]*)?, the more custom fields the more so", page)
+    cause = r"Saving custom fields became much slower( at [^.]*)?, the more custom fields the more so"
+    assert re.search(cause, page)
     assert (out / "summary.md").stat().st_size > 1000
     assert (out / "junit.xml").stat().st_size > 1000
 
