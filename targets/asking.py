@@ -6,10 +6,9 @@ host end the preparation with a clear word.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -17,10 +16,11 @@ from urllib.parse import urljoin, urlsplit
 from scenarios.errors import Aborted
 from targets.control import ControlClient, retry_after_s
 from targets.credentials import Credentials
-from targets.extraction import Unreadable, find_items, find_text, whole
+from targets.extraction import find_items, find_text, whole
 from targets.forms import Place, compile_form
 from targets.http import Request, Response
 from targets.model import Creation, Job, Listing, RequestMapping, Target
+from targets.templates import TemplateError
 
 #: A listing has at most so many pages, and at most so many in a row that bring nothing new.
 _PAGES_MAX: Final = 10_000
@@ -42,7 +42,10 @@ class Asking:
         self.client.log_in()
         authorisation = self.credentials.headers_for(tenant)
         form = compile_form(mapping, self.target.headers)
-        return form.fill({**base, **context}, place, authorisation=authorisation)
+        try:
+            return form.fill({**base, **context}, place, authorisation=authorisation)
+        except TemplateError as error:
+            raise self.client.complaints.unfillable(mapping, error) from None
 
     def create(
         self, creation: Creation, context: Mapping[str, Any], key: str | None, place: Place | None = None
@@ -57,25 +60,26 @@ class Asking:
             response = self.client.expect(request)
         if creation.id is None:
             return key or ""
-        with _told_of(request):
+        with self.client.complaints.reading(request, response, creation, "id"):
             return creation.id.text(response)
 
     def _await_job(self, job: Job, request: Request, response: Response) -> tuple[Request, Response]:
         """The last look at a job: what was asked, and the answer that says that it is done."""
         until_s = time.monotonic() + job.deadline_s
-        with _told_of(request):
+        with self.client.complaints.reading(request, response, job, "location"):
             asked = self._elsewhere(request, job.location.text(response))
         while True:
             response = self.client.expect(asked, (*range(200, 300), 303))
             if job.failed and job.failed.holds(response):
-                raise Aborted(f"{asked.method} {asked.url}: the job has failed: {_beginning(response)}")
+                said = self.client.complaints.beginning(response)
+                raise Aborted(f"{asked.method} {asked.url}: the job has failed: {said}")
             if job.done.holds(response):
                 return asked, response
             left_s = until_s - time.monotonic()
             if left_s <= 0:
                 raise Aborted(
                     f"{asked.method} {asked.url}: the job is not done after {job.deadline_s:g} s: "
-                    f"{_beginning(response)}"
+                    f"{self.client.complaints.beginning(response)}"
                 )
             self.client.pause(min(max(retry_after_s(response) or 0.0, job.every_s), left_s))
 
@@ -84,6 +88,7 @@ class Asking:
 
         Raises Aborted for pages that lead in a circle or do not end.
         """
+        reading = self.client.complaints.reading
         found: dict[str, tuple[str, Any]] = {}
         names = compile_form(listing.request).names
         asked: set[str] = set()
@@ -93,18 +98,25 @@ class Asking:
             asked.add(request.url + str(request.body))
             before = len(found)
             response = self.client.expect(request)
-            with _told_of(request):
-                items = find_items(self.client.readable(request, response), listing.items)
-                for item in items:
-                    key = find_text(item, listing.key)
-                    found[key] = (find_text(item, listing.id) if listing.id else key, item)
+            data = self.client.readable(request, response)
+            with reading(request, response, listing, "items"):
+                items = find_items(data, listing.items)
+            with reading(request, response, listing, "key"):
+                keys = [find_text(item, listing.key) for item in items]
+            with reading(request, response, listing, "id"):
+                ids = [find_text(item, listing.id) for item in items] if listing.id else keys
+            with reading(request, response, listing, "next"):
                 following = listing.next.look(response)
+            found |= {key: (id_, item) for key, id_, item in zip(keys, ids, items, strict=True)}
             if not items if "page" in names else following in (None, "", False):
                 return found
             without_news = 0 if len(found) > before else without_news + 1
             if page >= _PAGES_MAX or without_news >= _PAGES_WITHOUT_NEWS_MAX:
                 what = f"{without_news} pages in a row brought nothing new" if without_news else f"{page} pages"
                 raise Aborted(f"{request.method} {request.url}: the listing does not end: {what}")
+            if not names & {"page", "cursor"} and not isinstance(following, str):
+                what = f"{listing.next}: expected the URL of the next page"
+                raise self.client.complaints.unfit(request, response, what, listing, "next")
             request = self._next_page(listing, context, names, request, page + 1, following)
             if request.url + str(request.body) in asked:
                 raise Aborted(
@@ -123,8 +135,6 @@ class Asking:
     ) -> Request:
         if names & {"page", "cursor"}:
             return self.fill(listing.request, {**context, "cursor": following, "page": page})
-        if not isinstance(following, str):
-            raise Aborted(f"{request.method} {request.url}: {listing.next}: expected the URL of the next page")
         return self._elsewhere(request, following)
 
     def _elsewhere(self, request: Request, url: str) -> Request:
@@ -140,16 +150,3 @@ class Asking:
             )
         signed = {name: value for name, value in request.headers.items() if name.lower() != "content-type"}
         return Request("GET", there, signed)
-
-
-@contextlib.contextmanager
-def _told_of(request: Request) -> Iterator[None]:
-    """What cannot be read in an answer ends the walk, told with the request that was answered."""
-    try:
-        yield
-    except Unreadable as error:
-        raise Aborted(f"{request.method} {request.url}: {error}") from None
-
-
-def _beginning(response: Response) -> str:
-    return repr(response.body[:200].decode("utf-8", "replace").strip())

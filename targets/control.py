@@ -21,6 +21,7 @@ import httpx
 import orjson
 
 from scenarios.errors import Aborted
+from targets.complaints import Complaints
 from targets.credentials import Credentials
 from targets.extraction import Unreadable, compile_expression, read_json
 from targets.forms import compile_form
@@ -51,6 +52,7 @@ class ControlClient:
         self._target = target
         self._timeout_s = timeout_s
         self._credentials = credentials
+        self.complaints = Complaints(target, credentials)
         self._logging_in = threading.Lock()
         self._pacing = threading.Lock()
         self._next_s = -float("inf")
@@ -69,18 +71,16 @@ class ControlClient:
         self._client.close()
 
     def log_in(self) -> None:
-        """Fetch every token that is due. Raises Aborted, without the answer: a secret may stand in it."""
+        """Fetch every token that is due. Raises Aborted, without the values of the answer."""
         if self._credentials is None:
             return
         with self._logging_in:
             for token in self._credentials.due():
+                response = self._send_patiently(token.request)
                 try:
-                    token.accept(self._send_patiently(token.request))
+                    token.accept(response)
                 except Unreadable as error:
-                    where = token.request.url.partition("?")[0]
-                    raise Aborted(
-                        f"{token.request.method} {where}: cannot log in to the target {self._target.name}: {error}"
-                    ) from None
+                    raise self.complaints.no_token(token, response, error) from None
 
     def send(self, request: Request) -> Response:
         """The answer, whatever its status, after the retries that are allowed.
@@ -124,7 +124,7 @@ class ControlClient:
         """The answer if its status is one of those; any other is Aborted, with the beginning of the answer."""
         response = self.send(request)
         if response.status not in statuses:
-            raise _unexpected(request, response)
+            raise self.complaints.unexpected(request, response)
         return response
 
     def read(self, request: Request) -> Any:
@@ -136,7 +136,7 @@ class ControlClient:
         try:
             return read_json(response)
         except Unreadable:
-            raise _unexpected(request, response) from None
+            raise self.complaints.unexpected(request, response) from None
 
     def _keep_pace(self) -> None:
         """Wait for this request's turn under the strictest quota, as if all that is sent were of one tenant."""
@@ -204,11 +204,12 @@ def preflight(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
         if fingerprint.request is None:
             return {}
         request = fill(fingerprint.request)
-        data = client.read(request)
-    try:
-        found = {name: compile_expression(text)(data) for name, text in fingerprint.values.items()}
-    except Unreadable as error:
-        raise Aborted(f"{request.method} {request.url}: fingerprint.values: {error}") from None
+        response = client.expect(request)
+        data = client.readable(request, response)
+        found = {}
+        for name, text in fingerprint.values.items():
+            with client.complaints.reading(request, response, fingerprint, "values", name):
+                found[name] = compile_expression(text)(data)
     return {
         name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in found.items()
     }
@@ -235,12 +236,3 @@ def retry_after_s(response: Response) -> float | None:
         return max(0.0, (moment - datetime.now(UTC)).total_seconds())
     except (ValueError, OverflowError):
         return None
-
-
-def _unexpected(request: Request, response: Response) -> Aborted:
-    said = response.body[:200].decode("utf-8", "replace").strip()
-    kind = response.headers.get("content-type", "no content type").split(";")[0]
-    what = "not JSON" if 200 <= response.status < 300 else "unexpected"
-    where = response.headers.get("location")
-    leads = f" leads to {where}" if where else ""
-    return Aborted(f"{request.method} {request.url}: http {response.status} {what} ({kind}){leads}: {said!r}")

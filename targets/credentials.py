@@ -23,6 +23,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
+
+import orjson
 
 from scenarios.errors import InputError
 from targets.extraction import Unreadable
@@ -39,13 +42,14 @@ class Token:
     """A token of one login: the request that fetches it, and the headers that carry it (none until then)."""
 
     def __init__(self, login: Login, request: Request, now: Callable[[], float]) -> None:
+        self.login = login
         self.request = request
         self.headers: Mapping[str, str] = {}
-        self._login = login
         self._send = {name: compile_template(text) for name, text in login.send.items()}
         self._now = now
         self._renew_at_s = -float("inf")
         self._sent: deque[Mapping[str, str]] = deque(maxlen=4)  # what may still be under way
+        self.secrets: deque[str] = deque(maxlen=4)  # the tokens in them
 
     @property
     def due(self) -> bool:
@@ -56,9 +60,10 @@ class Token:
         """Take the token out of the answer. Raises Unreadable, without repeating what may be a secret."""
         if not 200 <= response.status < 300:
             raise Unreadable(f"the login was answered with http {response.status}")
-        token = self._login.token.text(response)
+        token = self.login.token.text(response)
+        self.secrets.append(token)
         if not token or not token.isascii() or not token.isprintable():
-            raise Unreadable(f"{self._login.token}: what the login gave cannot stand in a header")
+            raise Unreadable(f"{self.login.token}: what the login gave cannot stand in a header")
         self.headers = {name: template.text({"token": token}) for name, template in self._send.items()}
         self._sent.append(self.headers)
         lasts_s = self._lasts_s(response)
@@ -76,11 +81,11 @@ class Token:
         return any(_carries(request, headers) for headers in self._sent)
 
     def _lasts_s(self, response: Response) -> float:
-        found = self._login.expires_in.look(response) if self._login.expires_in else None
+        found = self.login.expires_in.look(response) if self.login.expires_in else None
         try:
             lasts_s = float(found) if isinstance(found, int | float | str) else float("inf")
         except ValueError:
-            raise Unreadable(f"{self._login.expires_in}: expected a number of seconds") from None
+            raise Unreadable(f"{self.login.expires_in}: expected a number of seconds") from None
         return lasts_s if lasts_s > 0 else float("inf")  # only a 401 will tell
 
 
@@ -116,6 +121,7 @@ class Credentials:
         self._environ = environ
         self._now = now
         self._tokens: dict[tuple[object, ...], Token] = {}
+        self._secrets: set[str] = set()
         common = self._way("auth", target.auth, target.base_url, None)
         self._ways: dict[str | None, _Way] = {None: common}
         for tenant in tenants:
@@ -133,6 +139,13 @@ class Credentials:
     def due(self) -> list[Token]:
         """The tokens that are to be fetched now."""
         return [token for token in self._tokens.values() if token.due]
+
+    def masked(self, text: str) -> str:
+        """The text with three stars for every secret and token in it, so that it can be shown."""
+        tokens = (token for login in self._tokens.values() for token in login.secrets)
+        for secret in sorted({*self._secrets, *tokens} - {""}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
 
     def answered(self, request: Request, response: Response) -> bool:
         """Take note of an answer; whether it says that a token is to be renewed. Cheap unless it is a 401."""
@@ -179,6 +192,7 @@ class Credentials:
         if auth.basic:
             password = self._secret(auth.basic.password_env, f"{where}.basic.password_env")
             pair = base64.b64encode(f"{auth.basic.user}:{password}".encode()).decode("ascii")
+            self._secrets.add(pair)
             return {"Authorization": f"Basic {pair}"}
         if auth.header:
             value = self._secret(auth.header.value_env, f"{where}.header.value_env")
@@ -207,11 +221,12 @@ class Credentials:
             except (OSError, UnicodeDecodeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
                 raise InputError(f"{name}_FILE names {file}, which cannot be read: {reason}") from None
-        if not secret:
+        if not secret.strip():
             raise InputError(
                 f"the environment variable {name} is not set; the target {self._target.name} needs it ({where}); "
                 f"export {name}=... (or {name}_FILE=, a file that holds it)"
             )
         if not secret.isprintable():
             raise InputError(f"the secret {name} holds a line break or control character; set it again")
+        self._secrets |= {secret, secret.split()[-1], quote(secret, safe=""), orjson.dumps(secret).decode()[1:-1]}
         return secret

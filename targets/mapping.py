@@ -40,7 +40,7 @@ def parse_target(text: str, file: str, settings: Mapping[str, str] = {}, *, allo
     secrets = list(_literal_secrets(source))
     if secrets:
         raise InputError(secrets)
-    target = check(Target, source)
+    target = check(Target, source).read_from(source)
     problems = list(_template_problems(target, source)) or list(_batch_problems(target, source))
     if target.forbidden_domain and "recipient_domain" not in settings:
         problems.append(source.problem(("variables", "recipient_domain"), _forbidden(target)))

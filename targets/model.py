@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from scenarios.model import Operation
-from scenarios.source import StrictModel
+from scenarios.source import Source, StrictModel
 from targets.extraction import Expression, Find
 from targets.fieldsets import FieldsMapping
 
@@ -423,6 +423,7 @@ class Target(StrictModel):
         pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$",
         description="package.module:Class, a subclass of targets.binding.Binding; runs only where it is allowed",
     )
+    _source: Source | None = PrivateAttr(None)
 
     @model_validator(mode="before")
     @classmethod
@@ -434,6 +435,16 @@ class Target(StrictModel):
         if isinstance(verify, dict) and verify.get("mails") == "sink":
             known |= {"mail_sink": "http://127.0.0.1:8725", "smtp_port": 8825}
         return {**given, "variables": {**known, **given.get("variables", {})}}
+
+    @property
+    def source(self) -> Source | None:
+        """The document that it was read from, which knows where each value stood; see ``targets.places``."""
+        return self._source
+
+    def read_from(self, source: Source) -> Self:
+        """The target, which from now on knows its document."""
+        self._source = source
+        return self
 
     @property
     def forbidden_domain(self) -> str | None:

@@ -206,7 +206,10 @@ def test_a_wait_beyond_bounds_is_refused():
 def test_a_fingerprint_that_cannot_be_read_is_told():
     odd = Scripted(Reply(200, {}), Reply(200, {"version": [1, "a"]}))
     text = TARGET.replace("version: version", "version: max(version)")
-    with misbehaving(odd) as url, pytest.raises(Aborted, match=r"/version: fingerprint.values: max\(version\): "):
+    with (
+        misbehaving(odd) as url,
+        pytest.raises(Aborted, match=r"t:8:21: fingerprint.values.version: max\(version\): "),
+    ):
         preflight(parse_target(text, "t", {"base_url": url}), ENVIRON)
 
 

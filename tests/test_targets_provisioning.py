@@ -122,7 +122,10 @@ def test_a_job_on_another_host_is_not_asked_about():
 def test_a_job_without_an_address_is_told():
     with misbehaving(Scripted(Reply(200, {"cases": []}), Reply(202))) as url, pytest.raises(Aborted) as caught:
         made(url, JOB)
-    assert str(caught.value) == f"POST {url}/cases: headers.location: found nothing; expected text"
+    assert str(caught.value) == (
+        "t.yaml:9:12: provision.cases.create.job: headers.location: found nothing; expected text; "
+        f"POST {url}/cases: http 202 (no content type): ''"
+    )
 
 
 # -- an empty answer -------------------------------------------------------------------------------
