@@ -16,6 +16,7 @@ from analysis.generator import Gate, gate
 from analysis.integrity import check_integrity
 from analysis.levels import paired, predicted
 from analysis.matching import Matching, match
+from analysis.origin import imported_from
 from analysis.runs import Question, Run
 from analysis.slices import cell_histograms
 from analysis.slope import compare_slopes
@@ -87,6 +88,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         timeline=draw_timeline(before, after),
         shares=shares_of_saves(runs),
         warnings=kept.warnings,
+        imported_from=imported_from(runs),
     )
 
 
@@ -124,6 +126,11 @@ def _same_question(runs: Sequence[Run]) -> None:
             raise IncomparableRuns(
                 f"run {first.id} is of the scenario {first.scenario} and run {run.id} of {run.scenario}; "
                 "only runs of one scenario can be compared"
+            )
+        if run.plan_digest != first.plan_digest and (first.origin or run.origin):
+            raise IncomparableRuns(
+                f"run {first.id} and run {run.id} were not imported in the same way: from two tools, or with two "
+                "mappings; import both sides from the files of one tool with one mapping"
             )
         if run.plan_digest != first.plan_digest:
             raise IncomparableRuns(

@@ -30,6 +30,7 @@ from analysis.generator import (
 from analysis.histograms import total
 from analysis.integrity import count_effects
 from analysis.matching import Matching
+from analysis.origin import tell_origin
 from analysis.quantiles import quantile
 from analysis.runs import Run
 
@@ -67,7 +68,7 @@ def check_load(
     """Whether the same load was really offered, by a generator that kept up."""
     runs = (*before, *after)
     return [
-        _checked("same plan", f"All {len(runs)} runs follow the plan {runs[0].plan_digest[:12]}."),
+        _same_plan(runs),
         _complete(before, after),
         _ledger(runs),
         _offered(runs),
@@ -75,6 +76,7 @@ def check_load(
         _had_a_core(runs),
         _kept(matching, Left(len(before), len(after)), kept),
         _same_mix(before, after),
+        *(Checked(note) for note in tell_origin(before, after)),
     ]
 
 
@@ -132,7 +134,16 @@ def _complete(before: Sequence[Run], after: Sequence[Run]) -> Checked:
     return _checked("runs complete", "Every run went through to its end.")
 
 
+def _same_plan(runs: Sequence[Run]) -> Checked:
+    digest = runs[0].plan_digest[:12]
+    if any(run.origin for run in runs):
+        return _checked("same plan", f"All {len(runs)} runs were imported with the same mapping ({digest}).")
+    return _checked("same plan", f"All {len(runs)} runs follow the plan {digest}.")
+
+
 def _ledger(runs: Sequence[Run]) -> Checked:
+    if any(run.lacks("schedule") for run in runs):
+        return _noted("ledger closes", "What was planned is not told: requests that were never sent are not seen.")
     open_ = [run.id for run in runs if run.scheduled != run.recorded + run.aborted + run.unsent]
     if open_:
         return _failed(
@@ -145,6 +156,8 @@ def _ledger(runs: Sequence[Run]) -> Checked:
 
 
 def _offered(runs: Sequence[Run]) -> Checked:
+    if any(run.lacks("schedule") for run in runs):
+        return _noted("offered rate", "What was planned is not told: whether all of it was sent is not known.")
     least = min(offered_share(run) for run in runs)
     text = f"The generator sent {least:.1%} of each schedule or more; at least {OFFERED_AT_LEAST:.0%} asked."
     return _checked("offered rate", text) if least >= OFFERED_AT_LEAST else _noted("offered rate", text)
@@ -235,16 +248,19 @@ def _sound(before: Sequence[Run]) -> Checked:
     failed = sum(int(run.slices["failures"].sum()) for run in before if len(run.slices))
     share = failed / max(requests, 1)
     waited = max((waited_share(run) for run in before), default=0.0)
-    text = (
-        f"Before, {failed:,} of {requests:,} requests failed ({share:.2%}, limit {FAILED_BEFORE_MOST:.0%}) "
-        f"and {waited:.1%} waited for a free request at most (limit {WAITED_MOST:.0%})."
-    )
+    waits = f"and {waited:.1%} waited for a free request at most (limit {WAITED_MOST:.0%})"
+    if any(run.lacks("schedule") for run in before):
+        waits = "and whether any waited to be sent is not known"
+    limit = f"limit {FAILED_BEFORE_MOST:.0%}"
+    text = f"Before, {failed:,} of {requests:,} requests failed ({share:.2%}, {limit}) {waits}."
     if (share > FAILED_BEFORE_MOST and failed >= FAILED_BEFORE_FEW) or waited > WAITED_MOST:
         return _failed("before side sound", text, Reason.BASELINE_UNFIT)
     return _checked("before side sound", text)
 
 
 def _saturated_after(after: Sequence[Run]) -> Checked:
+    if any(run.lacks("schedule") for run in after):
+        return _noted("after side keeps up", "Whether requests waited to be sent, after, is not known.")
     waited = max((waited_share(run) for run in after), default=0.0)
     text = f"After, {waited:.1%} of the arrivals at most waited because the target held all open requests"
     if waited > WAITED_MOST:

@@ -214,3 +214,4 @@ class Assessment:
     timeline: tuple[TimelinePoint, ...] = ()
     shares: Mapping[str, float] = field(default_factory=dict)  # cohort (as text) -> share of all saves
     warnings: tuple[str, ...] = ()
+    imported_from: str = ""  # the tool whose results these are; empty where savepath drove every run

@@ -62,7 +62,12 @@ def gate(before: Sequence[Run], after: Sequence[Run]) -> Gate:
 
 
 def waited_share(run: Run) -> float:
-    """The share of arrivals that waited because the target held every request that may be open."""
+    """The share of arrivals that waited because the target held every request that may be open.
+
+    0 where nobody knows when they were due: many open requests may be just what was asked for.
+    """
+    if run.lacks("schedule"):
+        return 0.0
     if run.waited_for_pool is not None:
         return min(run.waited_for_pool / max(run.recorded, 1), 1.0)
     if not len(run.slices):
@@ -73,11 +78,11 @@ def waited_share(run: Run) -> float:
 
 
 def late_s(run: Run) -> float:
-    """p95 of the lag of arrivals that did not wait for the target; NaN if all did or none was sent.
+    """p95 of the lag of arrivals that did not wait for the target; NaN if all did, none was sent or none was due.
 
     Those that waited have the longest lags, so leaving the longest out leaves them out.
     """
-    if not len(run.slices):
+    if not len(run.slices) or run.lacks("schedule"):
         return NAN
     if run.waited_for_pool is not None:
         waited = waited_share(run)

@@ -10,6 +10,15 @@ import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The tool that made the results of a run, where that was not savepath, and what they do not tell."""
+
+    tool: str
+    lacks: frozenset[str]  # of analysis.samples.FACTS
+    notes: tuple[str, ...] = ()  # what else was seen when they were imported: whole sentences
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """What a comparison needs of one run.
 
@@ -36,6 +45,11 @@ class Run:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     stored_cases: int | None = None
     waited_for_pool: int | None = None  # arrivals held back because in_flight_max requests were open already
+    origin: Origin | None = None  # None: driven by savepath, which tells everything
+
+    def lacks(self, fact: str) -> bool:
+        """Whether this one of ``analysis.samples.FACTS`` is not told."""
+        return self.origin is not None and fact in self.origin.lacks
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ EFFECT_OUTCOMES: Final = {
     "mail": ("once", "missed", "doubled", "late", "wrong_recipient", "unverified"),
 }
 
+#: What the results of another tool may not tell: what was planned and when each request was due; how the
+#: generator did; which cohort a request belongs to; what became of its effects. See ``analysis.origin``.
+FACTS: Final = ("schedule", "generator", "cohorts", "effects")
+
 #: name -> Arrow type of the samples table. ``dictionary`` is a dictionary-encoded string.
 SAMPLE_COLUMNS: Final = {
     "seq": "uint32",  # number of the arrival in the schedule, the same for any number of workers

@@ -18,7 +18,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -122,6 +122,17 @@ class Asked(StrictModel):
         return {(limit.kind, limit.outcome): limit.share for limit in self.limits}
 
 
+class Origin(StrictModel):
+    """Where the results were imported from, and what the files of that tool do not tell."""
+
+    tool: Literal["jtl", "k6", "locust", "vegeta"]
+    files: tuple[str, ...]  # their names
+    lacks: tuple[Literal["schedule", "generator", "cohorts", "effects"], ...]  # of analysis.samples.FACTS
+    unmapped: dict[str, int] = Field({})  # label -> requests that the mapping does not name: not in the samples
+    ignored: dict[str, int] = Field({})  # label -> requests that the mapping leaves out on purpose
+    notes: tuple[str, ...] = ()  # whole sentences, for the report
+
+
 class RunInfo(StrictModel):
     """The facts of one run, as ``run.json`` holds them. Times count from the start of the measured window."""
 
@@ -150,6 +161,7 @@ class RunInfo(StrictModel):
     stored_cases: int | None = None
     question: Asked
     versions: dict[str, str] = Field({})
+    origin: Origin | None = None  # None: driven by savepath
 
     def to_json(self) -> bytes:
         """The text of ``run.json``; what is unknown is null."""
@@ -203,10 +215,17 @@ class RunFolder:
         )
         for name, columns, compress in tables:
             found = [read_shard(path, columns) for path in sorted(self.shards.glob(f"worker-*-{name}.arrow"))]
-            table = pa.concat_tables(found) if found else _empty(columns)
-            temporary = self.path / f".{name}.tmp"
-            compress(table, temporary)
-            temporary.replace(self.path / f"{name}.parquet")
+            self._keep(name, pa.concat_tables(found) if found else _empty(columns), compress)
+
+    def keep(self, samples: pa.Table) -> None:
+        """Keep the samples of a run that no worker recorded here; it has no effects. Columns as in a shard."""
+        self._keep("samples", samples, compress_samples)
+        self._keep("effects", _empty(EFFECT_COLUMNS), compress_effects)
+
+    def _keep(self, name: str, table: pa.Table, compress: Callable[[pa.Table, Path], None]) -> None:
+        temporary = self.path / f".{name}.tmp"
+        compress(table, temporary)
+        temporary.replace(self.path / f"{name}.parquet")
 
     def finish(self, info: RunInfo) -> None:
         """Make the folder a run: the last thing that is written. The shards go: the tables hold their rows."""

@@ -693,8 +693,7 @@ def needs_told(cell: CellFinding) -> str:
 def method_told(assessment: Assessment) -> tuple[str, ...]:
     """The method and its limits, for the appendix."""
     return (
-        "Every request is timed from the moment at which it was due, not from when it was sent, so that waiting "
-        "in front of a slow system counts. Failed requests never enter a time and are counted beside it.",
+        f"{_timed(assessment)} Failed requests never enter a time and are counted beside it.",
         "The unit of evidence is a pair of runs, never a single request. The logarithm of each quantile is "
         "compared pair by pair; what all cells of a pair have in common is separated from what is a cell's own, "
         "and the scatter of the cells is shared among them (moderated t, Smyth 2004).",
@@ -711,6 +710,18 @@ def method_told(assessment: Assessment) -> tuple[str, ...]:
             if assessment.design is Design.APART
             else "The answer holds for the load, the data and the host of these runs."
         ),
+    )
+
+
+def _timed(assessment: Assessment) -> str:
+    if assessment.imported_from:
+        return (
+            f"The results are {assessment.imported_from}'s: every request is timed from when it was sent, and "
+            "what a stall kept from being sent does not show."
+        )
+    return (
+        "Every request is timed from the moment at which it was due, not from when it was sent, so that waiting "
+        "in front of a slow system counts."
     )
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from analysis.assessment import assess
 from analysis.errors import IncomparableRuns
 from analysis.findings import Assessment, Verdict
-from analysis.runs import Question, Run
+from analysis.runs import Origin, Question, Run
 from analysis.slices import fold
-from loadgen.run_folder import RunFolder, find_runs
+from loadgen.run_folder import RunFolder, RunInfo, find_runs
 from reports.model import ReportMeta
 from savepath import __version__
 from savepath.exits import Exit
@@ -65,7 +65,7 @@ def load_run(path: Path) -> Run:
         recorded=info.ledger.recorded,
         aborted=info.ledger.aborted,
         unsent=info.ledger.unsent,
-        waited_for_pool=info.generator.waited_for_pool,
+        waited_for_pool=None if info.origin else info.generator.waited_for_pool,
         run_queue_delay=info.generator.run_queue_delay,
         cpu=info.generator.cpu,
         slices=fold(folder.read_samples()),
@@ -73,7 +73,14 @@ def load_run(path: Path) -> Run:
         labels=info.labels,
         fingerprint=info.fingerprint,
         stored_cases=info.stored_cases,
+        origin=_origin_of(info),
     )
+
+
+def _origin_of(info: RunInfo) -> Origin | None:
+    if info.origin is None:
+        return None
+    return Origin(info.origin.tool, frozenset(info.origin.lacks), info.origin.notes)
 
 
 def _load_filled_run(path: Path) -> Run:

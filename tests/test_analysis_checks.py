@@ -5,9 +5,10 @@ import pytest
 from analysis_examples import CELLS, effects, run, samples, sides
 
 from analysis.assessment import assess
+from analysis.errors import IncomparableRuns
 from analysis.findings import CheckOutcome, Reason, Verdict
 from analysis.generator import gate, late_s, waited_share
-from analysis.runs import Question
+from analysis.runs import Origin, Question
 
 NAN = float("nan")
 
@@ -180,3 +181,49 @@ def test_runs_apart_at_another_hour_are_noted():
     before, _ = sides(3, apart=True)
     late = [run(f"a{k}", (3 + k) * 24 * 60 + 5 * 60, samples(CELLS)) for k in range(2)]
     assert outcome(assess(before, late, Question()), "same time of day") is CheckOutcome.NOTE
+
+
+#: What k6 does not tell.
+IMPORTED = {"origin": Origin("k6", frozenset({"schedule", "generator", "effects"})), "run_queue_delay": NAN}
+
+
+def test_what_imported_results_do_not_tell_is_a_note_and_never_a_pass():
+    facts = {**IMPORTED, "effects": effects(), "stored_cases": None}
+    found = assessed(pairs=3, before=facts, after=facts)
+    noted = {one.name for one in found.checks if one.outcome is CheckOutcome.NOTE}
+    assert noted == {
+        "ledger closes",
+        "offered rate",
+        "generator on time",
+        "generator had a core",
+        "times from due moment",
+        "same offered rate",
+        "after side keeps up",
+        "effects checked",
+        "same stored data",
+    }
+    assert [one.name for one in found.checks if one.outcome is CheckOutcome.FAIL] == []
+    assert (found.imported_from, found.pairs) == ("k6", 3)
+
+
+def test_many_open_requests_of_an_imported_run_are_not_taken_for_a_full_pool():
+    table = samples({("read_case", 0): 30.0}, n=4000)
+    assert waited_share(run("a", 0, table)) > 0.9
+    assert waited_share(run("a", 0, table, **IMPORTED)) == 0.0
+
+
+def test_an_imported_run_without_cohorts_says_that_growth_cannot_be_seen():
+    facts = {"origin": Origin("jtl", frozenset({"cohorts"}))}
+    (check,) = [one for one in assessed(pairs=3, before=facts, after=facts).checks if one.name == "cohorts"]
+    assert check.outcome is CheckOutcome.NOTE
+
+
+def test_what_was_seen_at_the_import_is_told_by_run():
+    facts = {"origin": Origin("jtl", frozenset(), ("3 requests named login are left out.",))}
+    (check,) = [one for one in assessed(pairs=2, after=facts).checks if one.name == "imported files"]
+    assert check.meaning.startswith("a0: 3 requests named login are left out.")
+
+
+def test_runs_imported_with_two_mappings_are_not_compared():
+    with pytest.raises(IncomparableRuns, match="not imported in the same way"):
+        assessed(pairs=2, before=IMPORTED, after={**IMPORTED, "plan_digest": "cd" * 32})

@@ -200,3 +200,10 @@ def test_operations_have_their_labels():
 if __name__ == "__main__":
     for title, example in EXAMPLES.items():
         (GOLDEN / f"{title}.txt").write_text(told(example), encoding="utf-8")
+
+
+def test_the_method_never_says_of_imported_results_that_they_count_from_the_due_moment():
+    imported = dataclasses.replace(CLEAR, imported_from="k6")
+    assert "due" not in sentences.method_told(imported)[0]
+    assert "k6's" in sentences.method_told(imported)[0]
+    assert "from the moment at which it was due" in sentences.method_told(CLEAR)[0]
