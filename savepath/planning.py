@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Sequence
 
 from loadgen.plan import Plan
+from savepath.checking import answers_as_data
+from targets.readiness import Answer
 
 
 def tell_plan(plan: Plan, pairs: int) -> str:
@@ -38,8 +41,8 @@ def tell_plan(plan: Plan, pairs: int) -> str:
     return "\n".join(lines)
 
 
-def plan_as_json(plan: Plan, pairs: int) -> str:
-    """The same as JSON, with the units in the names."""
+def plan_as_json(plan: Plan, pairs: int, checks: Sequence[Answer] | None = None) -> str:
+    """The same as JSON, with the units in the names, and what the target answered if it was asked."""
     return json.dumps(
         {
             "scenario": plan.scenario.model_dump(mode="json"),
@@ -53,6 +56,7 @@ def plan_as_json(plan: Plan, pairs: int) -> str:
             "pairs": pairs,
             "duration_of_all_s": 2 * pairs * plan.duration_s,
             "warnings": list(plan.warnings),
+            **({} if checks is None else {"checks": answers_as_data(checks)}),
         },
         indent=2,
     )

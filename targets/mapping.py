@@ -243,6 +243,8 @@ def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
                 yield from at((*path, "create", "read"), step.create.read, *made, "made")
             yield from at((*path, "update"), step.update, *made)
     if target.clean_up:
+        allowed = target.clean_up.allowed
+        yield from at(("clean_up", "allowed", "request"), allowed.request if allowed else None, "tenant")
         yield from at(("clean_up", "case"), target.clean_up.case, "tenant", "case")
         yield from at(("clean_up", "tenant"), target.clean_up.tenant, "tenant")
     for path, login in _logins(target):

@@ -364,9 +364,19 @@ class Provision(StrictModel):
     cases: Step | None = None
 
 
+class Allowed(StrictModel):
+    """A read that tells whether something may be done."""
+
+    request: RequestMapping
+    condition: Find = Field(description="finds something in the answer if it may")
+
+
 class CleanUp(StrictModel):
     """What removes what a scenario used; a request alone is the one that removes a tenant."""
 
+    allowed: Allowed | None = Field(
+        None, description="asked by `plan --check`: whether these credentials may remove what is to be removed"
+    )
     case: RequestMapping | None = Field(None, description="removes one case; sent first, for each of them")
     tenant: RequestMapping | None = Field(None, description="removes one tenant with all it has")
 

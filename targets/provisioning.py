@@ -12,10 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-import orjson
-
 from scenarios.errors import Aborted, InputError
-from scenarios.fields import CustomField, SavedValues, define_fields
+from scenarios.fields import SavedValues, define_fields
 from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
 from targets.asking import Asking
@@ -25,10 +23,10 @@ from targets.credentials import Credentials
 from targets.extension import bind
 from targets.fieldsets import FieldsMapping
 from targets.forms import Place
-from targets.http import Request
 from targets.inventory import Inventory, TenantInventory
 from targets.model import Step, Target
 from targets.saves import EncodedSaves
+from targets.wanted import case_type_of, describe_field, is_as_wanted
 
 #: Called with what is being made, how many of them are done, and how many there are.
 Progress = Callable[[str, int, int], None]
@@ -175,20 +173,21 @@ class _Provisioning:
             return
         there = self._asking.list_all(step.find, place.context)
         for number in range(place.tenant.case_types):
-            case_type = self._case_type(place.tenant, number)
+            case_type = case_type_of(place.tenant, number, self._defined[place.tenant.custom_fields])
             context = {**place.context, "case_type": case_type}
             if case_type["key"] not in there:
                 if step.create is None:
                     raise self._absent(f"{case_type['key']} of tenant {place.tenant.key}", "case types")
                 self._create(step, context, case_type["key"])
-            elif not self._as_wanted(step, context, there[case_type["key"]][1]):
+            elif not is_as_wanted(self._asking, step, context, there[case_type["key"]][1]):
                 self._update(step, context, place, case_type["key"])
 
     def _update(self, step: Step, context: dict[str, Any], place: _Place, key: str) -> None:
         said = ""
         if step.update:
             status = self._client.send(self._request(step.update, context)).status
-            if self._as_wanted(step, context, self._asking.list_all(step.find, place.context)[key][1]):
+            found = self._asking.list_all(step.find, place.context)[key][1]
+            if is_as_wanted(self._asking, step, context, found):
                 return
             said = f" (the update answered http {status})"
         wanted = len(context["case_type"]["fields"])
@@ -197,13 +196,6 @@ class _Provisioning:
             f"{wanted} custom fields of its own types, {place.tenant.scripts_on_save} scripts on save{said}; "
             "clean up what an earlier scenario of that name left, or give the scenario another name"
         )
-
-    def _as_wanted(self, step: Step, context: dict[str, Any], found: Any) -> bool:
-        """Whether what was found says the same as what would be created, in every key of the latter."""
-        if step.create is None:
-            return True
-        wanted = _read_body(self._request(step.create.request, context))
-        return isinstance(found, dict) and all(found.get(key) == value for key, value in wanted.items())
 
     def _fields(self, place: _Place) -> dict[str, str]:
         defined = self._defined[place.tenant.custom_fields]
@@ -220,7 +212,7 @@ class _Provisioning:
                 "custom fields",
             )
         for field in missing:
-            there[field.key] = self._create(step, {**place.context, "field": _describe(field)}, field.key)
+            there[field.key] = self._create(step, {**place.context, "field": describe_field(field)}, field.key)
         return {field.key: there[field.key] for field in defined}
 
     def _make_cases(self, places: Sequence[_Place]) -> dict[str, list[str]]:
@@ -237,12 +229,13 @@ class _Provisioning:
 
         def make(job: tuple[_Place, int]) -> str:
             place, number = job
+            tenant = place.tenant
             assert step is not None  # noqa: S101  # checked above
-            values = places_of_fields[place.tenant.key]
+            values = places_of_fields[tenant.key]
             seq = number + 1
             context = {
                 **place.context,
-                "case_type": self._case_type(place.tenant, number % place.tenant.case_types),
+                "case_type": case_type_of(tenant, number % tenant.case_types, self._defined[tenant.custom_fields]),
                 "values": describe(seq),
                 "save": {"id": save_id(SEED_KEY, seq), "seq": seq},
             }
@@ -257,14 +250,6 @@ class _Provisioning:
         mapping: FieldsMapping = self._target.fields
         encoded = EncodedSaves(mapping, self._saved[place.tenant.custom_fields], place.fields)
         return lambda seq, body: mapping.place(body, encoded.all_members(seq, save_id(SEED_KEY, seq)))
-
-    def _case_type(self, tenant: Tenant, number: int) -> dict[str, Any]:
-        return {
-            "key": f"type-{number + 1}",
-            "name": f"Case type {number + 1}",
-            "scripts_on_save": tenant.scripts_on_save,
-            "fields": [_describe(field) for field in self._defined[tenant.custom_fields]],
-        }
 
     def _create(self, step: Step, context: Mapping[str, Any], key: str | None, place: Place | None = None) -> str:
         assert step.create is not None  # noqa: S101  # asked before
@@ -294,19 +279,9 @@ def _each(work: Callable[[Piece], Done], jobs: Iterable[Piece]) -> Iterator[Done
                 future.cancel()
 
 
-def _read_body(request: Request) -> dict[str, Any]:
-    """The JSON object that a request carries; empty if it carries none."""
-    data = orjson.loads(request.body) if request.body else {}
-    return data if isinstance(data, dict) else {}
-
-
 def _natural(id_: str) -> tuple[int, str]:
     """Orders ids that are numbers as numbers."""
     return len(id_), id_
-
-
-def _describe(field: CustomField) -> dict[str, Any]:
-    return {"key": field.key, "label": field.label, "type": str(field.type), "choices": list(field.choices)}
 
 
 def _some(names: Sequence[str]) -> str:

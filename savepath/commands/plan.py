@@ -1,4 +1,4 @@
-"""``savepath plan``: say what a run would offer to a target; sends nothing."""
+"""``savepath plan``: say what a run would offer to a target; sends nothing, or asks by reads whether it can be."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from savepath.options import allow_python_option, scenario_argument, settings_op
 @allow_python_option
 @click.option("--pairs", type=click.IntRange(1, 1000), help="Pairs of runs; the scenario's own number by default.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON on stdout.")
+@click.option(
+    "--check", is_flag=True, help="Ask the target, by reads alone, whether all is there that a run needs."
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -27,17 +30,24 @@ def command(
     allow_python: bool,
     pairs: int | None,
     as_json: bool,
+    check: bool,
 ) -> None:
     """Say what SCENARIO would offer to TARGET: rate, rows, time. No packet is sent.
 
     A plan that is over a quota of the target is told with what to change, and ends with exit code 3.
 
+    With --check the target is asked in place of that: is it reachable, are the credentials accepted, are tenants,
+    custom fields and cases there, can its answers be read, may it be cleaned up, does its clock agree. Only GET
+    and the login of the mapping are sent. What stands in the way of a run ends with exit code 4.
+
     \b
     Examples:
       savepath plan field-sweep --target casedesk
+      savepath plan field-sweep --target my.yaml --check
       savepath plan my.yaml --target roundup --set base_url=http://127.0.0.1:8080 --json
     """
     from loadgen.plan import make_plan
+    from savepath.checking import check_target
     from savepath.planning import plan_as_json, tell_plan
     from scenarios.library import load_scenario
     from targets.mapping import load_target
@@ -48,6 +58,15 @@ def command(
     reasons = over_quota(system, plan.scenario)
     plan = replace(plan, warnings=(*plan.warnings, *reasons))
     wanted = pairs or plan.scenario.pairs
-    click.echo(plan_as_json(plan, wanted) if as_json else tell_plan(plan, wanted))
+    answers = check_target(system, plan.scenario, (lambda _: None) if as_json else click.echo) if check else None
+    if as_json:
+        click.echo(plan_as_json(plan, wanted, answers))
+    elif check:
+        for reason in reasons:
+            click.echo(reason)
+    else:
+        click.echo(tell_plan(plan, wanted))
+    if any(answer.word == "no" for answer in answers or ()):
+        context.exit(Exit.ABORTED)
     if reasons:
         context.exit(Exit.REFUSED)
