@@ -29,11 +29,17 @@ class Matching:
 def match(before: Sequence[Run], after: Sequence[Run]) -> Matching:
     """Pair the runs of both sides by the time they started.
 
-    CONCURRENT if the i-th runs of both sides ran at the same time; ALTERNATING if neighbours in time
-    are of different sides (whichever came first), except for a minority of runs that are left over;
-    APART otherwise.
+    CONCURRENT if each run drove both sides, or the i-th runs of both ran at the same time; ALTERNATING
+    if neighbours in time are of different sides (whichever came first), except for a minority of runs
+    that are left over; APART otherwise.
     """
     before, after = _in_order(before), _in_order(after)
+    others = {run.at_once: run for run in after if run.at_once}
+    shared = [Pair(run, others[run.at_once]) for run in before if run.at_once in others]
+    if shared:
+        paired = {run.id for pair in shared for run in (pair.before, pair.after)}
+        unpaired = [run for run in (*before, *after) if run.id not in paired]
+        return Matching(Design.CONCURRENT, tuple(shared), tuple(unpaired))
     together = [Pair(b, a) for b, a in zip(before, after, strict=False) if _overlap(b, a)]
     if together and len(together) == len(before) == len(after):
         return Matching(Design.CONCURRENT, tuple(together), ())

@@ -72,6 +72,7 @@ EFFECT_COLUMNS: Final = {
     "first_seen_s": "float64",  # NaN where it was never seen
     "delay_s": "float64",  # from the acknowledgement, by the target's clock where it tells; NaN if unknown
     "outcome": "dictionary",
+    "arm": "dictionary",  # as in the samples
 }
 
 

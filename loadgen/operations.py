@@ -53,6 +53,7 @@ class Operations:
         listener: Listener | None = None,
         broken: Callable[[Exception], None],
         worker: int = 0,
+        arm: str = "",
     ) -> None:
         self._scenario = scenario
         self._binding = binding
@@ -66,6 +67,7 @@ class Operations:
         self._listener = listener
         self._broken = broken
         self._worker = worker
+        self._arm = arm
         self.requests_peak = 1  # the most requests that one arrival has taken
         self._scripts = ScriptWatch(binding, verifier.send, now=now)
 
@@ -93,7 +95,7 @@ class Operations:
         except Exception as error:  # our own mistake or the mapping's, not the target's: the run ends, and says so
             measured.end(self._now(), "aborted", STOPPED)
             self._broken(error)
-        row = measured.row(self._worker)
+        row = measured.row(self._worker, self._arm)
         self._recorder.sample(row)
         if row.outcome != "aborted":
             self._guard.note(row.outcome, row.done_s)
@@ -215,13 +217,13 @@ class _Measured:
         if self.save_outcome == "aborted":
             self.answered_s = now_s
 
-    def row(self, worker: int) -> Sample:
+    def row(self, worker: int, arm: str) -> Sample:
         """The finished row."""
         arrival = self.arrival
         return Sample(
             arrival.seq,
             worker,
-            "",
+            arm,
             arrival.tenant.key,
             arrival.tenant.custom_fields,
             str(arrival.operation),

@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -71,6 +71,37 @@ def make_plan(scenario: Scenario, target: Target) -> Plan:
         bytes_expected=number * (_SAMPLE_BYTES + _SHARD_BYTES) + effects * (_EFFECT_BYTES + _SHARD_BYTES),
         duration_s=driven.warmup_s + driven.duration_s,
         warnings=tuple(warnings),
+    )
+
+
+def plan_for(scenario: Scenario, targets: Sequence[Target]) -> Plan:
+    """The plan of the scenario on one target, or on two that share its arrivals: each gets about half of them.
+
+    Raises InputError where the two cannot be offered the same, or are the same system: then the saves of
+    one arm would overwrite the other's, and its effects could not be told apart.
+    """
+    plans = [make_plan(scenario, target) for target in targets]
+    if len(plans) == 1:
+        return plans[0]
+    (old, new), (plan, other) = targets, plans
+    if plan.digest != other.digest:
+        raise InputError(
+            f"the targets {old.name} and {new.name} cannot be driven at once: their operations on the scenario "
+            f"{scenario.name} differ; give both the same operations (only address, login and checks may differ)"
+        )
+    if (old.base_url, old.variables) == (new.base_url, new.variables):
+        raise InputError(
+            f"both targets are the system at {old.base_url}; name the other one, as with "
+            "--versus-set base_url=http://..."
+        )
+    return replace(
+        plan,
+        target_name=" and ".join(dict.fromkeys((old.name, new.name))),
+        digest=hashlib.sha256(f"{plan.digest} both at once".encode()).hexdigest(),
+        warnings=(
+            *plan.warnings,
+            f"each target gets about half of the arrivals, {plan.scenario.load.rate_per_s / 2:g}/s",
+        ),
     )
 
 

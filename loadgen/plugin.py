@@ -25,6 +25,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner
 
+from loadgen.chosen import ChosenTarget
 from loadgen.recorder import Sample
 from loadgen.session import Ending, Session, Settings
 from scenarios.errors import Aborted, InputError, SavepathError
@@ -212,6 +213,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         "--target", metavar="NAME|FILE", default="casedesk", env_var="SAVEPATH_TARGET", help="A target", **shown
     )
     parser.add_argument("--set", help="A variable of the target; repeatable", **repeatable)
+    parser.add_argument("--versus", metavar="NAME|FILE", help="A second target, driven at once", **hidden)
+    parser.add_argument("--versus-set", help="A variable of the second target; repeatable", **repeatable)
+    parser.add_argument("--versus-inventory", metavar="FILE", help="As --inventory", **hidden)
     parser.add_argument("--run-dir", metavar="DIR", help="Default: runs/<UTC time>-<scenario>", **hidden)
     parser.add_argument("--inventory", metavar="FILE", help="Default: find or make tenants and cases", **hidden)
     parser.add_argument("--label", help="A label of the run; repeatable", **repeatable)
@@ -247,14 +251,19 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         run_dir = f"{run_dir}-{number + 1}"
     return Settings(
         scenario=options.scenario,
-        target=options.target,
+        target=_chosen(options.target, _pairs("--set", options.set), options.inventory),
+        versus=_chosen(options.versus, _pairs("--versus-set", options.versus_set), options.versus_inventory)
+        if options.versus
+        else None,
         run_dir=Path(run_dir) if run_dir else None,
-        variables=_pairs("--set", options.set),
-        inventory=Path(options.inventory) if options.inventory else None,
         labels=_pairs("--label", options.label),
         purpose=options.purpose or "",
         allow_python=options.allow_python,
     )
+
+
+def _chosen(mapping: str, variables: dict[str, str], inventory: str | None) -> ChosenTarget:
+    return ChosenTarget(mapping, variables, Path(inventory) if inventory else None)
 
 
 def _pairs(flag: str, words: list[str]) -> dict[str, str]:

@@ -51,15 +51,16 @@ class Effect(NamedTuple):
 
 
 class Recorder:
-    """Keeps what one worker measured. A killed process loses what came after its last ``flush``, no more."""
+    """Keeps what one worker measured of one arm. A killed process loses what came after its last ``flush``."""
 
-    def __init__(self, folder: RunFolder, worker: int = 0) -> None:
+    def __init__(self, folder: RunFolder, worker: int = 0, arm: str = "") -> None:
+        self._arm = arm
         self.outcomes: Counter[str] = Counter()
         self.effects: dict[str, Counter[str]] = {}
         self._samples: list[tuple[Any, ...]] = []
         self._effects: list[tuple[Any, ...]] = []
-        self._sample_shard = ShardWriter(folder.shard(worker, "samples"), SAMPLE_COLUMNS)
-        self._effect_shard = ShardWriter(folder.shard(worker, "effects"), EFFECT_COLUMNS)
+        self._sample_shard = ShardWriter(folder.shard(worker, "samples", arm), SAMPLE_COLUMNS)
+        self._effect_shard = ShardWriter(folder.shard(worker, "effects", arm), EFFECT_COLUMNS)
 
     def sample(self, row: Sample) -> None:
         """One arrival and what became of it."""
@@ -68,7 +69,7 @@ class Recorder:
 
     def effect(self, row: Effect) -> None:
         """One effect and what became of it."""
-        self._effects.append(row)
+        self._effects.append((*row, self._arm))
         self.effects.setdefault(row.kind, Counter())[row.outcome] += 1
 
     def flush(self) -> None:

@@ -20,7 +20,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -34,6 +34,7 @@ from scenarios.errors import InputError
 from scenarios.source import StrictModel
 
 SCHEMA = "savepath.run/1"
+_Counts = TypeVar("_Counts", bound=StrictModel)
 
 #: A number that may be unknown: NaN here, null in the file.
 Unknowable = Annotated[
@@ -133,6 +134,23 @@ class Origin(StrictModel):
     notes: tuple[str, ...] = ()  # whole sentences, for the report
 
 
+class ArmFacts(StrictModel):
+    """What is one arm's own where a run drives two targets at once; the whole, where it drives one."""
+
+    target: str
+    address: str  # its base_url
+    environment: str = ""
+    fingerprint: dict[str, str] = Field({})
+    offered_per_s: float
+    fired: int
+    ledger: Ledger
+    waited_for_pool: int = 0
+    in_flight_peak: int = 0
+    verification: Verified = Verified()
+    effects: dict[str, dict[str, int]] = Field({})
+    stored_cases: int | None = None
+
+
 class RunInfo(StrictModel):
     """The facts of one run, as ``run.json`` holds them. Times count from the start of the measured window."""
 
@@ -159,6 +177,7 @@ class RunInfo(StrictModel):
     verification: Verified = Verified()
     effects: dict[str, dict[str, int]] = Field({})  # kind -> outcome -> count
     stored_cases: int | None = None
+    arms: dict[str, ArmFacts] = Field({})  # "before" and "after" of a run of two targets; else empty
     question: Asked
     versions: dict[str, str] = Field({})
     origin: Origin | None = None  # None: driven by savepath
@@ -166,6 +185,40 @@ class RunInfo(StrictModel):
     def to_json(self) -> bytes:
         """The text of ``run.json``; what is unknown is null."""
         return self.model_dump_json(by_alias=True, indent=1).encode()
+
+
+def arms_of_run(arms: Mapping[str, ArmFacts]) -> dict[str, ArmFacts]:
+    """The arms as ``run.json`` holds them: none where there is only one, whose facts are the run's."""
+    return dict(arms) if len(arms) > 1 else {}
+
+
+def facts_of_all(arms: Mapping[str, ArmFacts]) -> ArmFacts:
+    """The arms as one: counts are added; what is not the same for all of them is left to each."""
+    parts = list(arms.values())
+    if len(parts) == 1:
+        return parts[0]
+    effects: dict[str, dict[str, int]] = {}
+    for part in parts:
+        for kind, counts in part.effects.items():
+            whole = effects.setdefault(kind, {})
+            for outcome, n in counts.items():
+                whole[outcome] = whole.get(outcome, 0) + n
+    return ArmFacts(
+        target=" and ".join(dict.fromkeys(part.target for part in parts)),
+        address="",
+        offered_per_s=round(sum(part.offered_per_s for part in parts), 4),
+        fired=sum(part.fired for part in parts),
+        ledger=_added(Ledger, [part.ledger for part in parts]),
+        waited_for_pool=sum(part.waited_for_pool for part in parts),
+        in_flight_peak=sum(part.in_flight_peak for part in parts),
+        verification=_added(Verified, [part.verification for part in parts]),
+        effects=effects,
+    )
+
+
+def _added(kind: type[_Counts], parts: Sequence[_Counts]) -> _Counts:
+    """A record of counts, each the sum of the parts'."""
+    return kind(**{name: sum(getattr(part, name) for part in parts) for name in kind.model_fields})
 
 
 class RunFolder:
@@ -191,9 +244,9 @@ class RunFolder:
         """Keep what was to be offered, for people and for later."""
         self.write_whole("plan.json", json.dumps(plan, indent=1).encode())
 
-    def shard(self, worker: int, table: str) -> Path:
-        """The shard of a worker's ``samples`` or ``effects``."""
-        return self.shards / f"worker-{worker}-{table}.arrow"
+    def shard(self, worker: int, table: str, arm: str = "") -> Path:
+        """The shard of a worker's ``samples`` or ``effects``, of one arm where the run has two."""
+        return self.shards / f"worker-{worker}{'-' if arm else ''}{arm}-{table}.arrow"
 
     def write_whole(self, name: str, content: bytes, *, lasting: bool = False) -> None:
         """Write a file of the folder so that a reader sees all of it or none; ``lasting``: also after a crash."""

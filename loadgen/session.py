@@ -1,5 +1,6 @@
 """One run from its beginning to its whole folder: prepare, drive, drain, verify, compact, finish.
 
+What belongs to one target is an arm's (``loadgen.arm``); a run has one, or two that are driven at once.
 Knows gevent but not Locust: whoever drives it hands in what wants to be told of finished requests.
 """
 
@@ -15,7 +16,8 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
@@ -24,28 +26,31 @@ from typing import Literal
 
 import gevent
 from gevent.event import Event
-from pydantic import ValidationError
 
-from loadgen.client import Client
-from loadgen.driver import Driver, share_of
-from loadgen.guard import Guard
+from loadgen.arm import Arm, Shared, prepare
+from loadgen.chosen import ChosenTarget, environ_of
+from loadgen.driver import share_of
 from loadgen.health import Health
-from loadgen.logins import Logins
-from loadgen.operations import Listener, Operations
-from loadgen.plan import make_plan
-from loadgen.recorder import Recorder, Sample
-from loadgen.run_folder import Asked, Cell, Generator, IntegrityLimit, Ledger, RunFolder, RunInfo, Verified
-from loadgen.verifier import OPEN_AT_ONCE, Verifier
-from scenarios.arrivals import arrivals
+from loadgen.operations import Listener
+from loadgen.plan import plan_for
+from loadgen.recorder import Sample
+from loadgen.run_folder import (
+    ArmFacts,
+    Asked,
+    Cell,
+    Generator,
+    IntegrityLimit,
+    RunFolder,
+    RunInfo,
+    arms_of_run,
+    facts_of_all,
+)
+from scenarios.arms import ARMS, arm_of, count_arms
+from scenarios.arrivals import Arrival, arrivals
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Operation, Scenario
 from scenarios.tokens import new_run_key
-from targets.control import preflight
-from targets.extension import bind
-from targets.inventory import Inventory
-from targets.mapping import load_target
-from targets.provisioning import provision, warm_up
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +74,19 @@ class Settings:
     """What a run needs to be told."""
 
     scenario: str  # name or path
-    target: str
+    target: ChosenTarget
+    versus: ChosenTarget | None = None  # a second one, driven at the same time
     run_dir: Path | None = None  # None: runs/<UTC time>-<scenario>
-    variables: Mapping[str, str] = field(default_factory=dict)
-    inventory: Path | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
     allow_python: bool = False  # whether the mapping may name a class of its own
+
+    @property
+    def targets(self) -> dict[str, ChosenTarget]:
+        """The targets by the name of their arm, which is empty where there is only one."""
+        if self.versus is None:
+            return {"": self.target}
+        return dict(zip(ARMS, (self.target, self.versus), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,7 @@ class Session:
         self._stopped = False
         self._driven_s = 0.0
         self._recorded_before = 0
+        self._arms: list[Arm] = []
 
     # before anything is measured
 
@@ -113,8 +125,10 @@ class Session:
         """Everything that may fail before a request is measured. Raises SavepathError; blocks meanwhile."""
         settings = self._settings
         scenario = load_scenario(settings.scenario)
-        self._target = load_target(settings.target, settings.variables, allow_python=settings.allow_python)
-        self._plan = make_plan(scenario, self._target)
+        targets = {
+            name: chosen.load(allow_python=settings.allow_python) for name, chosen in settings.targets.items()
+        }
+        self._plan = plan_for(scenario, list(targets.values()))
         self._scenario = self._plan.scenario
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
         self.folder.create()
@@ -123,13 +137,24 @@ class Session:
         for warning in self._plan.warnings:
             self._say(f"note: {warning}")
         self._write_progress()
-        self._fingerprint = preflight(self._target, os.environ)
-        self._inventory = self._find_inventory()
-        warm_up(self._target, self._scenario, self._inventory, os.environ)
-        self._binding = bind(self._target, self._scenario, self._inventory, os.environ)
-        self._assemble()
-        self._logins.log_in()
-        self._prime()
+        ready = {
+            name: prepare(target, self._scenario, settings.targets[name].inventory, environ_of(name, os.environ))
+            for name, target in targets.items()
+        }
+        self._key = new_run_key()
+        self._health = Health()
+        shared = Shared(
+            self._scenario,
+            self.folder,
+            self._key,
+            self._health,
+            self.now,
+            self._broken,
+            self._untold.append if self._listener else None,
+        )
+        self._arms = [Arm(name, prepared, self._schedule_of(name), shared) for name, prepared in ready.items()]
+        for arm in self._arms:
+            arm.get_ready()
 
     @property
     def failure_folder(self) -> RunFolder | None:
@@ -146,56 +171,9 @@ class Session:
             return None
         return folder
 
-    def _find_inventory(self) -> Inventory:
-        if self._settings.inventory is None:
-            return provision(self._target, self._scenario, os.environ, lambda what, done, of: None)
-        return read_inventory(self._settings.inventory)
-
-    def _assemble(self) -> None:
-        scenario, load = self._scenario, self._scenario.load
-        self._key = new_run_key()
-        self._recorder = Recorder(self.folder)
-        self._health = Health()
-        self._guard = Guard()
-        self._client = Client(timeout_s=load.timeout_s, connections=load.in_flight_max)
-        # Verification has connections of its own, so that it never takes one from the load.
-        self._checking = Client(timeout_s=load.timeout_s, connections=OPEN_AT_ONCE + 8)
-        self._logins = Logins(self._binding.credentials, self._checking.send, self._broken)
-        self._verifier = Verifier(
-            scenario,
-            self._binding,
-            self._checking,
-            self._recorder,
-            run_key=self._key,
-            now=self.now,
-            broken=self._broken,
-        )
-        self._operations = Operations(
-            scenario,
-            self._binding,
-            self._inventory,
-            self._client,
-            self._recorder,
-            self._verifier,
-            self._guard,
-            run_key=self._key,
-            now=self.now,
-            listener=self._untold.append if self._listener else None,
-            broken=self._broken,
-        )
-        self._driver = Driver(
-            share_of(arrivals(scenario), 0, 1),
-            self._operations.perform,
-            now=self.now,
-            in_flight_max=load.in_flight_max,
-            health=self._health,
-        )
-
-    def _prime(self) -> None:
-        """Make beforehand what a read-back or a look-up would make first: the values of each size of tenant."""
-        for tenant in self._scenario.tenants:
-            if tenant.custom_fields and self._scenario.mix.get(Operation.SAVE_CUSTOM):
-                self._binding.values_saved(tenant, 0, "")
+    def _schedule_of(self, arm: str) -> Iterator[Arrival]:
+        schedule = share_of(arrivals(self._scenario), 0, 1)
+        return (one for one in schedule if arm_of(self._key, one.seq) == arm) if arm else schedule
 
     # the run
 
@@ -219,8 +197,9 @@ class Session:
         self._stopped = True
         self.ending = ending
         if self.started:
-            self._driver.stop()
-            self._verifier.hasten(SHORT_SWEEP_S)
+            for arm in self._arms:
+                arm.driver.stop()
+                arm.verifier.hasten(SHORT_SWEEP_S)
 
     @property
     def started(self) -> bool:
@@ -230,7 +209,8 @@ class Session:
     def save_what_there_is(self) -> None:
         """Flush the shards of a run that is being torn down at once."""
         if self.started and not self.finished.is_set():
-            self._recorder.flush()
+            for arm in self._arms:
+                arm.recorder.flush()
 
     def _broken(self, error: Exception) -> None:
         if isinstance(error, OSError):  # the disk is full, or the folder is gone
@@ -256,29 +236,28 @@ class Session:
         self._health.start()
         ticker = gevent.spawn(self._tick_for_ever)
         teller = gevent.spawn(self._tell_for_ever)
-        looker = gevent.spawn(self._verifier.run)
-        renewer = gevent.spawn(self._logins.run)
-        for greenlet in (looker, renewer):
-            greenlet.link_exception(lambda dead: self._broken(dead.exception))
         try:
-            self._phase = "warm-up"
-            walker = gevent.spawn(self._driver.walk)
-            walker.link_exception(lambda dead: self._broken(dead.exception))
-            walker.join()
-            planned_s = self._scenario.duration_s
-            self._driven_s = min(max(self.now(), 0.0), planned_s) if self._stopped else planned_s
-            self._phase = "drain"
-            begun_s = self.now()
-            while not self._driver.drain(LOOK_EVERY_S):
-                if self.now() - begun_s > self._drain_s:
-                    self._driver.abandon()
-            self._health.stop()
-            self._phase = "verify"
-            self._verifier.sweep(self._sweep_s)
+            with ExitStack() as looking:
+                for arm in self._arms:
+                    looking.enter_context(arm.looking_after())
+                self._phase = "warm-up"
+                walkers = [gevent.spawn(arm.driver.walk) for arm in self._arms]
+                for walker in walkers:
+                    walker.link_exception(lambda dead: self._broken(dead.exception))
+                gevent.joinall(walkers)
+                planned_s = self._scenario.duration_s
+                self._driven_s = min(max(self.now(), 0.0), planned_s) if self._stopped else planned_s
+                self._phase = "drain"
+                begun_s = self.now()
+                while not all(arm.driver.drain(LOOK_EVERY_S) for arm in self._arms):
+                    if self.now() - begun_s > self._drain_s:
+                        for arm in self._arms:
+                            arm.driver.abandon()
+                self._health.stop()
+                self._phase = "verify"
+                gevent.joinall([gevent.spawn(self._sweep, arm) for arm in self._arms], raise_error=True)
         finally:
             ticker.kill()
-            looker.kill()
-            renewer.kill()
             teller.kill()
             self._tell(len(self._untold))
 
@@ -291,32 +270,33 @@ class Session:
         timeout_s = self._scenario.load.timeout_s
         if self._stopped:  # somebody waits: a batch of many requests is not awaited to its last
             return timeout_s + DRAIN_SLACK_S
-        return timeout_s * self._operations.requests_peak + scripts_s + DRAIN_SLACK_S
+        requests = max(arm.operations.requests_peak for arm in self._arms)
+        return timeout_s * requests + scripts_s + DRAIN_SLACK_S
 
-    @property
-    def _sweep_s(self) -> float:
+    def _sweep(self, arm: Arm) -> None:
         match self.ending.status:
             case "complete":
-                return self._verifier.longest_sweep_s
+                arm.verifier.sweep(arm.verifier.longest_sweep_s)
             case "interrupted":
-                return min(SHORT_SWEEP_S, self._verifier.longest_sweep_s)
+                arm.verifier.sweep(min(SHORT_SWEEP_S, arm.verifier.longest_sweep_s))
             case _:
-                return 0.0  # there is nobody to ask
+                arm.verifier.sweep(0.0)  # there is nobody to ask
 
     def _finish(self) -> None:
-        self._recorder.close()
-        self._client.close()
-        self._checking.close()
-        ledger = self._ledger()
-        if not ledger.closes and not self.ending.exit_code:
+        for arm in self._arms:
+            arm.close()
+        arms = self._arm_facts()
+        ledger = facts_of_all(arms).ledger
+        if not all(facts.ledger.closes for facts in arms.values()) and not self.ending.exit_code:
             self.ending = Ending("aborted", f"the ledger does not close: {ledger}", 4)
         # In a thread of its own: the loop goes on, so that a second Ctrl-C is heard.
         gevent.get_hub().threadpool.apply(self.folder.compact)
-        self.folder.finish(self._info(ledger))
+        self.folder.finish(self._info(arms))
         self._phase = "done"
         self._write_progress()
-        if self._logins.failed:
-            self._say(f"note: {self._logins.failed} logins failed in the course of the run, and were tried again")
+        failed = sum(arm.logins.failed for arm in self._arms)
+        if failed:
+            self._say(f"note: {failed} logins failed in the course of the run, and were tried again")
         outcome = self.ending.status + (f" ({self.ending.reason})" if self.ending.reason else "")
         self._say(f"{outcome}: {ledger}; {self.folder.path}")
 
@@ -351,79 +331,77 @@ class Session:
             self._phase = "measure"
         if self._phase in ("warm-up", "measure", "drain"):
             self._health.tick()
-        self._recorder.flush()
-        if self._guard.reason:
-            self.stop(Ending("aborted", self._guard.reason, 4))
+        for arm in self._arms:
+            arm.recorder.flush()
+            if arm.guard.reason:
+                which = f"{arm.name} ({arm.target.base_url}): " if arm.name else ""
+                self.stop(Ending("aborted", f"{which}{arm.guard.reason}", 4))
         self._write_progress()
-        self._recorded_before = self._recorder.recorded
+        self._recorded_before = self._recorded
+
+    @property
+    def _recorded(self) -> int:
+        return sum(arm.recorder.recorded for arm in self._arms)
 
     def _write_progress(self) -> None:
         scenario = self._scenario
         progress: dict[str, object] = {"phase": self._phase, "elapsed_s": 0.0, "total_s": self._plan.duration_s}
         if self.started:
-            recorded = self._recorder.recorded
+            recorded = self._recorded
             lag_p99_s = self._health.lag_p99_s
             progress |= {
                 "elapsed_s": round(min(max(self.now() + scenario.warmup_s, 0), self._plan.duration_s), 1),
                 "scheduled": self._plan.arrivals_expected,
                 "recorded": recorded,
-                "failures": self._recorder.failures,
+                "failures": sum(arm.recorder.failures for arm in self._arms),
                 "rate_per_s": recorded - self._recorded_before,
-                "in_flight": self._driver.in_flight,
-                "pending_effects": self._verifier.pending,
+                "in_flight": sum(arm.driver.in_flight for arm in self._arms),
+                "pending_effects": sum(arm.verifier.pending for arm in self._arms),
                 "lag_p99_s": None if math.isnan(lag_p99_s) else round(lag_p99_s, 6),
             }
         self.folder.write_whole("progress.json", json.dumps(progress).encode())
 
     # what is kept
 
-    def _ledger(self) -> Ledger:
-        """From three independent counts: the plan, the driver, and the rows that are in the shard."""
-        scheduled = self._plan.arrivals_expected
-        return Ledger(
-            scheduled=scheduled,
-            recorded=self._recorder.written - self._recorder.aborted,
-            aborted=self._recorder.aborted,
-            unsent=scheduled - self._driver.fired,
-        )
+    def _arm_facts(self) -> dict[str, ArmFacts]:
+        planned = self._plan.arrivals_expected
+        scheduled = {"": planned} if len(self._arms) == 1 else count_arms(self._key, planned)
+        return {arm.name: arm.facts(scheduled[arm.name], self._driven_s) for arm in self._arms}
 
-    def _info(self, ledger: Ledger) -> RunInfo:
-        health, settings, scenario = self._health, self._settings, self._scenario
+    def _info(self, arms: Mapping[str, ArmFacts]) -> RunInfo:
+        health, settings, scenario, whole = self._health, self._settings, self._scenario, facts_of_all(arms)
         return RunInfo(
             schema="savepath.run/1",
             id=self.folder.path.resolve().name,
             key=self._key,
             purpose=settings.purpose,
             scenario=scenario.name,
-            target=self._target.name,
-            environment=self._target.environment,
+            target=whole.target,
+            environment=whole.environment,
             plan_digest=self._plan.digest,
             labels=dict(settings.labels),
-            fingerprint=self._fingerprint,
+            fingerprint=whole.fingerprint,
             started_at=self._started_at.isoformat(timespec="milliseconds"),
             warmup_s=scenario.warmup_s,
             duration_s=round(self._driven_s, 3),
             ended_s=round(self.now(), 3),
             status=self.ending.status,
             reason=self.ending.reason,
-            offered_per_s=round(self._driver.fired_in_window / self._driven_s, 4) if self._driven_s else 0.0,
-            fired=self._driver.fired,
-            ledger=ledger,
+            offered_per_s=whole.offered_per_s,
+            fired=whole.fired,
+            ledger=whole.ledger,
             generator=Generator(
                 lag_p50_s=health.lag_quantile_s(0.5),
                 lag_p99_s=health.lag_quantile_s(0.99),
                 run_queue_delay=health.run_queue_delay,
                 cpu=health.cpu,
-                waited_for_pool=self._driver.waited_for_pool,
-                in_flight_peak=self._driver.in_flight_peak,
+                waited_for_pool=whole.waited_for_pool,
+                in_flight_peak=whole.in_flight_peak,
             ),
-            verification=Verified(
-                requests=self._verifier.requests, reads=self._verifier.reads, unverified=self._recorder.unverified
-            ),
-            effects={
-                kind: dict(sorted(counts.items())) for kind, counts in sorted(self._recorder.effects.items())
-            },
-            stored_cases=sum(len(known.cases) for known in self._inventory.tenants.values()),
+            verification=whole.verification,
+            effects=whole.effects,
+            stored_cases=whole.stored_cases,
+            arms=arms_of_run(arms),
             question=question_of(scenario),
             versions=_versions(),
         )
@@ -441,18 +419,6 @@ def question_of(scenario: Scenario) -> Asked:
             IntegrityLimit(kind="mail", outcome="late", share=limits.late_mails),
         ),
     )
-
-
-def read_inventory(path: Path) -> Inventory:
-    """The inventory in a file. Raises InputError."""
-    try:
-        return Inventory.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}; expected an inventory as savepath wrote it") from None
 
 
 def _default_folder(scenario: Scenario) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,34 +20,75 @@ from savepath.exits import Exit
 from scenarios.errors import InputError
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The folders that were given: runs of either side, or runs of which each holds both."""
+
+    before: Sequence[Path] = ()
+    after: Sequence[Path] = ()
+    both: Sequence[Path] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """The flags that say the same."""
+        flags = {"--before": self.before, "--after": self.after, "--both": self.both}
+        return [word for flag, paths in flags.items() if paths for word in (flag, *map(str, paths))]
+
+
 def compare_runs(
-    before: Sequence[Path],
-    after: Sequence[Path],
-    *,
-    planned: Sequence[str] = (),
-    title: str = "",
-    change: str = "",
+    sides: Sides, *, planned: Sequence[str] = (), title: str = "", change: str = ""
 ) -> tuple[Assessment, ReportMeta]:
     """The assessment of the runs in these folders. Raises InputError for what is no run or not comparable."""
-    sides = find_runs(before), find_runs(after)
-    for flag, found in zip(("--before", "--after"), sides, strict=True):
-        if not found:
-            raise InputError(f"{flag}: no run in the folders given; a run is a folder with a run.json")
-    question = question_of(sides[0][0], planned)
     try:
-        loaded_before, loaded_after = ([_load_filled_run(path) for path in side] for side in sides)
-        assessment = assess(loaded_before, loaded_after, question)
+        before, after, first = _load_both(sides.both) if sides.both else _load_sides(sides)
+        assessment = assess(before, after, question_of(first, planned))
     except IncomparableRuns as error:
         raise InputError(str(error)) from None
-    command = ["savepath", "compare", "--before", *map(str, before), "--after", *map(str, after)]
+    command = ["savepath", "compare", *sides.words, *(word for key in planned for word in ("--planned", key))]
     meta = ReportMeta(
         title=title or f"{assessment.scenario}: {assessment.before.target} before and after",
         change=change or None,
         generated_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         version=__version__,
-        commands=(shlex.join([*command, *(word for key in planned for word in ("--planned", key))]),),
+        commands=(shlex.join(command),),
     )
     return assessment, meta
+
+
+def _load_sides(sides: Sides) -> tuple[list[Run], list[Run], Path]:
+    """The runs before, those after, and the folder of the first one."""
+    found = {flag: _found(flag, paths) for flag, paths in (("--before", sides.before), ("--after", sides.after))}
+    for flag, paths in found.items():
+        for path in paths:
+            if RunFolder(path).read().arms:
+                raise InputError(
+                    f"{flag}: {path} holds both sides, as it drove two targets at once; "
+                    f"compare them with --both {path}"
+                )
+    before, after = ([_filled(path, load_run(path)) for path in paths] for paths in found.values())
+    return before, after, found["--before"][0]
+
+
+def _load_both(paths: Sequence[Path]) -> tuple[list[Run], list[Run], Path]:
+    """As ``_load_sides``, of runs that drove two targets at once."""
+    found = _found("--both", paths)
+    for path in found:
+        if not RunFolder(path).read().arms:
+            raise InputError(
+                f"--both: {path} drove one target only; give it with the others of its side to --before or --after"
+            )
+    arms = [load_arms(path) for path in found]
+    for path, pair in zip(found, arms, strict=True):
+        for run in pair.values():
+            _filled(path, run)
+    return [pair["before"] for pair in arms], [pair["after"] for pair in arms], found[0]
+
+
+def _found(flag: str, paths: Sequence[Path]) -> list[Path]:
+    found = find_runs(paths)
+    if not found:
+        raise InputError(f"{flag}: no run in the folders given; a run is a folder with a run.json")
+    return found
 
 
 def load_run(path: Path) -> Run:
@@ -83,8 +125,31 @@ def _origin_of(info: RunInfo) -> Origin | None:
     return Origin(info.origin.tool, frozenset(info.origin.lacks), info.origin.notes)
 
 
-def _load_filled_run(path: Path) -> Run:
-    run = load_run(path)
+def load_arms(path: Path) -> dict[str, Run]:
+    """The two sides of a run that drove two targets at once, each as a run of its own."""
+    whole, info = load_run(path), RunFolder(path).read()
+    return {
+        arm: replace(
+            whole,
+            id=f"{whole.id}/{arm}",
+            at_once=whole.id,
+            target=facts.target,
+            scheduled=facts.ledger.scheduled,
+            recorded=facts.ledger.recorded,
+            aborted=facts.ledger.aborted,
+            unsent=facts.ledger.unsent,
+            waited_for_pool=facts.waited_for_pool,
+            slices=whole.slices[whole.slices["arm"] == arm],
+            effects=whole.effects[whole.effects["arm"] == arm],
+            labels={**whole.labels, "address": facts.address},
+            fingerprint=facts.fingerprint,
+            stored_cases=facts.stored_cases,
+        )
+        for arm, facts in info.arms.items()
+    }
+
+
+def _filled(path: Path, run: Run) -> Run:
     if run.slices.empty:
         raise InputError(
             f"{path} recorded nothing: no sample lies in its measured window; "

@@ -19,9 +19,10 @@ from analysis.findings import Verdict
 from casedesk.disk import load_profile
 from casedesk.problems import ProfileError
 from casedesk.process import running_desk
+from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import refuse_used
-from savepath.comparing import compare_runs
-from savepath.driving import drive_one, prepare
+from savepath.comparing import Sides, compare_runs
+from savepath.driving import drive_one, in_turns, prepare
 from savepath.launch import Launch
 from savepath.progress import Progress
 from savepath.telling import Formats, tell
@@ -62,17 +63,16 @@ def demonstrate(demo: Demonstration) -> Verdict:
         inventory = prepare(plan, load_target("casedesk", settings), progress)
         known = demo.out / "inventory.json"
         known.write_text(inventory.model_dump_json(), encoding="utf-8")
-        for pair in range(1, pairs + 1):
-            for side in ("before", "after") if pair % 2 else ("after", "before"):
-                desk.set_disk(disks[side])
-                folder = demo.out / "runs" / f"{side}-{pair:02d}"
-                launch = Launch(
-                    demo.scenario, "casedesk", folder, settings, {"side": side}, known, "demonstration"
-                )
-                drive_one(launch, Progress(sys.stderr, title=f"pair {pair} of {pairs}, {side:<6} "))
-    before, after = (sorted((demo.out / "runs").glob(f"{side}-*")) for side in ("before", "after"))
+        chosen = ChosenTarget("casedesk", settings, known)
+        for turn in in_turns(demo.out / "runs", pairs):
+            desk.set_disk(disks[turn.sides[0]])
+            launch = Launch(demo.scenario, chosen, turn.folder, labels=turn.labels, purpose="demonstration")
+            drive_one(launch, Progress(sys.stderr, title=turn.title))
+    runs = demo.out / "runs"
     assessment, meta = compare_runs(
-        before, after, planned=["disk"], title=f"Demonstration: a disk that is healthy, then {after_disk}"
+        Sides(before=[runs / "before"], after=[runs / "after"]),
+        planned=["disk"],
+        title=f"Demonstration: a disk that is healthy, then {after_disk}",
     )
     tell(assessment, meta, Formats.into(demo.out))
     progress.say(f"{time.monotonic() - begun:.0f} s in all; the page: {demo.out / 'report.html'}")

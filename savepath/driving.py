@@ -1,14 +1,21 @@
-"""One or more runs of a scenario against a target, from a quiet check of the target to whole run folders."""
+"""One or more runs of a scenario, from a quiet check of its targets to whole run folders.
+
+The targets go by the side that they are on: ``before`` is the one that is there, ``after`` the one that is
+held against it, if there is one. A turn drives one of them, or both at once.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from loadgen.plan import make_plan
+from loadgen.chosen import ChosenTarget, environ_of
+from loadgen.plan import Plan, make_plan, plan_for
 from loadgen.run_folder import refuse_used
 from savepath.launch import Launch, drive
 from savepath.progress import Progress
@@ -19,46 +26,79 @@ from scenarios.model import Scenario
 from targets.control import preflight
 from targets.extension import find_class
 from targets.inventory import Inventory
-from targets.mapping import Target, load_target
+from targets.mapping import Target
 from targets.provisioning import provision
 from targets.quotas import over_quota
 
+BEFORE, AFTER = "before", "after"
 
-def drive_runs(
-    scenario: str,
-    target: str,
-    settings: Mapping[str, str],
-    folders: Sequence[Path],
-    *,
-    labels: Mapping[str, str],
-    purpose: str = "",
-    allow_python: bool = False,
-) -> None:
-    """Make one run in each of the folders, in order.
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What all runs of one command have in common."""
+
+    scenario: str  # name or path
+    targets: Mapping[str, ChosenTarget]  # by side
+    labels: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""
+    allow_python: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One run of several: which sides it drives, and where it is kept."""
+
+    folder: Path
+    sides: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+
+
+def runs_of(sides: tuple[str, ...], out: Path, number: int) -> list[Turn]:
+    """So many runs of the same sides, one after the other: OUT itself, or OUT/run-01, OUT/run-02, ..."""
+    if number == 1:
+        return [Turn(out, sides)]
+    return [Turn(out / f"run-{run:02d}", sides, title=f"run {run} of {number}: ") for run in range(1, number + 1)]
+
+
+def in_turns(out: Path, pairs: int) -> Iterator[Turn]:
+    """Runs of both sides by turns, the order swapped from pair to pair: OUT/before/run-01, OUT/after/run-01, ...
+
+    Before, after, after, before: what drifts evenly meanwhile falls on both sides alike.
+    """
+    for pair in range(1, pairs + 1):
+        for side in (BEFORE, AFTER) if pair % 2 else (AFTER, BEFORE):
+            title = f"pair {pair} of {pairs}, {side:<6} "
+            yield Turn(out / side / f"run-{pair:02d}", (side,), {"side": side}, title)
+
+
+def drive_runs(command: Drive, turns: Sequence[Turn]) -> None:
+    """Make the runs, in order.
 
     Everything that can be wrong is looked at before anything is sent or written: the files, the
-    folders, the quotas, the target. Then tenants, fields and cases are made once, and each run finds
-    them there. Raises Refused for a plan that is over a quota of the target.
+    folders, the quotas, the targets. Then tenants, fields and cases are made once on each target, and
+    each run finds them there. Raises Refused for a plan that is over a quota of a target.
     """
-    plan, system = load_scenario(scenario), load_target(target, settings, allow_python=allow_python)
-    if system.python:
-        find_class(system.python)
-    for folder in folders:
-        refuse_used(folder)
-    reasons = over_quota(system, make_plan(plan, system).scenario)
-    if reasons:
-        raise Refused("\n".join(reasons))
+    scenario = load_scenario(command.scenario)
+    targets = {side: chosen.load(allow_python=command.allow_python) for side, chosen in command.targets.items()}
+    for target in targets.values():
+        if target.python:
+            find_class(target.python)
+    for turn in turns:
+        refuse_used(turn.folder)
+    _refuse_over_quota(scenario, targets, at_once=any(len(turn.sides) > 1 for turn in turns))
     progress = Progress(sys.stderr)
-    with sink_for(system), tempfile.TemporaryDirectory(prefix="savepath-") as room:
-        inventory = prepare(plan, system, progress)
-        known = Path(room) / "inventory.json"
-        known.write_text(inventory.model_dump_json(), encoding="utf-8")
-        for number, folder in enumerate(folders, start=1):
-            title = f"run {number} of {len(folders)}: " if len(folders) > 1 else ""
-            drive_one(
-                Launch(scenario, target, folder, settings, labels, known, purpose, allow_python),
-                Progress(sys.stderr, title=title),
-            )
+    with ExitStack() as stack:
+        for target in targets.values():
+            stack.enter_context(sink_for(target))
+        room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="savepath-")))
+        known = {}
+        for side, target in targets.items():
+            known[side] = room / f"{side}.json"
+            inventory = prepare(scenario, target, progress, environ_of(side, os.environ))
+            known[side].write_text(inventory.model_dump_json(), encoding="utf-8")
+        for turn in turns:
+            drive_one(_launch(command, turn, known), Progress(sys.stderr, title=turn.title))
 
 
 def drive_one(launch: Launch, progress: Progress) -> None:
@@ -69,10 +109,45 @@ def drive_one(launch: Launch, progress: Progress) -> None:
         progress.close()
 
 
-def prepare(scenario: Scenario, target: Target, progress: Progress) -> Inventory:
+def prepare(
+    scenario: Scenario, target: Target, progress: Progress, environ: Mapping[str, str] = os.environ
+) -> Inventory:
     """Check that the target answers, then make or find the scenario's tenants, fields and cases."""
-    preflight(target, os.environ)
+    preflight(target, environ)
     try:
-        return provision(target, scenario, os.environ, progress.step)
+        return provision(target, scenario, environ, progress.step)
     finally:
         progress.close()
+
+
+def plan_of(scenario: Scenario, targets: Mapping[str, Target], *, at_once: bool) -> list[Plan]:
+    """The plan of each kind of run: one for both targets at once, else one a target."""
+    if at_once:
+        return [plan_for(scenario, list(targets.values()))]
+    return [make_plan(scenario, target) for target in targets.values()]
+
+
+def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
+    chosen = [replace(command.targets[side], inventory=known[side]) for side in turn.sides]
+    return Launch(
+        command.scenario,
+        chosen[0],
+        turn.folder,
+        versus=chosen[1] if len(chosen) > 1 else None,
+        labels={**command.labels, **turn.labels},
+        purpose=command.purpose,
+        allow_python=command.allow_python,
+        # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
+        environ=environ_of(turn.sides[0], os.environ),
+    )
+
+
+def _refuse_over_quota(scenario: Scenario, targets: Mapping[str, Target], *, at_once: bool) -> None:
+    """Raises Refused, or InputError where two targets cannot be offered the same."""
+    offered = plan_of(scenario, targets, at_once=at_once)[0].scenario
+    if at_once:  # each gets half of the arrivals
+        load = offered.load.model_copy(update={"rate_per_s": offered.load.rate_per_s / 2})
+        offered = offered.model_copy(update={"load": load})
+    reasons = [reason for target in targets.values() for reason in over_quota(target, offered)]
+    if reasons:
+        raise Refused("\n".join(reasons))

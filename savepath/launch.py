@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from loadgen.chosen import ChosenTarget
 from savepath.exits import Exit
 from scenarios.errors import Aborted, SavepathError
 
@@ -34,30 +35,38 @@ class Launch:
     """What a child needs to know to make one run."""
 
     scenario: str  # name or path
-    target: str
+    target: ChosenTarget
     folder: Path
-    settings: Mapping[str, str] = field(default_factory=dict)
+    versus: ChosenTarget | None = None  # driven at the same time
     labels: Mapping[str, str] = field(default_factory=dict)
-    inventory: Path | None = None
     purpose: str = ""
     allow_python: bool = False
+    environ: Mapping[str, str] | None = None  # this process's own by default
 
     @property
     def command(self) -> list[str]:
         """The command line of the child; plain Locust, so that it can be repeated by hand."""
         words = [sys.executable, "-m", "locust", "-f", str(files("locustfiles") / "save_path.py")]
-        words += ["--headless", "--stop-with-parent", "--scenario", self.scenario, "--target", self.target]
+        words += ["--headless", "--stop-with-parent", "--scenario", self.scenario]
         words += ["--run-dir", str(self.folder)]
-        for flag, pairs in (("--set", self.settings), ("--label", self.labels)):
-            for key, value in pairs.items():
-                words += [flag, f"{key}={value}"]
-        if self.inventory:
-            words += ["--inventory", str(self.inventory)]
+        words += _words_of(self.target, "--target", "--set", "--inventory")
+        if self.versus:
+            words += _words_of(self.versus, "--versus", "--versus-set", "--versus-inventory")
+        words += _words("--label", self.labels)
         if self.purpose:
             words += ["--purpose", self.purpose]
         if self.allow_python:
             words += ["--allow-python"]
         return words
+
+
+def _words_of(chosen: ChosenTarget, name: str, setting: str, inventory: str) -> list[str]:
+    words = [name, chosen.mapping, *_words(setting, chosen.variables)]
+    return [*words, inventory, str(chosen.inventory)] if chosen.inventory else words
+
+
+def _words(flag: str, pairs: Mapping[str, str]) -> list[str]:
+    return [word for key, value in pairs.items() for word in (flag, f"{key}={value}")]
 
 
 def drive(launch: Launch, show: Callable[[Mapping[str, Any]], None]) -> None:
@@ -69,7 +78,12 @@ def drive(launch: Launch, show: Callable[[Mapping[str, Any]], None]) -> None:
     """
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
-            launch.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            launch.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=launch.environ,
         )
         with _signals_for(child) as received:
             while child.poll() is None:

@@ -52,3 +52,11 @@ def test_the_order_in_which_runs_are_given_is_irrelevant():
 
 def test_a_run_too_many_is_left_unpaired():
     assert [one.id for one in matched("babab").unpaired] == ["b4"]
+
+
+def test_runs_that_drove_both_sides_are_pairs_whatever_the_order_and_one_side_alone_is_left_over():
+    both = [run(f"r{at}/{arm}", at * 3, at_once=f"r{at}") for at in range(3) for arm in ("b", "a")]
+    found = match([both[4], both[0], both[2]], [both[3], both[1]])
+    assert found.design is Design.CONCURRENT
+    assert [(p.before.id, p.after.id) for p in found.pairs] == [("r0/b", "r0/a"), ("r1/b", "r1/a")]
+    assert [one.id for one in found.unpaired] == ["r2/b"]

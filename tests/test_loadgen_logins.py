@@ -7,6 +7,7 @@ import gevent
 import pytest
 from misbehaving_server import Asked, Behaviour, ExpiringTokens, Reply, Scripted, misbehaving
 
+from loadgen.chosen import ChosenTarget
 from loadgen.client import Client
 from loadgen.logins import Logins
 from loadgen.run_folder import RunFolder, RunInfo
@@ -87,10 +88,8 @@ def made_session(url: str, room: Path, duration_s: float = 3) -> Session:
     return Session(
         Settings(
             scenario=str(room / "short.yaml"),
-            target=str(room / "stub.yaml"),
+            target=ChosenTarget(str(room / "stub.yaml"), {"base_url": url}, room / "inventory.json"),
             run_dir=room / "run",
-            variables={"base_url": url},
-            inventory=room / "inventory.json",
         ),
         say=lambda text: None,
     )

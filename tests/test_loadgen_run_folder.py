@@ -97,7 +97,7 @@ def as_counted(rows: list[tuple]) -> Counter[tuple]:
 def test_what_was_recorded_is_what_is_read_back(tmp_path_factory, rows, more, cut):
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "one")
     folder.create()
-    recorder = Recorder(folder)
+    recorder = Recorder(folder, arm="after")
     for row in rows[:cut]:
         recorder.sample(row)
     recorder.flush()
@@ -111,7 +111,9 @@ def test_what_was_recorded_is_what_is_read_back(tmp_path_factory, rows, more, cu
     assert list(found.columns) == list(SAMPLE_COLUMNS)
     assert list(effect_rows.columns) == list(EFFECT_COLUMNS)
     assert as_counted(list(found.itertuples(index=False, name=None))) == as_counted(rows)
-    assert as_counted(list(effect_rows.itertuples(index=False, name=None))) == as_counted(more)
+    assert as_counted(list(effect_rows.itertuples(index=False, name=None))) == as_counted(
+        [(*row, "after") for row in more]
+    )
     assert found["seq"].is_monotonic_increasing
 
 

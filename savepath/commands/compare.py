@@ -20,7 +20,7 @@ class ManyPaths(click.Command):
         flag = ""
         for word in args:
             if word.startswith("-"):
-                flag = word if word in ("--before", "--after") else ""
+                flag = word if word in ("--before", "--after", "--both") else ""
             elif flag and spread[-1] != flag:
                 spread.append(flag)
             spread.append(word)
@@ -28,8 +28,9 @@ class ManyPaths(click.Command):
 
 
 @click.command(cls=ManyPaths)
-@click.option("--before", type=RUN_FOLDER, multiple=True, required=True, metavar="RUN...", help="Runs before it.")
-@click.option("--after", type=RUN_FOLDER, multiple=True, required=True, metavar="RUN...", help="Runs after it.")
+@click.option("--before", type=RUN_FOLDER, multiple=True, metavar="RUN...", help="Runs before it.")
+@click.option("--after", type=RUN_FOLDER, multiple=True, metavar="RUN...", help="Runs after it.")
+@click.option("--both", type=RUN_FOLDER, multiple=True, metavar="RUN...", help="Runs made with run --versus.")
 @click.option("--json", "json_file", type=OUT_FILE, metavar="F", help="Write results.json to F.")
 @click.option("--html", "html_file", type=OUT_FILE, metavar="F", help="Write the report to F.")
 @click.option("--md", "md_file", type=OUT_FILE, metavar="F", help="Write the summary for a change ticket to F.")
@@ -49,6 +50,7 @@ class ManyPaths(click.Command):
 def command(
     before: tuple[Path, ...],
     after: tuple[Path, ...],
+    both: tuple[Path, ...],
     json_file: Path | None,
     html_file: Path | None,
     md_file: Path | None,
@@ -62,17 +64,24 @@ def command(
 ) -> int:
     """Compare runs before a change with runs after it: CLEAR, HOLD or ESCALATE.
 
-    A RUN is a run folder, or a folder of run folders.
+    A RUN is a run folder, or a folder of run folders. Give --before and --after, or --both for runs
+    that drove the old and the new system at once.
 
     \b
     Examples:
       savepath compare --before runs/before --after runs/after --html report.html
       savepath compare --before b1 b2 b3 --after a1 a2 a3 --fail-on escalate --junit junit.xml
+      savepath compare --both runs/old-and-new --html report.html
     """
-    from savepath.comparing import compare_runs, exit_code
+    if both and (before or after):
+        raise click.UsageError("--both stands alone: its runs hold both sides. Leave out --before and --after.")
+    if not both and not (before and after):
+        raise click.UsageError("give --before RUN... and --after RUN..., or --both RUN... of run --versus.")
+
+    from savepath.comparing import Sides, compare_runs, exit_code
     from savepath.telling import Formats, tell
 
-    assessment, meta = compare_runs(before, after, planned=planned, title=title, change=change)
+    assessment, meta = compare_runs(Sides(before, after, both), planned=planned, title=title, change=change)
     formats = Formats(json=json_file, html=html_file, md=md_file, junit=junit_file)
     tell(assessment, meta, formats, quiet=quiet, color=False if no_color else None)
     return exit_code(assessment.verdict, fail_on)

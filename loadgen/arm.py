@@ -1,0 +1,174 @@
+"""An arm: one target of a run, with all that must be its own, so that no target is held up by another.
+
+A run has one arm, or two that share the schedule (``scenarios.arms``), the clock and the generator's core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import gevent
+from pydantic import ValidationError
+
+from loadgen.client import Client
+from loadgen.driver import Driver
+from loadgen.guard import Guard
+from loadgen.health import Health
+from loadgen.logins import Logins
+from loadgen.operations import Listener, Operations
+from loadgen.recorder import Recorder
+from loadgen.run_folder import ArmFacts, Ledger, RunFolder, Verified
+from loadgen.verifier import OPEN_AT_ONCE, Verifier
+from scenarios.arrivals import Arrival
+from scenarios.errors import InputError
+from scenarios.model import Operation, Scenario
+from targets.binding import Binding
+from targets.control import preflight
+from targets.extension import bind
+from targets.inventory import Inventory
+from targets.mapping import Target
+from targets.provisioning import provision, warm_up
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A target that answers, has what the scenario needs, and is warm."""
+
+    target: Target
+    fingerprint: Mapping[str, str]
+    inventory: Inventory
+    binding: Binding
+
+
+def prepare(target: Target, scenario: Scenario, inventory: Path | None, environ: Mapping[str, str]) -> Prepared:
+    """Look at the target, find or make what the scenario needs, read a little. Raises SavepathError; blocks."""
+    fingerprint = preflight(target, environ)
+    known = read_inventory(inventory) if inventory else provision(target, scenario, environ, lambda *_: None)
+    warm_up(target, scenario, known, environ)
+    return Prepared(target, fingerprint, known, bind(target, scenario, known, environ))
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the arms of a run have in common."""
+
+    scenario: Scenario
+    folder: RunFolder
+    run_key: str
+    health: Health
+    now: Callable[[], float]
+    broken: Callable[[Exception], None]
+    listener: Listener | None = None
+
+
+class Arm:
+    """Drives one target with its part of the schedule and looks after what was promised there."""
+
+    def __init__(self, name: str, prepared: Prepared, schedule: Iterable[Arrival], shared: Shared) -> None:
+        self.name = name  # "" where it is the only one
+        self.target = prepared.target
+        scenario, load = shared.scenario, shared.scenario.load
+        self._prepared = prepared
+        self._scenario = scenario
+        self.recorder = Recorder(shared.folder, arm=name)
+        self.guard = Guard()
+        self._client = Client(timeout_s=load.timeout_s, connections=load.in_flight_max)
+        # Verification has connections of its own, so that it never takes one from the load.
+        self._checking = Client(timeout_s=load.timeout_s, connections=OPEN_AT_ONCE + 8)
+        self.logins = Logins(prepared.binding.credentials, self._checking.send, shared.broken)
+        self.verifier = Verifier(
+            scenario,
+            prepared.binding,
+            self._checking,
+            self.recorder,
+            run_key=shared.run_key,
+            now=shared.now,
+            broken=shared.broken,
+        )
+        self.operations = Operations(
+            scenario,
+            prepared.binding,
+            prepared.inventory,
+            self._client,
+            self.recorder,
+            self.verifier,
+            self.guard,
+            run_key=shared.run_key,
+            now=shared.now,
+            listener=shared.listener,
+            broken=shared.broken,
+            arm=name,
+        )
+        self.driver = Driver(
+            schedule,
+            self.operations.perform,
+            now=shared.now,
+            in_flight_max=load.in_flight_max,
+            health=shared.health,
+        )
+        self._broken = shared.broken
+
+    def get_ready(self) -> None:
+        """Log in, and make beforehand what a read-back would make first: the values of each size of tenant."""
+        self.logins.log_in()
+        for tenant in self._scenario.tenants:
+            if tenant.custom_fields and self._scenario.mix.get(Operation.SAVE_CUSTOM):
+                self._prepared.binding.values_saved(tenant, 0, "")
+
+    @contextmanager
+    def looking_after(self) -> Iterator[None]:
+        """While the block lasts, effects are looked up and logins renewed."""
+        greenlets = [gevent.spawn(self.verifier.run), gevent.spawn(self.logins.run)]
+        for greenlet in greenlets:
+            greenlet.link_exception(lambda dead: self._broken(dead.exception))
+        try:
+            yield
+        finally:
+            gevent.killall(greenlets)
+
+    def close(self) -> None:
+        """End the shards and the connections."""
+        self.recorder.close()
+        self._client.close()
+        self._checking.close()
+
+    def facts(self, scheduled: int, driven_s: float) -> ArmFacts:
+        """What ``run.json`` says of the arm, of which so many arrivals were planned."""
+        recorder, verifier, driver = self.recorder, self.verifier, self.driver
+        return ArmFacts(
+            target=self.target.name,
+            address=self.target.base_url,
+            environment=self.target.environment,
+            fingerprint=dict(self._prepared.fingerprint),
+            offered_per_s=round(driver.fired_in_window / driven_s, 4) if driven_s else 0.0,
+            fired=driver.fired,
+            # From three independent counts: the plan, the driver, and the rows that are in the shard.
+            ledger=Ledger(
+                scheduled=scheduled,
+                recorded=recorder.written - recorder.aborted,
+                aborted=recorder.aborted,
+                unsent=scheduled - driver.fired,
+            ),
+            waited_for_pool=driver.waited_for_pool,
+            in_flight_peak=driver.in_flight_peak,
+            verification=Verified(
+                requests=verifier.requests, reads=verifier.reads, unverified=recorder.unverified
+            ),
+            effects={kind: dict(sorted(counts.items())) for kind, counts in sorted(recorder.effects.items())},
+            stored_cases=sum(len(known.cases) for known in self._prepared.inventory.tenants.values()),
+        )
+
+
+def read_inventory(path: Path) -> Inventory:
+    """The inventory in a file. Raises InputError."""
+    try:
+        return Inventory.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path}: {where}: {first['msg']}; expected an inventory as savepath wrote it") from None

@@ -1,0 +1,40 @@
+"""A target as somebody chose it for a run, and the secrets that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from targets.mapping import Target, load_target
+
+#: Of a second target a secret ``NAME`` is looked for as ``VERSUS_NAME`` first.
+VERSUS: Final = "VERSUS_"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenTarget:
+    """Which mapping, with which variables; ``inventory`` is the file of what is known of it already."""
+
+    mapping: str  # name or path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    inventory: Path | None = None
+
+    def load(self, *, allow_python: bool) -> Target:
+        """The mapping. Raises InputError."""
+        return load_target(self.mapping, self.variables, allow_python=allow_python)
+
+
+def environ_of(arm: str, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment in which an arm finds its secrets.
+
+    Old and new host often share a mapping and not a password: where ``VERSUS_NAME`` or ``VERSUS_NAME_FILE``
+    is set, the after arm takes it instead of ``NAME`` and ``NAME_FILE``.
+    """
+    own = {name.removeprefix(VERSUS): value for name, value in environ.items() if name.startswith(VERSUS)}
+    if arm != "after" or not own:
+        return environ
+    replaced = {name.removesuffix("_FILE") for name in own}
+    kept = {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in replaced}
+    return {**kept, **own}
