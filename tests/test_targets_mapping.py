@@ -24,37 +24,6 @@ operations:
       body: {room: "{{ variables.room }}"}
 """
 
-#: A JSON API of one's own: five operations, scripts and values checked.
-OWN_API = """\
-name: my-desk
-base_url: https://desk.example.test/api
-auth: {header: {name: X-Api-Key, value_env: DESK_KEY}}
-operations:
-  read_case:
-    request: GET /cases/{{ case }}
-  save_standard: &save
-    request:
-      method: PATCH
-      path: /cases/{{ case }}?token={{ save.id }}
-      body: {subject: "{{ values.title }}", status: "{{ values.status }}"}
-  save_custom:
-    request: {method: PATCH, path: "/cases/{{ case }}?token={{ save.id }}"}
-  send_email:
-    request:
-      method: POST
-      path: /cases/{{ case }}/mails
-      body: {to: "{{ mail.to }}", text: "{{ mail.body }}", reference: "{{ mail.token }}"}
-fields: {shape: list, under: custom_fields}
-verify:
-  scripts:
-    request: GET /automation-log?tokens={{ tokens | join(',') }}
-    items: entries
-  values: {request: "GET /cases/{{ case }}", fields: custom_fields}
-provision:
-  cases:
-    find: {request: "GET /cases?tenant={{ tenant.key }}", items: cases, key: id}
-"""
-
 
 def problems(text):
     with pytest.raises(InputError) as caught:
@@ -72,12 +41,6 @@ def test_every_target_that_comes_with_savepath_loads_and_fits_the_schema(name):
 def test_casedesk_does_everything():
     casedesk = load_target("casedesk")
     assert [operation for operation in Operation if not casedesk.supports(operation)] == []
-
-
-def test_an_api_of_ones_own_takes_less_than_thirty_lines():
-    target = parse_target(OWN_API.replace(" &save", ""), "own.yaml")
-    assert sum(target.supports(operation) for operation in Operation) == 5
-    assert len(OWN_API.splitlines()) < 30
 
 
 def test_settings_replace_the_address_and_keep_the_type_of_a_variable():
