@@ -19,6 +19,7 @@ from savepath.exits import MEANINGS
 #: command -> its one line in the help. The module ``savepath.commands.<command>`` holds ``command``.
 COMMANDS: Mapping[str, str] = {
     "demo": "Show the incident on the embedded system, to a finished report.",
+    "init": "Lay out a folder to begin with: scenario, mapping, pipelines.",
     "plan": "Say what a run would offer to a target; sends nothing.",
     "run": "Drive a target with a scenario and record what happened.",
     "compare": "Compare runs before and after a change: CLEAR, HOLD or ESCALATE.",
@@ -72,7 +73,7 @@ def cli() -> None:
 
     \b
     Begin with:      savepath demo
-    Your own system: savepath plan field-sweep --target my-target.yaml
+    Your own system: savepath init load-tests
     """
 
 

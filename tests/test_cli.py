@@ -66,10 +66,25 @@ def test_the_help_tells_every_exit_code():
     assert [code for code, meaning in MEANINGS.items() if f"{int(code):>5}  {meaning}" not in said] == []
 
 
-@pytest.mark.parametrize("command", ["demo", "plan", "run", "compare", "desk", "schema"])
+@pytest.mark.parametrize("command", ["demo", "init", "plan", "run", "compare", "desk", "schema"])
 def test_every_command_has_two_examples(command):
     said = savepath(command, "--help").stdout
     assert said.split("Examples:")[1].count(f"savepath {command}") >= 2
+
+
+def test_what_init_lays_out_is_ready_for_a_run_on_casedesk(desk, tmp_path):
+    assert savepath("init", tmp_path).returncode == 0
+    words = (
+        "plan",
+        tmp_path / "scenario.yaml",
+        "--target",
+        tmp_path / "target.yaml",
+        "--set",
+        f"base_url={desk.url}",
+    )
+    assert savepath(*words).returncode == 0
+    checked = savepath(*words, "--check")
+    assert (checked.returncode, "0 NO" in checked.stdout) == (0, True), checked.stdout
 
 
 def test_a_command_that_does_not_exist_names_the_one_that_was_meant():
