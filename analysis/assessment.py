@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -9,12 +10,13 @@ from typing import Final
 
 from analysis.checks import Checked, Left, check_data, check_load
 from analysis.comparison import Histograms, compare
+from analysis.days import PredictedByDay, check_days, days_of
 from analysis.errors import IncomparableRuns
 from analysis.failures import compare_failures, failure_kinds
 from analysis.findings import Assessment, CellFinding, Check, CheckOutcome, Design, Difference, Reason, Side
 from analysis.generator import Gate, gate
 from analysis.integrity import check_integrity
-from analysis.levels import paired, predicted
+from analysis.levels import paired
 from analysis.matching import Matching, match
 from analysis.origin import imported_from
 from analysis.runs import Question, Run
@@ -58,7 +60,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
 
     histograms = _histograms(kept.before), _histograms(kept.after)
     question = _complete(question, runs)
-    oppose = predicted if design is Design.APART else paired
+    oppose = PredictedByDay(kept.before, kept.after) if design is Design.APART else paired
     comparison = compare(*histograms, question, oppose, pairs=pairs)
     slopes = compare_slopes(*histograms, question, oppose, alpha=SLOPE_ALPHA)
     failures = compare_failures(before, after)
@@ -86,6 +88,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         differences=differences,
         common=comparison.common,
         timeline=draw_timeline(before, after),
+        pair_s=_pair_s(kept) if pairs else math.nan,
         shares=shares_of_saves(runs),
         warnings=kept.warnings,
         imported_from=imported_from(runs),
@@ -147,8 +150,8 @@ def _keep(matching: Matching, before: Sequence[Run], after: Sequence[Run], guard
         bad = [run for run in (*before, *after) if run.id in guard.faults]
         warnings += [f"Run {run.id} is not compared: it {guard.faults[run.id]}." for run in bad]
         warnings.append(
-            f"The sides lie apart in time: {len(after)} runs after count as one observation against "
-            f"{len(before)} before; what else changed meanwhile cannot be told from the change."
+            "The sides lie apart in time: all runs after count as one observation, and those of a day before "
+            "as one; what else changed meanwhile cannot be told from the change."
         )
         good = [[run for run in side if run.id not in guard.faults] for side in (before, after)]
         return _Kept(tuple(good[0]), tuple(good[1]), len(bad), tuple(warnings))
@@ -183,6 +186,7 @@ def _check(
     return [
         *check_load(before, after, matching, guard, kept=left),
         *check_data(before, after, matching.design, differences),
+        *([check_days(kept.before, kept.after)] if matching.design is Design.APART else []),
     ]
 
 
@@ -212,6 +216,15 @@ def _pairs_needed(cells: Sequence[CellFinding]) -> int | None:
     return max((one.pairs_needed for one in cells if one.required and one.pairs_needed), default=None)
 
 
+def _pair_s(kept: _Kept) -> float:
+    """How long a pair took on average: both runs one after the other, or the one run that drove both sides."""
+    both = [
+        before.lasted_s if before.at_once else before.lasted_s + after.lasted_s
+        for before, after in zip(kept.before, kept.after, strict=True)
+    ]
+    return sum(both) / len(both)
+
+
 def _side(runs: Sequence[Run]) -> Side:
     first = min((run.started_at for run in runs), default=None)
     labels = {
@@ -221,6 +234,7 @@ def _side(runs: Sequence[Run]) -> Side:
     }
     return Side(
         runs=tuple(run.id for run in runs),
+        days=len(days_of(runs)),
         target=", ".join(dict.fromkeys(run.target for run in runs)),
         started_at=first.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if first else "",
         requests=sum(int(run.slices["requests"].sum()) for run in runs if len(run.slices)),

@@ -187,6 +187,7 @@ class Side:
     started_at: str  # ISO 8601, UTC, of the first run
     requests: int
     labels: Mapping[str, str] = field(default_factory=dict)
+    days: int = 1  # groups of runs that lie twelve hours or more apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,7 @@ class Assessment:
     differences: tuple[Difference, ...]
     common: CellFinding | None  # "everything got slower": the mean over all cells, p95
     timeline: tuple[TimelinePoint, ...] = ()
+    pair_s: float = float("nan")  # how long a pair took
     shares: Mapping[str, float] = field(default_factory=dict)  # cohort (as text) -> share of all saves
     warnings: tuple[str, ...] = ()
     imported_from: str = ""  # the tool whose results these are; empty where savepath drove every run

@@ -77,3 +77,13 @@ def predicted(before: Levels, after: Levels) -> Contrast:
     """
     estimate = after.log_s.mean(axis=0) - before.log_s.mean(axis=0)
     return Contrast(before.cells, before.log_s, estimate, 1 + 1 / len(before.log_s), before.variance.mean(axis=0))
+
+
+def averaged(levels: Levels, groups: Sequence[Sequence[int]]) -> Levels:
+    """Each group of runs as one: the mean of their logs, so that a long group weighs no more than a short one."""
+    return Levels(
+        levels.cells,
+        np.array([levels.log_s[list(group)].mean(axis=0) for group in groups]),
+        np.array([levels.variance[list(group)].mean(axis=0) / len(group) for group in groups]),
+        np.array([levels.n[list(group)].sum(axis=0) for group in groups]),
+    )

@@ -44,6 +44,7 @@ class Run:
     labels: Mapping[str, str] = field(default_factory=dict)
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     stored_cases: int | None = None
+    lasted_s: float = float("nan")  # from its first arrival to its last check, warm-up included
     at_once: str = ""  # the run that drove this side and the other at once; empty where each had its own
     waited_for_pool: int | None = None  # arrivals held back because in_flight_max requests were open already
     origin: Origin | None = None  # None: driven by savepath, which tells everything

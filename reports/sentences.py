@@ -18,6 +18,7 @@ from analysis.findings import (
     FailureFinding,
     IntegrityFinding,
     Reason,
+    Side,
     SlopeFinding,
     TimelinePoint,
     Verdict,
@@ -399,9 +400,13 @@ def _cell_sureness(assessment: Assessment, claims: Claims) -> list[str]:
 def evidence_told(assessment: Assessment) -> str:
     """How many runs speak: "10 pairs of runs", or "5 runs before and 1 run after" where they lie apart."""
     if assessment.design is Design.APART:
-        before, after = (units.counted(len(side.runs), "run") for side in (assessment.before, assessment.after))
-        return f"{before} before and {after} after"
+        return f"{_runs_and_days(assessment.before)} before and {_runs_and_days(assessment.after)} after"
     return f"{units.counted(assessment.pairs, 'pair')} of runs"
+
+
+def _runs_and_days(side: Side) -> str:
+    runs = units.counted(len(side.runs), "run")
+    return f"{runs} on {units.count(side.days)} days" if side.days > 1 else runs
 
 
 def dropped_told(assessment: Assessment) -> str:
@@ -437,7 +442,9 @@ def _what_ends_the_hold(assessment: Assessment, claims: Claims) -> list[str]:
     needed = assessment.pairs_needed
     if needed is not None and needed > assessment.pairs and assessment.design is not Design.APART:
         more = units.counted(needed - assessment.pairs, "more pair")
-        parts.append(f"About {more} of runs ({units.count(needed)} in all) at this noise.")
+        lasts_s = (needed - assessment.pairs) * assessment.pair_s
+        time = f", some {units.duration(lasts_s)}" if lasts_s > 0 else ""
+        parts.append(f"About {more} of runs ({units.count(needed)} in all) at this noise{time}.")
     if Reason.CONFOUNDED in assessment.reasons:
         parts.append("Runs of both sides in turns or at the same time.")
     if Reason.BASELINE_UNFIT in assessment.reasons:

@@ -142,3 +142,11 @@ def _signed(number: float, digits: int) -> str:
 
 def _is_whole(number: float) -> bool:
     return math.isclose(number, round(number), abs_tol=1e-6)
+
+
+def duration(seconds: float) -> str:
+    """How long something takes: ``45 s``, ``2 min``, ``1 h 20 min``."""
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -80,10 +80,14 @@ REASONS: Final = {
 }
 
 DESIGNS: Final = {
-    Design.CONCURRENT: "Both sides were asked at the same time, each request by chance one of them.",
-    Design.ALTERNATING: "Before and after took turns, so the time of day favours neither.",
-    Design.APART: "Before and after lie apart in time: other changes in between cannot be ruled out.",
-    Design.CANDIDATES: "Two candidates were compared under the same plan.",
+    Design.CONCURRENT: "Both sides were asked at the same time: that shows what differs between the two systems, "
+    "and cannot show what both would do at another hour or load.",
+    Design.ALTERNATING: "Before and after took turns: that shows what differs between them whatever the hour, "
+    "and cannot show what takes longer than a turn to build up.",
+    Design.APART: "Before and after lie apart in time: that can show growth with custom fields, failures and "
+    "broken promises, and cannot tell a uniform slow-down by the change from one by anything else in between.",
+    Design.CANDIDATES: "Each candidate was held against the same before runs: that shows which is slower than "
+    "these and by how much, and cannot tell apart candidates whose ranges overlap.",
 }
 
 

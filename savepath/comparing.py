@@ -103,6 +103,7 @@ def load_run(path: Path) -> Run:
         target=info.target,
         plan_digest=info.plan_digest,
         duration_s=info.duration_s,
+        lasted_s=info.warmup_s + info.ended_s,
         scheduled=info.ledger.scheduled,
         recorded=info.ledger.recorded,
         aborted=info.ledger.aborted,

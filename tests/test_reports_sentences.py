@@ -97,6 +97,35 @@ def test_sides_apart_in_time_tell_of_no_change_where_none_was_seen():
     assert "from 2 runs before and 2 runs after" in sentences.tell(apart, META).decisions[3].text
 
 
+@pytest.mark.parametrize(
+    ("design", "sentence"),
+    [
+        (
+            Design.CONCURRENT,
+            "Both sides were asked at the same time: that shows what differs between the two systems, "
+            "and cannot show what both would do at another hour or load.",
+        ),
+        (
+            Design.ALTERNATING,
+            "Before and after took turns: that shows what differs between them whatever the hour, "
+            "and cannot show what takes longer than a turn to build up.",
+        ),
+        (
+            Design.APART,
+            "Before and after lie apart in time: that can show growth with custom fields, failures and broken "
+            "promises, and cannot tell a uniform slow-down by the change from one by anything else in between.",
+        ),
+    ],
+)
+def test_each_design_says_in_one_sentence_what_it_can_and_cannot_show(design, sentence):
+    assert sentences.tell(assessment(design=design), META).decisions[3].text.endswith(sentence)
+
+
+def test_runs_of_several_days_are_told_by_their_days():
+    days = assessment(design=Design.APART, before=dataclasses.replace(assessment().before, days=5))
+    assert "2 runs on 5 days before and 2 runs after" in sentences.evidence_told(days)
+
+
 def test_a_slow_cell_that_the_verdict_does_not_rest_on_is_not_claimed():
     apart = dataclasses.replace(
         ESCALATE_INCIDENT, verdict=Verdict.HOLD, reasons=(Reason.CONFOUNDED,), design=Design.APART, slopes=()
@@ -118,6 +147,12 @@ def test_a_cell_that_is_slower_but_not_beyond_doubt_is_open():
 def test_hold_says_how_many_more_pairs_are_needed():
     change = sentences.tell(HOLD_NEEDS_DATA, META).decisions[-1].text
     assert change == "About 12 more pairs of runs (17 in all) at this noise."
+
+
+def test_hold_says_how_long_the_pairs_that_are_missing_take():
+    timed = dataclasses.replace(HOLD_NEEDS_DATA, pair_s=450)
+    change = sentences.tell(timed, META).decisions[-1].text
+    assert change == "About 12 more pairs of runs (17 in all) at this noise, some 1 h 30 min."
 
 
 def test_near_the_limit_is_not_told_as_slower_than_agreed():
