@@ -277,7 +277,8 @@ class Binding:
         lookup = self._target.verify.values
         if lookup is None:
             raise Unreadable("the mapping does not read values back")
-        values = self._encoded_for(tenant).read(compile_expression(lookup.fields)(read_json(response)))
+        found = compile_expression(lookup.fields)(read_json(response))
+        values = self._encoded_for(tenant).read(found, lookup.shape)
         fields = self._saved(tenant.custom_fields).fields
         token = values.get(fields[0].key) if fields else None
         return ReadBack(token if isinstance(token, str) else None, values)

@@ -17,6 +17,7 @@ from scenarios.model import FieldType
 from scenarios.source import StrictModel
 from targets.extraction import Unreadable
 
+Shape = Literal["flat", "map", "list", "wrapped"]
 Kind = Literal["as_is", "text", "joined", "date_time", "yes_no", "id"]
 
 #: The types that each kind of codec is for.
@@ -99,7 +100,7 @@ class FieldsMapping(StrictModel):
     the body has there, and without ``under`` the whole body is that list; wrapped: ``{name: {value: ...}}``.
     """
 
-    shape: Literal["flat", "map", "list", "wrapped"] = "flat"
+    shape: Shape = "flat"
     under: str = Field("", description="the key that they stand under, dotted for deeper ones")
     id_key: str = Field("id", min_length=1, description="in a list: the key of the field's name or id")
     value_key: str = Field("value", min_length=1, description="in a list or wrapped: the key of the value")
@@ -108,6 +109,7 @@ class FieldsMapping(StrictModel):
         ge=2,
         description="how many of the fields a save writes, the first (the token) always; all if not given",
     )
+    in_lists: bool = Field(False, description="whether each value stands in a list, a single one too")
     codecs: dict[FieldType, Codec] = Field({}, description="a mapping of field types to the form of their values")
 
     @model_validator(mode="after")
@@ -124,6 +126,18 @@ class FieldsMapping(StrictModel):
         """The codec for a type; values travel as they are where none is named."""
         return self.codecs.get(type_, _AS_IS)
 
+    def encode(self, type_: FieldType, value: Value) -> Any:
+        """A value as JSON has it on the target."""
+        encoded = self.codec(type_).encode(value)
+        return [encoded] if self.in_lists and not isinstance(encoded, list) else encoded
+
+    def decode(self, type_: FieldType, found: Any) -> Value:
+        """The value that the target tells, in savepath's own form. Raises Unreadable if it is of no such form."""
+        single = self.in_lists and type_ is not FieldType.MULTI_CHOICE
+        if single and isinstance(found, list) and len(found) == 1:
+            return self.codec(type_).decode(type_, found[0])
+        return self.codec(type_).decode(type_, found)
+
     def members(self, encoded: Mapping[str, Any]) -> bytes:
         """The JSON of some fields (remote name to encoded value), without the brackets around them."""
         match self.shape:
@@ -133,15 +147,19 @@ class FieldsMapping(StrictModel):
                 return orjson.dumps({k: {self.value_key: v} for k, v in encoded.items()})[1:-1]
         return orjson.dumps(dict(encoded))[1:-1]
 
-    def read_members(self, container: Any) -> dict[str, Any]:
-        """Remote name to encoded value of everything in the container. Raises Unreadable for another shape."""
-        if self.shape == "list":
+    def read_members(self, container: Any, shape: Shape | None = None) -> dict[str, Any]:
+        """Remote name to encoded value of everything in the container. Raises Unreadable for another shape.
+
+        ``shape`` is that of the container where it is not that of a save.
+        """
+        shape = shape or self.shape
+        if shape == "list":
             if isinstance(container, list) and all(isinstance(one, dict) for one in container):
                 return {str(one.get(self.id_key)): one.get(self.value_key) for one in container}
             raise Unreadable("the custom fields are not a list of objects")
         if not isinstance(container, dict):
             raise Unreadable("the custom fields are not an object")
-        if self.shape == "wrapped":
+        if shape == "wrapped":
             return {k: v.get(self.value_key) for k, v in container.items() if isinstance(v, dict)}
         return container
 

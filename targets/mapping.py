@@ -169,9 +169,8 @@ def _template_problems(target: Target, source: Source) -> Iterator[Problem]:
             here = scope(frozenset(target.variables), tenant=_KEY_ONLY)
             yield from _text_problems(("tenants", pattern, "base_url"), different.base_url, here, source)
     for operation, mapping in target.operations.items():
-        for key, text in mapping.message.items():
-            here = scope(frozenset(target.variables), "tenant", "save", "mail")
-            yield from _text_problems(("operations", operation, "message", key), text, here, source)
+        here = scope(frozenset(target.variables), "tenant", "case", "save", "mail")
+        yield from _tree_problems(("operations", operation, "message"), mapping.message, here, source)
     for kind, lookup in (("scripts", target.verify.scripts), ("mails", target.verify.mails)):
         if lookup and lookup.base_url:
             here = scope(frozenset(target.variables), tenant=_KEY_ONLY)

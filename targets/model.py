@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from scenarios.model import Operation
 from scenarios.source import Source, StrictModel
 from targets.extraction import Expression, Find
-from targets.fieldsets import FieldsMapping
+from targets.fieldsets import FieldsMapping, Shape
 
 _SHORT_REQUEST = re.compile(r"([A-Z]+) +(/\S.*|/)", re.DOTALL)
 
@@ -218,7 +218,7 @@ class OperationMapping(StrictModel):
     precondition: RequestMapping | None = Field(
         None, description="read before, outside the measured time; its answer is `before`"
     )
-    message: dict[str, str] = Field(
+    message: dict[str, Any] = Field(
         {key: f"{{{{ mail.{key} }}}}" for key in ("to", "subject", "body", "token")},
         description="one of the `messages` of a batch",
     )
@@ -272,7 +272,8 @@ class ValuesLookup(StrictModel):
     """Where a case is read back."""
 
     request: RequestMapping
-    fields: Expression = Field("@", description="finds the custom fields in the answer, in their shape")
+    fields: Expression = Field("@", description="finds the custom fields in the answer")
+    shape: Shape | None = Field(None, description="the shape that they have there; that of a save if not given")
 
 
 class Verify(StrictModel):

@@ -13,7 +13,7 @@ from scenarios.errors import InputError
 from scenarios.fields import VARIANTS, SavedValues, Value
 from scenarios.model import FieldType
 from targets.extraction import Unreadable
-from targets.fieldsets import FieldsMapping
+from targets.fieldsets import FieldsMapping, Shape
 
 
 def written_keys(saved: SavedValues, per_save: int | None, seq: int) -> tuple[str, ...] | None:
@@ -66,10 +66,13 @@ class EncodedSaves:
         picks = self._saved.picks(seq)
         return b",".join([first, *(variants[p] for variants, p in zip(self._variants, picks, strict=True))])
 
-    def read(self, container: Any) -> dict[str, Value]:
-        """The values in an answer, by key; what cannot be decoded is given as it came."""
+    def read(self, container: Any, shape: Shape | None = None) -> dict[str, Value]:
+        """The values in an answer, by key; what cannot be decoded is given as it came.
+
+        ``shape`` is that of the answer where it is not that of a save.
+        """
         found: dict[str, Value] = {}
-        for name, raw in self._mapping.read_members(container).items():
+        for name, raw in self._mapping.read_members(container, shape).items():
             key = self._keys.get(name)
             if key is not None and raw is not None:
                 found[key] = self._decode(self._types[key], raw)
@@ -85,15 +88,13 @@ class EncodedSaves:
 
     def _decode(self, type_: FieldType, raw: Any) -> Value:
         try:
-            return self._mapping.codec(type_).decode(type_, raw)
+            return self._mapping.decode(type_, raw)
         except Unreadable:
             return raw if isinstance(raw, str | int | float | list) else str(raw)
 
     def _encode(self, values: Mapping[str, Value]) -> bytes:
         mapping = self._mapping
-        encoded = {
-            self._names[key]: mapping.codec(self._types[key]).encode(value) for key, value in values.items()
-        }
+        encoded = {self._names[key]: mapping.encode(self._types[key], value) for key, value in values.items()}
         return mapping.members(encoded)
 
     def _check_separator(self) -> None:

@@ -144,6 +144,40 @@ def _encoded(shape):
 ENCODED = {shape: _encoded(shape) for shape in ("flat", "map", "list", "wrapped")}
 
 
+# -- as Request Tracker has them: written as a map, read as a list, every value in a list -----------
+
+
+@functools.cache
+def in_lists():
+    saved = SavedValues(SCENARIO, 37)
+    codecs = {FieldType.NUMBER: Codec(kind="text"), FieldType.CHECKBOX: Codec(kind="yes_no")}
+    mapping = FieldsMapping(shape="map", under="f", in_lists=True, codecs=codecs)
+    return EncodedSaves(mapping, saved, {field.key: field.key for field in saved.fields}), saved, mapping
+
+
+def test_each_value_is_written_in_a_list_and_several_are_one_list():
+    encoded, saved, mapping = in_lists()
+    values = saved.of(1, "sp-1")
+    written = orjson.loads(mapping.place(None, encoded.members(1, "sp-1")))["f"]
+    several = [field.key for field in saved.fields if field.type is FieldType.MULTI_CHOICE]
+    assert {key: written[key] for key in several} == {key: values[key] for key in several}
+    assert written["cf_001"] == ["sp-1"]
+    assert {type(value) for value in written.values()} == {list}
+
+
+@given(seq=st.integers(0, 2**27))
+def test_what_is_written_as_a_map_is_read_from_a_list_of_lists(seq):
+    encoded, saved, mapping = in_lists()
+    written = orjson.loads(mapping.place(None, encoded.members(seq, "sp-1")))["f"]
+    answer = [{"id": name, "value": values} for name, values in written.items()]
+    assert encoded.read(answer, "list") == saved.of(seq, "sp-1")
+
+
+def test_two_values_of_a_field_that_has_one_are_not_taken_for_one():
+    encoded, _, _ = in_lists()
+    assert encoded.read([{"id": "cf_001", "value": ["a", "b"]}], "list") == {"cf_001": ["a", "b"]}
+
+
 # -- some of the fields ----------------------------------------------------------------------------
 
 

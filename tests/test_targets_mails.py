@@ -66,6 +66,22 @@ def test_a_single_mail_is_one_request():
     assert binding.requests(Operation.SEND_EMAIL, BATCH) == (binding.request(Operation.SEND_EMAIL, BATCH),)
 
 
+NESTED = BULK.replace(
+    '{all: "{{ messages }}"}}}\n',
+    '{all: "{{ messages }}"}}, message: {id: "{{ case }}", about: {to: "{{ mail.to }}"}}}\n',
+)
+
+
+def test_a_message_of_a_bulk_may_have_parts_and_name_its_case():
+    (request,) = bind(NESTED).requests(Operation.SEND_BATCH, BATCH)
+    assert orjson.loads(request.body)["all"][0] == {"id": "7", "about": {"to": "user-1@savepath.test"}}
+
+
+def test_a_name_that_is_unknown_in_a_part_of_a_message_is_told_with_its_place():
+    with pytest.raises(InputError, match=r"t.yaml:7:\d+: operations.send_batch.message.about.to: mail has no too"):
+        bind(NESTED.replace('mail.to }}"}}', 'mail.too }}"}}'))
+
+
 def test_a_batch_that_uses_both_ways_is_a_mistake():
     with pytest.raises(
         InputError, match=r"t.yaml:\d+:\d+: operations.send_batch.request uses both mail and messages"
