@@ -32,8 +32,11 @@ test: .venv/dev ## the whole suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
-test-rt: .venv/dev ## Request Tracker 5, which must be installed from Debian first (docs/real-systems.md)
-	SAVEPATH_TEST_RT=1 $(BIN)/python -m pytest tests/test_request_tracker.py
+test-rt: .venv/dev ## Request Tracker 5 for real; installs it from Debian where it is not there (root)
+	@command -v rt-setup-database-5 >/dev/null || (apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(RT_PACKAGES))
+	SAVEPATH_TEST_RT=1 $(BIN)/python -m pytest tests/test_real_systems.py tests/test_request_tracker.py
+RT_PACKAGES := request-tracker5 rt5-db-sqlite rt5-standalone
 
 check: .venv/dev ## lint, format and types
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ from scenarios.errors import Aborted, InputError
 from scenarios.fields import CustomField, define_fields
 from scenarios.library import load_scenario
 from scenarios.model import FieldType, Scenario, Tenant
-from targets.preparing import announce, carry_out, end, end_on_signals, flags, password_in
+from targets.preparing import announce, carry_out, end, end_on_signals, flags, outlast, password_in
 
 PASSWORD_ENV: Final = "POCKETBASE_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 USER: Final = "savepath@savepath.test"
@@ -180,7 +180,7 @@ class Program:
 
     def wait(self) -> int:
         """Wait until it ends by itself; its exit code."""
-        return self._child.wait()
+        return outlast(self._child)
 
     def stop(self) -> None:
         """End it: politely, then for sure."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from types import FrameType
 
 from scenarios.errors import InputError, SavepathError
 
+#: Where ``targets.mail_sink`` takes mail unless told otherwise.
+SMTP_PORT = 8825
 #: A server that was asked to end has this long before it is killed.
 END_S = 10
 
@@ -25,6 +28,13 @@ def flags(module: str, about: str | None, *, home: str) -> argparse.ArgumentPars
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--serve", action="store_true", help="serve until interrupted")
     return parser
+
+
+def accept_smtp_port(parser: argparse.ArgumentParser) -> None:
+    """Add the flag of those systems that send mail."""
+    parser.add_argument(
+        "--smtp-port", type=int, default=SMTP_PORT, help="where the mail sink is on 127.0.0.1 (%(default)s)"
+    )
 
 
 def password_in(variable: str, whose: str, *, least: int = 1) -> str:
@@ -64,6 +74,14 @@ def end_on_signals() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+
+
+def outlast(child: subprocess.Popen[bytes]) -> int:
+    """Wait until a server ends by itself; its exit code. A signal meanwhile unwinds the stack."""
+    while True:
+        # By and by: a signal that comes just before an endless wait would not end it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(1)
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

@@ -4,8 +4,9 @@
     python -m targets.request_tracker_prepare --scenario field-sweep --home rt-home --port 8919 --serve
 
 The database is SQLite in the home. Each on-save script is a scrip that appends a ticket to the queue
-``scriptrun``: the token is its subject, the number of the script its priority. The server runs as a
-child process on 127.0.0.1 and ends with this one. Mail goes nowhere.
+``scriptrun``: the token is its subject, the number of the script its priority. A correspondence that
+names a recipient in the field ``mail_to`` of its transaction is sent there, by SMTP to the mail sink.
+The server runs as a child process on 127.0.0.1 and ends with this one.
 
 Needs Debian's packages request-tracker5, rt5-db-sqlite and rt5-standalone, and a user who may write
 to RT's cache (root or www-data).
@@ -29,7 +30,17 @@ from scenarios.errors import Aborted, InputError
 from scenarios.fields import CustomField, define_fields
 from scenarios.library import load_scenario
 from scenarios.model import FieldType, Scenario, Tenant
-from targets.preparing import announce, carry_out, end, end_on_signals, flags, password_in
+from targets.preparing import (
+    SMTP_PORT,
+    accept_smtp_port,
+    announce,
+    carry_out,
+    end,
+    end_on_signals,
+    flags,
+    outlast,
+    password_in,
+)
 
 PASSWORD_ENV: Final = "RT_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 READY: Final = "request tracker ready at "
@@ -57,7 +68,9 @@ Set($DatabaseName, $ENV{{RT_SQLITE}});
 Set($WebDomain, '127.0.0.1');
 Set($WebPort, $ENV{{RT_PORT}} || {port});
 Set($BcryptCost, 4);
-Set($MailCommand, 'testfile');
+Set($MailCommand, sub {{
+    $_[0]->send('smtp', Server => '127.0.0.1', Port => $ENV{{RT_SMTP_PORT}}, From => 'rt@savepath.test');
+}});
 Set($LogToSTDERR, 'error');
 Set($LogToFile, undef);
 Set($LogToSyslog, undef);
@@ -67,16 +80,40 @@ Set($LogToSyslog, undef);
 _DATA: Final = """\
 # Written by savepath (targets/request_tracker_prepare.py).
 our @Queues = ({queues});
+our @ScripActions = ({{ Name => 'Send by its template', ExecModule => 'SendEmail' }});
+our @Templates = ({{ Queue => 0, Name => 'mail', Type => 'Perl', Content => q[{mail}] }});
 our @CustomFields = (
 {fields});
 our @Scrips = (
-{scrips});
+{scrips}{send});
 our @Final = (sub {{
     my $root = RT::User->new(RT->SystemUser);
     $root->Load('root');
     $root->SetPassword($ENV{{{password_env}}});
 }});
 1;
+"""
+
+#: The fields of a correspondence are written after it: only the batch has both. RT's own scrips may have
+#: put a change of status before it (a reply opens a ticket), so it is looked for.
+_MAIL: Final = """\
+To: {
+  our ($said) = grep { $_->Type eq 'Correspond' } @{$Ticket->TransactionBatch};
+  $said->FirstCustomFieldValue('mail_to')
+}
+Subject: {$said->Subject}
+X-Savepath-Token: {$said->FirstCustomFieldValue('mail_token')}
+
+{$said->Content}
+"""
+
+_SEND: Final = """\
+  { Queue => 0, Description => 'mail', Stage => 'TransactionBatch', Template => 'mail',
+    ScripCondition => 'User Defined', ScripAction => 'Send by its template',
+    CustomIsApplicableCode => q[
+      return scalar grep { $_->Type eq 'Correspond' && $_->FirstCustomFieldValue('mail_to') }
+        @{$self->TicketObj->TransactionBatch};
+    ] },
 """
 
 #: Without TransactionBatch a scrip would run once for each field that a save changes.
@@ -134,19 +171,26 @@ def initial_data(scenario: Scenario) -> str:
         queues=", ".join(
             f"{{ Name => {_perl(name)} }}" for name in (*(tenant.key for tenant in scenario.tenants), "scriptrun")
         ),
-        fields="".join(_fields(scenario, tenant) for tenant in scenario.tenants),
+        fields="".join(_fields(scenario, tenant) for tenant in scenario.tenants) + _mail_fields(scenario),
         scrips="".join(
             _SCRIP.format(queue=_perl(tenant.key), number=number)
             for tenant in scenario.tenants
             for number in range(1, tenant.scripts_on_save + 1)
         ),
+        mail=_MAIL,
+        send=_SEND,
         password_env=PASSWORD_ENV,
     )
 
 
 @contextmanager
-def running(home: Path, *, port: int, password: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """RT's own server on 127.0.0.1 until the block ends; yields its URL and the process. 0 takes a free port."""
+def running(
+    home: Path, *, port: int, password: str, smtp_port: int = SMTP_PORT
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """RT's own server on 127.0.0.1 until the block ends; yields its URL and the process.
+
+    ``port`` 0 takes a free one; mail goes to ``smtp_port`` of 127.0.0.1.
+    """
     port = port or _free_port()
     words = [str(_SERVER), "--server", "Starlet", "--host", "127.0.0.1", "--port", str(port)]
     with (home / "server.log").open("ab") as log:
@@ -155,7 +199,7 @@ def running(home: Path, *, port: int, password: str) -> Iterator[tuple[str, subp
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**_environ(home), "RT_PORT": str(port)},
+            env={**_environ(home), "RT_PORT": str(port), "RT_SMTP_PORT": str(smtp_port)},
         )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -168,6 +212,7 @@ def running(home: Path, *, port: int, password: str) -> Iterator[tuple[str, subp
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = flags("targets.request_tracker_prepare", __doc__, home="folder for the database and the settings")
+    accept_smtp_port(parser)
     given = parser.parse_args(words)
 
     def work() -> None:
@@ -176,9 +221,10 @@ def main(words: Sequence[str] | None = None) -> int:
         end_on_signals()
         prepare(scenario, given.home, password)
         if given.serve:
-            with running(given.home, port=given.port, password=password) as (url, child):
+            serving = running(given.home, port=given.port, password=password, smtp_port=given.smtp_port)
+            with serving as (url, child):
                 announce(READY, url)
-                raise Aborted(f"RT ended with code {child.wait()}: {_last_words(given.home)}")
+                raise Aborted(f"RT ended with code {outlast(child)}: {_last_words(given.home)}")
 
     return carry_out(work, f"cannot prepare or serve Request Tracker in {given.home}")
 
@@ -238,6 +284,12 @@ def _free_port() -> int:
 def _fields(scenario: Scenario, tenant: Tenant) -> str:
     token = f"  {{ Name => 'save_token', Queue => [{_perl(tenant.key)}], Type => 'FreeformSingle' }},\n"
     return token + "".join(_field(tenant, field) for field in define_fields(scenario, tenant.custom_fields))
+
+
+def _mail_fields(scenario: Scenario) -> str:
+    queues = ", ".join(_perl(tenant.key) for tenant in scenario.tenants)
+    where = f"Queue => [{queues}], LookupType => 'RT::Queue-RT::Ticket-RT::Transaction', Type => 'FreeformSingle'"
+    return "".join(f"  {{ Name => '{name}', {where} }},\n" for name in ("mail_to", "mail_token"))
 
 
 def _field(tenant: Tenant, field: CustomField) -> str:

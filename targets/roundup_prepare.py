@@ -34,11 +34,10 @@ from scenarios.errors import InputError
 from scenarios.fields import define_fields
 from scenarios.library import load_scenario
 from scenarios.model import FieldType, Scenario, Tenant
-from targets.preparing import announce, carry_out, flags, password_in
+from targets.preparing import SMTP_PORT, accept_smtp_port, announce, carry_out, flags, password_in
 
 PASSWORD_ENV: Final = "ROUNDUP_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 READY: Final = "roundup ready at "
-SMTP_PORT: Final = 8825  # of targets.mail_sink
 _THREADS: Final = 8
 #: Roundup hashes the password of every request anew. With its default of 250,000 rounds that takes
 #: 250 ms and hides everything else; a test installation that nobody else reaches can do with few.
@@ -241,9 +240,7 @@ def serve(
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = flags("targets.roundup_prepare", __doc__, home="folder for the trackers, one folder each")
-    parser.add_argument(
-        "--smtp-port", type=int, default=SMTP_PORT, help="where the mail sink is on 127.0.0.1 (%(default)s)"
-    )
+    accept_smtp_port(parser)
     parser.add_argument("--postgres", metavar="WHERE", help='"host=FOLDER_OR_NAME port=5432 user=NAME"')
     given = parser.parse_args(words)
 

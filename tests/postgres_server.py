@@ -18,13 +18,15 @@ from pathlib import Path
 PROGRAMS = ("initdb", "pg_ctl", "postgres", "psql")
 USER = "savepath"
 _WAIT_S = 60
+#: Debian keeps the programs of the server off the PATH, a folder for each version.
+_DEBIAN = Path("/usr/lib/postgresql")
 
 
 def obstacle() -> str:
     """Why there can be no PostgreSQL here, or nothing."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    missing = [name for name in PROGRAMS if _program(name) is None]
     if missing:
-        return f"PostgreSQL is not there: no {', '.join(missing)} on the PATH"
+        return f"PostgreSQL is not there (no {', '.join(missing)}); apt install postgresql"
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
         return "PostgreSQL refuses root, and there is no setpriv to become nobody"
     return ""
@@ -38,18 +40,8 @@ class Cluster:
 
     def ask(self, *statements: str) -> list[str]:
         """The rows that the statements print, each in a transaction of its own."""
-        words = [
-            "psql",
-            "-h",
-            str(self.socket_folder),
-            "-U",
-            USER,
-            "-d",
-            "postgres",
-            "-qAtX",
-            "-v",
-            "ON_ERROR_STOP=1",
-        ]
+        where = ["-h", str(self.socket_folder), "-U", USER, "-d", "postgres"]
+        words = [str(_program("psql")), *where, "-qAtX", "-v", "ON_ERROR_STOP=1"]
         done = subprocess.run(
             [*words, *(word for statement in statements for word in ("-c", statement))],
             capture_output=True,
@@ -79,11 +71,18 @@ def running_postgres(environment: Mapping[str, str] = {}) -> Iterator[Cluster]:
                 _run(["pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(data)], {})
 
 
+def _program(name: str) -> Path | None:
+    """Where a program of PostgreSQL is: on the PATH, else Debian's newest."""
+    found = shutil.which(name)
+    newest_first = sorted(_DEBIAN.glob(f"*/bin/{name}"), key=lambda path: -float(path.parts[-3]))
+    return Path(found) if found else next(iter(newest_first), None)
+
+
 def _run(words: Sequence[str], environment: Mapping[str, str]) -> None:
     leave_root = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     with tempfile.TemporaryFile("w+") as said:  # a pipe would be kept open by the server that pg_ctl starts
         done = subprocess.run(
-            [*leave_root, *words],
+            [*leave_root, str(_program(words[0])), *words[1:]],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

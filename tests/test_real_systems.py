@@ -1,0 +1,294 @@
+"""What holds on every real system: each does all its operations, and the mapping tells the truth about them.
+
+Roundup, PocketBase and Request Tracker differ in how clients log in, where custom fields stand, when
+scripts run and whether a save can be refused. None of that shows here; what is peculiar to one of
+them is in the file of its name.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from loadgen.effects import same_values
+from loadgen.run_folder import RunFolder
+from scenarios.errors import Aborted, InputError
+from scenarios.model import Operation
+from targets import pocketbase_prepare, request_tracker_prepare, roundup_prepare
+from targets.binding import Judgement
+from targets.control import preflight
+from targets.mail_sink import running_sink
+from tests import pocketbase_server, request_tracker_server, roundup_server
+from tests.real_system import Driven, acceptable_details
+
+pytestmark = pytest.mark.live
+
+#: field-sweep, shortened.
+SCENARIO = """\
+name: field-sweep
+seed: 20261123
+cohorts:
+  none: {{custom_fields: 0, cases: 2}}
+  few: {{custom_fields: 10, cases: 2, scripts_on_save: 2}}
+  some: {{custom_fields: 50, cases: 2}}
+mix: {{read_case: 30, {mails}save_standard: 19, save_custom: 25, run_script: 15}}
+load: {{rate_per_s: {rate_per_s}}}
+batch_size: 3
+warmup_s: 0.5
+duration_s: {duration_s}
+verification: {{settle_s: 0.5, script_deadline_s: 5, read_back_share: 1}}
+"""
+MAILS = "send_email: 10, send_batch: 5, "
+COHORTS = ("none", "few", "some")
+SAVES = (Operation.SAVE_STANDARD, Operation.SAVE_CUSTOM, Operation.RUN_SCRIPT)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A real system: how it is served and prepared again, and what it has.
+
+    ``serve`` takes the scenario's file, a home and the port of the mail sink; ``prepare`` takes a
+    scenario, the home and the URL. ``fact`` and ``version`` are what the fingerprint must say, ``values``
+    what may be found of values that were saved while others saved the same case.
+    """
+
+    target: str
+    serve: Callable[[Path, Path, int], AbstractContextManager[str]]
+    prepare: Callable[..., None]
+    environ: dict[str, str]
+    fact: str
+    version: str
+    mails: bool
+    values: frozenset[str] = frozenset({"identical", "superseded"})
+    clients: int = 8
+    rate_per_s: int = 12
+    duration_s: int = 3
+    obstacle: Callable[[], str] = lambda: ""
+
+    @property
+    def password(self) -> str:
+        (password,) = self.environ.values()
+        return password
+
+
+def _no_pocketbase() -> str:
+    try:
+        pocketbase_prepare.find_program()
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _no_request_tracker() -> str:
+    if os.environ.get("SAVEPATH_TEST_RT") != "1":
+        return "Request Tracker is driven by make test-rt"
+    return request_tracker_prepare.obstacle()
+
+
+ROUNDUP = System(
+    target="roundup",
+    serve=lambda scenario, home, smtp: roundup_server.running_roundup(scenario, home, smtp_port=smtp),
+    prepare=lambda scenario, home, url: roundup_prepare.prepare(scenario, home, ROUNDUP.password),
+    environ=roundup_server.ENVIRON,
+    fact="roundup",
+    version="2.6",
+    mails=True,
+    # Roundup does not write a value that is what it read; meanwhile it may have become another's.
+    values=frozenset({"identical", "superseded", "partial"}),
+)
+POCKETBASE = System(
+    target="pocketbase",
+    serve=lambda scenario, home, smtp: pocketbase_server.running_pocketbase(scenario, home),
+    prepare=lambda scenario, home, url: pocketbase_prepare.prepare(scenario, home, url, POCKETBASE.password),
+    environ=pocketbase_server.ENVIRON,
+    fact="pocketbase",
+    version="PocketBase 0.40.",
+    mails=False,
+    obstacle=_no_pocketbase,
+)
+REQUEST_TRACKER = System(
+    target="request-tracker",
+    serve=lambda scenario, home, smtp: request_tracker_server.running_request_tracker(
+        scenario, home, smtp_port=smtp
+    ),
+    prepare=lambda scenario, home, url: request_tracker_prepare.prepare(scenario, home, REQUEST_TRACKER.password),
+    environ=request_tracker_server.ENVIRON,
+    fact="request_tracker",
+    version="5.",
+    mails=True,
+    # Request Tracker writes field by field, so that who reads meanwhile sees a part of a save.
+    values=frozenset({"identical", "superseded", "partial"}),
+    clients=4,
+    rate_per_s=2,  # a save takes it a quarter of a second, a batch a whole one
+    duration_s=12,
+    obstacle=_no_request_tracker,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A system that is served, and what a run on it needs to be told."""
+
+    system: System
+    scenario_file: Path
+    home: Path
+    settings: dict[str, str]
+
+
+@pytest.fixture(scope="module", params=[ROUNDUP, POCKETBASE, REQUEST_TRACKER], ids=lambda system: system.target)
+def served(request, tmp_path_factory):
+    system = request.param
+    if system.obstacle():
+        pytest.skip(system.obstacle())
+    folder = tmp_path_factory.mktemp(system.target)
+    scenario, home = folder / "sweep.yaml", folder / "home"
+    mails = MAILS if system.mails else ""
+    scenario.write_text(SCENARIO.format(mails=mails, rate_per_s=system.rate_per_s, duration_s=system.duration_s))
+    with running_sink() as (smtp_port, sink), system.serve(scenario, home, smtp_port) as url:
+        settings = {"base_url": url} | ({"mail_sink": sink} if system.mails else {})
+        yield Served(system, scenario, home, settings)
+
+
+@pytest.fixture(scope="module")
+def desk(served):
+    made = Driven(served.system.target, served.settings, served.scenario_file, served.system.environ)
+    with made.client:
+        yield made
+
+
+@pytest.fixture
+def mailing(served, desk):
+    if not served.system.mails:
+        pytest.skip(f"{served.system.target} sends no mail about cases")
+    return desk
+
+
+def with_fields(scenario, cohort, custom_fields):
+    changed = scenario.cohorts[cohort].model_copy(update={"custom_fields": custom_fields})
+    return scenario.model_copy(update={"cohorts": {**scenario.cohorts, cohort: changed}})
+
+
+def test_preflight_tells_the_version(served, desk):
+    assert preflight(desk.target, desk.environ)[served.system.fact].startswith(served.system.version)
+
+
+@pytest.mark.parametrize("cohort", COHORTS)
+def test_every_operation_of_the_mix_succeeds(desk, cohort):
+    mix = [one for one in desk.scenario.mix if one.possible_for(desk.scenario.cohorts[cohort])]
+    done = {operation: desk.do(operation, desk.call(cohort)) for operation in mix}
+    assert done == dict.fromkeys(mix, Judgement("ok", ""))
+
+
+@pytest.mark.parametrize("cohort", ["few", "some"])
+def test_values_of_every_type_are_read_back_as_they_were_written(desk, cohort):
+    call = desk.call(cohort)
+    desk.do(Operation.SAVE_CUSTOM, call)
+    read, saved = desk.read_back(call), desk.binding.values_saved(call.tenant, call.seq, call.token)
+    assert read.token == call.token
+    assert read.values.keys() == saved.keys()
+    assert same_values(saved, read.values)
+
+
+def test_each_script_of_every_kind_of_save_is_found_exactly_once_by_its_token(desk):
+    calls = {operation: desk.call("few") for operation in SAVES}
+    for operation, call in calls.items():
+        desk.do(operation, call)
+    assert desk.scripts(*calls.values()) == desk.scripts_due(*calls.values())
+
+
+def test_many_tokens_are_looked_up_at_once(desk):
+    calls = [desk.call("few", case=number % 2) for number in range(12)]
+    for call in calls:
+        assert desk.do(Operation.SAVE_STANDARD, call) == Judgement("ok", "")
+    assert desk.binding.script_batch >= len(calls)
+    assert desk.scripts(*calls) == desk.scripts_due(*calls)
+
+
+def test_a_token_that_was_never_saved_has_no_script_runs(desk):
+    assert desk.scripts(desk.call("few")) == []
+
+
+def test_with_clients_at_once_on_two_cases_the_scripts_of_the_acknowledged_saves_run_once_each(served, desk):
+    calls = [desk.call("few", case=number % 2) for number in range(served.system.clients * 4)]
+    outcomes = desk.do_at_once(Operation.SAVE_CUSTOM, calls, served.system.clients)
+    assert {judgement.detail for judgement in outcomes} <= acceptable_details(desk.target)
+    saved = [call for call, judgement in zip(calls, outcomes, strict=True) if judgement.outcome == "ok"]
+    assert len(saved) > 0
+    assert desk.scripts(*calls) == desk.scripts_due(*saved)
+
+
+@pytest.mark.parametrize("operation", [Operation.SEND_EMAIL, Operation.SEND_BATCH])
+def test_each_mail_arrives_once_at_the_one_it_was_sent_to(mailing, operation):
+    call = mailing.call("few")
+    assert mailing.do(operation, call) == Judgement("ok", "")
+    tokens = mailing.binding.mail_tokens(operation, call)
+    recipients = mailing.binding.mail_recipients(operation, call)
+    assert len(tokens) == (3 if operation is Operation.SEND_BATCH else 1)
+    assert mailing.mails(operation, call) == [(*one, 1) for one in zip(tokens, recipients, strict=True)]
+
+
+def test_a_run_is_whole_and_finds_every_effect_once(served, tmp_path):
+    out, system = tmp_path / "run", served.system
+    settings = [word for key, value in served.settings.items() for word in ("--set", f"{key}={value}")]
+    words = ("run", served.scenario_file, "--target", system.target, *settings, "--out", out)
+    done = subprocess.run(
+        [sys.executable, "-m", "savepath", *map(str, words)],
+        capture_output=True, text=True, env=os.environ | system.environ, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = RunFolder(out)
+    info, samples, effects = run.read(), run.read_samples(), run.read_effects()
+    found = {kind: set(rows["outcome"]) for kind, rows in effects.groupby("kind", observed=True)}
+    assert (info.status, info.ledger.closes, info.ledger.unsent) == ("complete", True, 0)
+    assert set(samples["outcome"]) <= {"ok", "conflict"}
+    assert found.pop("value") <= system.values
+    assert found == {"script": {"once"}} | ({"mail": {"once"}} if system.mails else {})
+    assert script_effects(effects) == scripts_due(samples)
+
+
+def script_effects(effects):
+    scripts = effects[effects["kind"] == "script"]
+    return scripts.groupby("seq").size().to_dict()
+
+
+def scripts_due(samples):
+    """Two scripts after an acknowledged save of the tenant with ten fields, one elsewhere."""
+    saves = samples[samples["operation"].isin([str(one) for one in SAVES]) & (samples["outcome"] == "ok")]
+    return {
+        seq: 2 if fields == 10 else 1 for seq, fields in zip(saves["seq"], saves["custom_fields"], strict=True)
+    }
+
+
+def test_provisioning_again_makes_nothing(desk):
+    assert desk.provision() == desk.inventory
+
+
+def test_a_tenant_without_the_fields_is_named_with_what_is_missing(desk):
+    with pytest.raises(Aborted, match="has no cf_011, cf_012 of tenant field-sweep-few-01"):
+        desk.provision(with_fields(desk.scenario, "few", 12))
+
+
+def test_a_tenant_that_was_not_prepared_is_named(desk):
+    with pytest.raises(Aborted, match="has no other-none-01, other-few-01, other-some-01"):
+        desk.provision(desk.scenario.model_copy(update={"name": "other"}))
+
+
+def test_preparing_again_keeps_what_is_there_and_refuses_another_scenario(served, desk):
+    url = served.settings["base_url"]
+    served.system.prepare(desk.scenario, served.home, url)
+    with pytest.raises(InputError, match="choose another --home or remove it"):
+        served.system.prepare(with_fields(desk.scenario, "few", 12), served.home, url)
+
+
+def test_neither_the_password_nor_this_machine_stands_in_what_was_written(served, desk):
+    code = [path for path in served.home.rglob("*") if path.suffix in (".py", ".ini", ".js", ".pm")]
+    code += served.home.glob("initialdata")
+    assert len(code) >= 2
+    for text in (path.read_text() for path in code):
+        assert served.system.password not in text
+        assert str(served.home) not in text
