@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import re
+import signal
 import socket
 import sys
 import threading
@@ -30,8 +31,6 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SmtpSession
-
-from targets.preparing import end_on_signals
 
 _TOKEN: Final = re.compile(r"sp-[0-9a-f]{10}-[0-9a-f]{7,8}(?:-\d+)?")
 #: A mail larger than this is refused.
@@ -159,11 +158,14 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--smtp-port", type=int, default=8825)
     parser.add_argument("--http-port", type=int, default=8725)
     given = parser.parse_args(words)
-    end_on_signals()  # an Event set in a handler can wait for the lock that the interrupted wait holds
+    # Blocked before there is a thread, a signal stays until it is waited for. A handler is set off at any
+    # moment: just before a wait, or in another thread, and the wait goes on.
+    ending = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     with running_sink(given.smtp_port, given.http_port) as (port, url):
         sys.stdout.write(f"mail sink ready: SMTP at 127.0.0.1:{port}, asked at {url}\n")
         sys.stdout.flush()
-        threading.Event().wait()
+        signal.sigwait(ending)
 
 
 if __name__ == "__main__":
