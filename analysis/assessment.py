@@ -133,7 +133,7 @@ def _same_question(runs: Sequence[Run]) -> None:
         if run.plan_digest != first.plan_digest and (first.origin or run.origin):
             raise IncomparableRuns(
                 f"run {first.id} and run {run.id} were not imported in the same way: from two tools, or with two "
-                "mappings; import both sides from the files of one tool with one mapping"
+                "label maps; import both sides from files of one tool with one label map"
             )
         if run.plan_digest != first.plan_digest:
             raise IncomparableRuns(

@@ -137,7 +137,7 @@ def _complete(before: Sequence[Run], after: Sequence[Run]) -> Checked:
 def _same_plan(runs: Sequence[Run]) -> Checked:
     digest = runs[0].plan_digest[:12]
     if any(run.origin for run in runs):
-        return _checked("same plan", f"All {len(runs)} runs were imported with the same mapping ({digest}).")
+        return _checked("same plan", f"All {len(runs)} runs were imported with one label map ({digest}).")
     return _checked("same plan", f"All {len(runs)} runs follow the plan {digest}.")
 
 

@@ -44,7 +44,7 @@ def tell_origin(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
         found.append(
             _note(
                 "cohorts",
-                "The mapping gives no number of custom fields: whether times grow with them cannot be seen.",
+                "The label map gives no number of custom fields: whether times grow with them cannot be seen.",
             )
         )
     notes = dict.fromkeys(f"{run.id}: {note}" for run in runs if run.origin for note in run.origin.notes)

@@ -129,8 +129,8 @@ class Origin(StrictModel):
     tool: Literal["jtl", "k6", "locust", "vegeta"]
     files: tuple[str, ...]  # their names
     lacks: tuple[Literal["schedule", "generator", "cohorts", "effects"], ...]  # of analysis.samples.FACTS
-    unmapped: dict[str, int] = Field({})  # label -> requests that the mapping does not name: not in the samples
-    ignored: dict[str, int] = Field({})  # label -> requests that the mapping leaves out on purpose
+    unmapped: dict[str, int] = Field({})  # label -> requests that the label map does not name: not in the samples
+    ignored: dict[str, int] = Field({})  # label -> requests that the label map leaves out on purpose
     notes: tuple[str, ...] = ()  # whole sentences, for the report
 
 

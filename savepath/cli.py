@@ -7,6 +7,7 @@ is called, so that ``savepath --help`` answers at once.
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from collections.abc import Mapping
 from typing import NoReturn, cast
@@ -16,12 +17,14 @@ import click
 from savepath import __version__
 from savepath.exits import MEANINGS
 
-#: command -> its one line in the help. The module ``savepath.commands.<command>`` holds ``command``.
+#: command -> its one line in the help. The module ``savepath.commands.<command>`` holds ``command``,
+#: with an underscore behind a name that Python keeps for itself.
 COMMANDS: Mapping[str, str] = {
     "demo": "Show the incident on the embedded system, to a finished report.",
     "init": "Lay out a folder to begin with: scenario, mapping, pipelines.",
     "plan": "Say what a run would offer to a target; sends nothing.",
     "run": "Drive a target with a scenario and record what happened.",
+    "import": "Make a run of the results of JMeter, k6, Locust or vegeta.",
     "compare": "Compare runs before and after a change: CLEAR, HOLD or ESCALATE.",
     "desk": "Start casedesk, the embedded case-management system.",
     "schema": "Print the JSON Schema of a scenario, a target or results.json.",
@@ -41,7 +44,8 @@ class LazyGroup(click.Group):
         """The command of that name, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"savepath.commands.{cmd_name}")
+        underscore = "_" if keyword.iskeyword(cmd_name) else ""
+        module = importlib.import_module(f"savepath.commands.{cmd_name}{underscore}")
         return cast(click.Command, module.command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,1 @@
+"""Importing: the result files of other load testing tools become run folders."""
