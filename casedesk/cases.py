@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import apsw
 
@@ -74,27 +74,36 @@ def read_history(desk: Desk, tenant: Tenant, case_id: int, save_id: str | None) 
     """The changed fields of the case, oldest first; of one save if ``save_id`` is given."""
     case_type = case_type_of(desk, tenant, case_id)
     with desk.store.read() as connection:
-        saves = [
-            (save, version, token, at)
-            for save, version, token, at in connection.execute(
-                "SELECT id, version, save_id, at FROM saves WHERE case_id = ? ORDER BY id", (case_id,)
-            )
-            if save_id is None or token == save_id
-        ]
-        return [
-            {
-                "version": version,
-                "save_id": token,
-                "field": field,
-                "before": _as_json(case_type, field, before),
-                "after": _as_json(case_type, field, after),
-                "at": at,
-            }
-            for save, version, token, at in saves
-            for field, before, after in connection.execute(
-                "SELECT field, before, after FROM history WHERE save = ?", (save,)
-            )
-        ]
+        return _changes_of(connection, case_type, case_id, save_id)
+
+
+def read_histories(desk: Desk, tenant: Tenant, case_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The same of several cases, one after the other, each row with its ``case_id``; unknown cases have none."""
+    found: list[dict[str, Any]] = []
+    with desk.store.read() as connection:
+        for case_id in case_ids:
+            row = connection.execute(
+                "SELECT case_type_id FROM cases WHERE id = ? AND tenant_id = ?", (case_id, tenant.id)
+            ).fetchone()
+            case_type = row and desk.catalogue.case_type(row[0])
+            if case_type is not None:
+                changes = _changes_of(connection, case_type, case_id, None)
+                found += [{"case_id": case_id, **change} for change in changes]
+    return found
+
+
+def find_saves(desk: Desk, tenant: Tenant, save_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The saves of the tenant's cases with these tokens, oldest first."""
+    names = ("save_id", "case_id", "version", "at")
+    marks = ", ".join("?" * len(save_ids))
+    with desk.store.read() as connection:
+        # No index for it: each save would pay for what is asked a few times after a run.
+        rows = connection.execute(
+            f"SELECT s.save_id, s.case_id, s.version, s.at FROM cases c JOIN saves s ON s.case_id = c.id"  # noqa: S608
+            f" WHERE c.tenant_id = ? AND s.save_id IN ({marks}) ORDER BY s.id",
+            (tenant.id, *save_ids),
+        ).fetchall()
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def list_cases(
@@ -169,6 +178,30 @@ def encode_all(case_type: CaseType, values: dict[str, Any]) -> list[tuple[Custom
 def stored_values(connection: apsw.Connection, case_id: int) -> apsw.Cursor:
     """Rows (field id, stored value) of the case."""
     return connection.execute("SELECT field_id, value FROM field_values WHERE case_id = ?", (case_id,))
+
+
+def _changes_of(
+    connection: apsw.Connection, case_type: CaseType, case_id: int, save_id: str | None
+) -> list[dict[str, Any]]:
+    saves = connection.execute(
+        "SELECT id, version, save_id, at FROM saves WHERE case_id = ? ORDER BY id", (case_id,)
+    ).fetchall()
+    return [
+        {
+            "version": version,
+            "save_id": token,
+            "field": field,
+            "before": _as_json(case_type, field, before),
+            "after": _as_json(case_type, field, after),
+            "at": at,
+        }
+        for save, version, token, at in cast(list[tuple[int, int, str, float]], saves)
+        if save_id is None or token == save_id
+        for field, before, after in cast(
+            list[tuple[str, Stored, Stored]],
+            connection.execute("SELECT field, before, after FROM history WHERE save = ?", (save,)).fetchall(),
+        )
+    ]
 
 
 def _as_json(case_type: CaseType, field: str, stored: Stored) -> Any:

@@ -147,6 +147,15 @@ def _read_history(call: Call) -> Answer:
     return Answer(200, {"history": cases.read_history(call.desk, call.tenant(), call.number("case_id"), save_id)})
 
 
+def _read_histories(call: Call) -> Answer:
+    case_ids = [int(text) for text in call.tokens("case_ids") if re.fullmatch("[0-9]{1,18}", text)]
+    return Answer(200, {"history": cases.read_histories(call.desk, call.tenant(), case_ids)})
+
+
+def _find_saves(call: Call) -> Answer:
+    return Answer(200, {"saves": cases.find_saves(call.desk, call.tenant(), call.tokens("save_ids"))})
+
+
 def _read_script_runs(call: Call) -> Answer:
     return Answer(200, {"runs": read_runs(call.desk.store, call.tenant().id, call.tokens("save_ids"))})
 
@@ -241,6 +250,8 @@ ENDPOINTS: Final = (
     Endpoint("PATCH", "/tenants/{tenant}/cases/{case_id}", "write", _save_case),
     Endpoint("DELETE", "/tenants/{tenant}/cases/{case_id}", "write", _delete_case),
     Endpoint("GET", "/tenants/{tenant}/cases/{case_id}/history", "read", _read_history),
+    Endpoint("GET", "/tenants/{tenant}/history", "read", _read_histories),
+    Endpoint("GET", "/tenants/{tenant}/saves", "read", _find_saves),
     Endpoint("GET", "/tenants/{tenant}/script-runs", "read", _read_script_runs),
     Endpoint("POST", "/tenants/{tenant}/emails", "write", _send_mail),
     Endpoint("POST", "/tenants/{tenant}/email-batches", "write", _send_batch),

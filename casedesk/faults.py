@@ -24,9 +24,10 @@ Fault = Literal[
     "script_late",  # a script of the save runs script_late_s after it was queued
     "value_dropped",  # one changed value is not stored, though the save answers 200
     "value_truncated",  # one changed text loses its second half
-    "foreign_write",  # the values go to a case of another tenant
+    "foreign_write",  # the values are saved in a case of another tenant, with its history
     "mail_lost",  # the mail is never delivered
     "mail_doubled",  # the mail is delivered twice
+    "mail_misdirected",  # the mail goes to another recipient
     "ok_not_committed",  # 200 is answered, nothing is committed
     "committed_but_500",  # everything is committed, 500 is answered
 ]
@@ -47,6 +48,7 @@ class FaultShares(BaseModel):
     foreign_write: float = Field(default=0.0, ge=0, le=1)
     mail_lost: float = Field(default=0.0, ge=0, le=1)
     mail_doubled: float = Field(default=0.0, ge=0, le=1)
+    mail_misdirected: float = Field(default=0.0, ge=0, le=1)
     ok_not_committed: float = Field(default=0.0, ge=0, le=1)
     committed_but_500: float = Field(default=0.0, ge=0, le=1)
 

@@ -120,11 +120,14 @@ def _queue(
     batch_id: int | None,
     planted: list[Planted],
 ) -> int:
-    now = time.time()
+    now, recipient = time.time(), mail.to
+    if faults.strikes("mail_misdirected", mail.token):
+        recipient = f"astray.{mail.to}"
+        planted.append(Planted("token", mail.token, "mail_misdirected", {"to": mail.to, "went_to": recipient}))
     connection.execute(
         "INSERT INTO outbox (tenant_id, batch_id, case_id, token, recipient, subject, body, status, queued_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?)",
-        (tenant.id, batch_id, case_id, mail.token, mail.to, mail.subject, mail.body, now),
+        (tenant.id, batch_id, case_id, mail.token, recipient, mail.subject, mail.body, now),
     )
     mail_id = connection.last_insert_rowid()
     deliveries = 1

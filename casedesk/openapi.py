@@ -69,6 +69,8 @@ _CASE = _object(
 )
 _SAVED = _object({"id": _COUNT, "version": _COUNT, "save_id": _TEXT, "saved_at": _EPOCH})
 _CHANGE = _object({"version": _COUNT, "save_id": _TEXT, "field": _TEXT, "before": {}, "after": {}, "at": _EPOCH})
+_CHANGE_OF_CASE = _object({"case_id": _COUNT, **_CHANGE["properties"]})
+_SAVE = _object({"save_id": _TEXT, "case_id": _COUNT, "version": _COUNT, "at": _EPOCH})
 _RUN = _object(
     {
         "save_id": _TEXT,
@@ -285,6 +287,26 @@ def _paths() -> dict[str, Any]:
                 answer=_list("history", _CHANGE),
                 errors=(404,),
                 parameters=(_query("save_id", _TEXT, "only of this save"),),
+            )
+        },
+        f"{t}/history": {
+            "get": op(
+                t,
+                "list_changes",
+                "Changed fields of several cases, oldest first, case by case",
+                answer=_list("history", _CHANGE_OF_CASE),
+                errors=(400, 404),
+                parameters=(_query("case_ids", _TEXT, "cases, by commas", required=True),),
+            )
+        },
+        f"{t}/saves": {
+            "get": op(
+                t,
+                "list_saves",
+                "Saves by token: which case each of them saved",
+                answer=_list("saves", _SAVE),
+                errors=(400, 404),
+                parameters=(_query("save_ids", _TEXT, _TOKENS, required=True),),
             )
         },
         f"{t}/script-runs": {

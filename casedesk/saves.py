@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import apsw
@@ -21,7 +21,7 @@ from casedesk.desk import Desk
 from casedesk.fields import CustomField, Stored
 from casedesk.jobs import queue_scripts
 from casedesk.problems import Problem, not_found
-from casedesk.sabotage import Change, NotCommitted, Sabotage
+from casedesk.sabotage import Change, NotCommitted, Redirection, Sabotage
 
 #: Up to this many custom fields are looked up one by one; beyond, all values of the case are read.
 _POINT_LOOKUPS: Final = 12
@@ -81,7 +81,7 @@ def save_case(
                 _store(connection, case_id, changes)
                 _log(connection, save, changes)
             else:
-                _store(connection, elsewhere.case_id, elsewhere.changes)
+                _save_elsewhere(connection, elsewhere, save_id, now)
             scripts = sabotage.scripts(case_type.scripts_on_save, queued_at=now)
             queue_scripts(connection, tenant.id, case_id, save_id, scripts, queued_at=now)
             sabotage.before_commit()
@@ -150,6 +150,26 @@ def _store(connection: apsw.Connection, case_id: int, changes: list[Change]) -> 
         "DELETE FROM field_values WHERE case_id = ? AND field_id = ?",
         [row[:2] for row in custom if row[2] is None],
     )
+
+
+def _save_elsewhere(connection: apsw.Connection, where: Redirection, save_id: str, now: float) -> None:
+    """The save as a whole in another case, its version and its history included."""
+    one = "UPDATE cases SET version = version + 1, save_id = ?, updated_at = ? WHERE id = ?"
+    connection.execute(one, (save_id, now, where.case_id))
+    connection.execute(
+        "INSERT INTO saves (case_id, version, save_id, at) SELECT id, version, save_id, ? FROM cases WHERE id = ?",
+        (now, where.case_id),
+    )
+    save = connection.last_insert_rowid()
+    standard = connection.execute(
+        "SELECT title, status, priority, description FROM cases WHERE id = ?", (where.case_id,)
+    ).fetchone()
+    before: dict[object, Stored] = dict(zip(STANDARD, standard or (), strict=True))
+    before |= dict(stored_values(connection, where.case_id))
+    changes = [replace(c, before=before.get(c.field.id if c.field else c.key)) for c in where.changes]
+    changes = [c for c in changes if c.before != c.after]
+    _store(connection, where.case_id, changes)
+    _log(connection, save, changes)
 
 
 def _log(connection: apsw.Connection, save: int, changes: list[Change]) -> None:

@@ -220,6 +220,26 @@ def test_history_tells_each_changed_field_of_a_save(client, case):
     assert fields == ["amount", "title", "tags"]
 
 
+def test_the_history_of_several_cases_tells_whose_each_change_is(client, tenant, case):
+    other = client.post(f"{tenant}/cases", json={"case_type": "request", "title": "T"}).json()["id"]
+    number = int(case.rsplit("/", 1)[1])
+    client.patch(f"{tenant}/cases/{other}", json={"title": "U"}, headers={"X-Save-Id": "hs1"})
+    client.patch(case, json={"title": "V"}, headers={"X-Save-Id": "hs2"})
+    rows = client.get(f"{tenant}/history?case_ids={number},{other},999").json()["history"]
+    assert [(row["case_id"], row["save_id"], row["after"]) for row in rows] == [
+        (number, "hs2", "V"),
+        (other, "hs1", "U"),
+    ]
+
+
+def test_saves_are_found_by_token_in_their_own_tenant_only(client, tenant, case):
+    client.patch(case, json={"title": "W"}, headers={"X-Save-Id": "found-1"})
+    (row,) = client.get(f"{tenant}/saves?save_ids=found-1,never").json()["saves"]
+    assert (row["save_id"], row["case_id"]) == ("found-1", int(case.rsplit("/", 1)[1]))
+    client.post("/tenants", json={"key": "stranger", "name": "S"})
+    assert client.get("/tenants/stranger/saves?save_ids=found-1").json() == {"saves": []}
+
+
 def test_cases_are_listed_page_by_page(client, tenant):
     ids = [
         client.post(f"{tenant}/cases", json={"case_type": "request", "title": f"C {n}"}).json()["id"]
@@ -409,6 +429,8 @@ def test_real_answers_fit_the_document(client, tenant, case):
         "/admin/faults": "/admin/faults",
         f"{t}/cases/{{case_id}}": case,
         f"{t}/cases/{{case_id}}/history": f"{case}/history",
+        f"{t}/history": f"{tenant}/history?case_ids={case.rsplit('/', 1)[1]}",
+        f"{t}/saves": f"{tenant}/saves?save_ids=o1",
         f"{t}/cases": f"{tenant}/cases",
         f"{t}/case-types": f"{tenant}/case-types",
         f"{t}/script-runs": f"{tenant}/script-runs?save_ids=o1",

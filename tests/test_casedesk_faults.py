@@ -157,6 +157,9 @@ def test_a_foreign_write_changes_the_case_of_another_tenant(desk, estate):
     assert estate.values() == OLD
     assert estate.values(case=1) == NEW
     assert estate.cases[1] == f"/tenants/{detail['tenant']}/cases/{detail['to_case']}"
+    logged = [estate.client.get(f"{case}/history").json()["history"] for case in estate.cases]
+    assert [{row["field"]: row["after"] for row in rows} for rows in logged] == [{}, NEW]
+    assert {(row["save_id"], row["before"]) for row in logged[1]} == {(estate.token, old) for old in OLD.values()}
 
 
 def test_a_save_acknowledged_and_not_committed_leaves_nothing(desk, estate):
@@ -192,6 +195,14 @@ def test_a_doubled_mail_is_delivered_twice(desk, estate):
     estate.mail()
     until(lambda: estate.outbox()["deliveries"] == 2)
     assert estate.planted() == [("mail_doubled", {"to": "a@example.com"})]
+
+
+def test_a_misdirected_mail_goes_to_somebody_else(desk, estate):
+    desk.set_faults(mail_misdirected=1.0)
+    estate.mail()
+    until(lambda: estate.outbox()["status"] == "sent")
+    assert estate.outbox()["to"] == "astray.a@example.com"
+    assert [fault for fault, _ in estate.planted()] == ["mail_misdirected"]
 
 
 def test_every_fault_has_its_switch():
