@@ -155,7 +155,10 @@ class Arm:
             waited_for_pool=driver.waited_for_pool,
             in_flight_peak=driver.in_flight_peak,
             verification=Verified(
-                requests=verifier.requests, reads=verifier.reads, unverified=recorder.unverified
+                requests=verifier.requests,
+                polls=verifier.polls,
+                reads=verifier.reads,
+                unverified=recorder.unverified,
             ),
             effects={kind: dict(sorted(counts.items())) for kind, counts in sorted(recorder.effects.items())},
             stored_cases=sum(len(known.cases) for known in self._prepared.inventory.tenants.values()),

@@ -7,13 +7,11 @@ it; a counter would not do (counters lose updates under concurrency). Nothing is
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from loadgen.recorder import Effect
-from scenarios.fields import Value
 from scenarios.model import Operation, Tenant
 
 #: Pauses between look-ups of what was not there yet.
@@ -39,6 +37,7 @@ class Origin:
     operation: Operation
     outcome: str  # of the request
     done_s: float
+    case: str = ""  # that was saved; "" for mails
 
     @property
     def acknowledged(self) -> bool:
@@ -76,11 +75,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a look-up showed of one effect: how often, and after how long by the target's own clock."""
+    """What a look-up showed of one effect: how often, and after how long and when by the target's own clock."""
 
     count: int = 1
     delay_s: float | None = None
     recipient: str = ""  # of a mail
+    ended_at: float | None = None  # epoch seconds; of several the first
 
 
 @dataclass(slots=True)
@@ -88,6 +88,7 @@ class _Seen:
     count: int = 0
     first_s: float = math.nan
     delay_s: float | None = None
+    ended_at: float | None = None
     elsewhere: bool = False  # a mail that went to somebody else
     absent_s: float = -math.inf  # the last moment for which a look-up showed nothing
 
@@ -155,6 +156,7 @@ class Pending:
             seen.count = max(seen.count, sight.count)
             seen.elsewhere = bool(self.recipient) and sight.recipient != self.recipient
             seen.delay_s = sight.delay_s if sight.delay_s is not None else seen.delay_s
+            seen.ended_at = sight.ended_at if sight.ended_at is not None else seen.ended_at
         self._decide(asked_s, answered_s)
 
     def postpone(self, now_s: float) -> None:
@@ -167,7 +169,7 @@ class Pending:
         if not self.origin.acknowledged and not any(seen.count for seen in self._seen.values()):
             self.settled = True
         elif whole or not self.origin.acknowledged:
-            believed_s = max(self._happened_s(seen) for seen in self._seen.values() if seen.count) + self.settle_s
+            believed_s = self.ended_s + self.settle_s
             self.settled = asked_s >= believed_s
             self.next_look_s = believed_s
         elif asked_s >= self._gives_up_s:
@@ -188,10 +190,25 @@ class Pending:
             return seen.first_s
         return min(seen.first_s, self.origin.done_s + seen.delay_s)
 
-    def rows(self) -> list[Effect]:
-        """The effects and their outcomes, as far as is known by now; what nobody looked at is unverified."""
+    @property
+    def ends(self) -> dict[str, float]:
+        """When each script was done by the target's clock, as far as it is known, in the order of the names."""
+        return {name: seen.ended_at for name, seen in self._seen.items() if seen.ended_at is not None}
+
+    @property
+    def ended_s(self) -> float:
+        """When the last of what was seen had happened at the latest."""
+        return max((self._happened_s(seen) for seen in self._seen.values() if seen.count), default=-math.inf)
+
+    def rows(self, overtaken: Collection[str] = ()) -> list[Effect]:
+        """The effects and their outcomes, as far as is known by now; what nobody looked at is unverified.
+
+        ``overtaken`` are the scripts that ran after others whose turn came later (``loadgen.turns``).
+        """
         if self.origin.acknowledged:
-            return [self._row(name, seen, self._outcome(seen)) for name, seen in self._seen.items()]
+            return [
+                self._row(name, seen, self._outcome(seen, name in overtaken)) for name, seen in self._seen.items()
+            ]
         # Nothing was promised, so once is as right as never; twice is not.
         rows = [
             self._row(name, seen, "doubled" if seen.count > 1 else "once", expected=1)
@@ -215,7 +232,7 @@ class Pending:
             delay_s=math.nan if seen.delay_s is None else seen.delay_s,
         )
 
-    def _outcome(self, seen: _Seen) -> str:
+    def _outcome(self, seen: _Seen, overtaken: bool) -> str:
         if seen.count > 1:
             return "doubled"
         if not seen.count:
@@ -225,56 +242,11 @@ class Pending:
         if seen.elsewhere:
             return "wrong_recipient"
         late = seen.absent_s >= self.due_s if seen.delay_s is None else seen.delay_s > self.deadline_s
-        return "late" if late else "once"
-
-
-@dataclass(slots=True)
-class CustomSave:
-    """What must be known of a save of custom fields to judge a value that is read later."""
-
-    seq: int
-    tenant: str
-    case: str
-    sent_s: float
-    done_s: float = math.inf
-    acknowledged: bool = False
-
-
-def classify_values(
-    own: CustomSave,
-    found: Mapping[str, Value],
-    writer: CustomSave | None,
-    values_of: Callable[[CustomSave], Mapping[str, Value]],
-) -> str:
-    """What a read of the case right after ``own`` was acknowledged says about the values of ``own``.
-
-    ``writer`` is the save whose token stands in the case: ``own``, another one of this run, or None
-    where no token of this run stands there. ``values_of`` tells what a save has written.
-    """
-    if writer is not None and writer.seq == own.seq:
-        return "identical" if same_values(values_of(own), found) else "partial"
-    if writer is not None and (writer.tenant, writer.case) != (own.tenant, own.case):
-        return "foreign"
-    if writer is None or (writer.acknowledged and writer.done_s <= own.sent_s):
-        # The token is one of the values: it alone may be what is missing.
-        others = dict(itertools.islice(values_of(own).items(), 1, None))
-        return "partial" if others and same_values(others, found) else "lost"
-    return "superseded" if same_values(values_of(writer), found) else "partial"
-
-
-def same_values(expected: Mapping[str, Value], found: Mapping[str, Value]) -> bool:
-    """Whether every expected value is there; the order of several choices has no meaning."""
-    return all(key in found and _same(value, found[key]) for key, value in expected.items())
-
-
-def _same(one: Value, other: Value) -> bool:
-    if isinstance(one, list) and isinstance(other, list):
-        return sorted(one) == sorted(other)
-    return one == other
+        return "late" if late else "out_of_order" if overtaken else "once"
 
 
 def sights(pairs: Iterable[tuple[str, Sight]]) -> dict[str, Sight]:
-    """Several rows of one effect as one sight: counts added, the longest delay kept."""
+    """Several rows of one effect as one sight: counts added, the longest delay and the first end kept."""
     found: dict[str, Sight] = {}
     for name, sight in pairs:
         before = found.get(name)
@@ -282,5 +254,11 @@ def sights(pairs: Iterable[tuple[str, Sight]]) -> dict[str, Sight]:
             found[name] = sight
         else:
             delays = [s.delay_s for s in (before, sight) if s.delay_s is not None]
-            found[name] = Sight(before.count + sight.count, max(delays) if delays else None, sight.recipient)
+            ends = [s.ended_at for s in (before, sight) if s.ended_at is not None]
+            found[name] = Sight(
+                before.count + sight.count,
+                max(delays, default=None),
+                sight.recipient,
+                min(ends, default=None),
+            )
     return found

@@ -69,7 +69,7 @@ class Operations:
         self._worker = worker
         self._arm = arm
         self.requests_peak = 1  # the most requests that one arrival has taken
-        self._scripts = ScriptWatch(binding, verifier.send, now=now)
+        self._scripts = ScriptWatch(binding, verifier.poll, now=now)
 
     def call_of(self, arrival: Arrival) -> Call:
         """The arrival as the mapping wants it."""
@@ -126,8 +126,8 @@ class Operations:
         measured.requests = len(requests)
         bytes_out = sum(len(request.body or b"") for request in requests)
         measured.send(self._now(), bytes_out, shifted=before is not None)
-        if operation is Operation.SAVE_CUSTOM:
-            self._verifier.saving(call, measured.sent_s)
+        if operation.saves:
+            self._verifier.saving(operation, call, measured.sent_s)
         for request in requests:
             self._send(operation, request, measured)
         measured.save_outcome = measured.outcome

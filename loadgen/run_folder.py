@@ -79,8 +79,9 @@ class Generator(StrictModel):
 class Verified(StrictModel):
     """What the verification cost, and how many effects nobody could look at."""
 
-    requests: int = 0  # read-backs included; never part of the load's figures
-    reads: int = 0
+    requests: int = 0  # all of them; never part of the load's figures
+    polls: int = 0  # of them, those of users who wait for the scripts of a save (run_script)
+    reads: int = 0  # of them, cases that were read back
     unverified: int = 0
 
 

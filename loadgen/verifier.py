@@ -1,8 +1,9 @@
 """The verifier: asks the target what really happened, batched, at its own capped rate, beside the load.
 
-Every save's scripts and every mail are looked up by token; a share of the custom saves is read back.
-Look-ups of one tenant are gathered until they fill a batch or the oldest has waited long enough, so
-that a save costs a fraction of a request. Nothing of this is part of the load's figures.
+Every save's scripts and every mail are looked up by token; the values of a share of the custom saves
+are looked after by ``loadgen.value_watch``. Look-ups of one tenant are gathered until they fill a batch
+or the oldest has waited long enough, so that a save costs a fraction of a request. Nothing of this is
+part of the load's figures.
 """
 
 from __future__ import annotations
@@ -10,33 +11,33 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import gevent
 from gevent.pool import Pool
 
 from loadgen.client import Client, Unanswered
-from loadgen.effects import CustomSave, Origin, Pending, Sight, classify_values, sights
+from loadgen.effects import SLACK_S, Origin, Pending, Sight, sights
+from loadgen.pace import Pace
 from loadgen.recorder import Effect, Recorder
-from scenarios.fields import Value
+from loadgen.turns import Decision, Turns
+from loadgen.value_watch import ValueWatch
 from scenarios.model import Operation, Scenario, Tenant
-from scenarios.tokens import save_id, seq_of
-from targets.binding import Binding, Call, ReadBack
+from targets.binding import Binding, Call
 from targets.extraction import Unreadable
 from targets.http import Request, Response
 
 #: So many ripe tokens of a tenant are worth a look-up of their own.
-ENOUGH = 20
-#: Ripe tokens wait for company at most this long, and at most a quarter of their deadline.
-PATIENCE_S = 10.0
+ENOUGH = 50
+#: Ripe tokens wait for company at most this long, and at most half of their deadline.
+PATIENCE_S = 20.0
+#: In the sweep as well, while others of their tenant are about to ripen; it cannot end before those anyway.
+LAST_PATIENCE_S = 1.0
 #: Look-ups open at the same time, so that a slow target does not make verification late as well.
 OPEN_AT_ONCE = 8
-#: Pauses before a read-back is tried again.
-READ_PAUSES_S = (0.0, 0.25, 0.5)
 
 _TICK_S = 0.05
-_SHARE_BITS = 1 << 32
 
 
 @dataclass(slots=True)
@@ -79,39 +80,55 @@ class Verifier:
         broken: Callable[[Exception], None],
     ) -> None:
         self.requests = 0
-        self.reads = 0
+        self.polls = 0  # of them, those of users who wait for their scripts
         self._scenario = scenario
         self._rules = scenario.verification
         self._binding = binding
         self._client = client
         self._recorder = recorder
-        self._run_key = run_key
         self._now = now
         self._broken = broken
         self._scripts = {tenant.key: binding.expected_scripts(tenant) for tenant in scenario.tenants}
-        self._tenants = {tenant.key: tenant for tenant in scenario.tenants}
-        self._saves: dict[int, CustomSave] = {}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._counter = itertools.count()
         self._pending = 0
         self._lookups = Pool(OPEN_AT_ONCE)
-        self._reads_open = Pool()
-        self._next_at_s = -math.inf
+        self._pace = Pace(self._rules.rate_per_s)
+        self._turns = Turns() if binding.scripts_in_order else None
+        self._held: dict[int, Pending] = {}  # settled, but for the order of their scripts
         self._sweeping = False
         self._over = False
         self._until_s = math.inf
         self._failed_but_saved: set[int] = set()
+        self._values = ValueWatch(
+            scenario,
+            binding,
+            self.send,
+            self._record_row,
+            self._pace,
+            run_key=run_key,
+            now=now,
+            guarded=self._guarded,
+        )
 
     @property
     def pending(self) -> int:
-        """Effects and read-backs whose outcome is open."""
-        return self._pending + len(self._reads_open)
+        """Effects whose outcome is open."""
+        return self._pending + self._values.pending
+
+    @property
+    def reads(self) -> int:
+        """Cases that were read back."""
+        return self._values.reads
 
     # what was promised
 
-    def saving(self, call: Call, sent_s: float) -> None:
-        """A custom save is about to be sent; its values may turn up in any read from now on."""
-        self._saves[call.seq] = CustomSave(call.seq, call.tenant.key, call.case, sent_s)
+    def saving(self, operation: Operation, call: Call, sent_s: float) -> None:
+        """A save is about to be sent."""
+        if operation is Operation.SAVE_CUSTOM:
+            self._values.saving(call, sent_s)
+        if self._turns is not None and self._scripts[call.tenant.key]:
+            self._turns.sent((call.tenant.key, call.case), call.seq, sent_s)
 
     def answered(
         self,
@@ -128,11 +145,13 @@ class Verifier:
         """
         if operation is Operation.READ_CASE:
             return
-        origin = Origin(call.seq, call.token, call.tenant, operation, outcome, done_s)
+        origin = Origin(call.seq, call.token, call.tenant, operation, outcome, done_s, call.case)
         if operation.saves:
             names = self._scripts[call.tenant.key]
             if names:
+                self._take_its_turn(origin)
                 self._expect(Pending(origin, "script", names, self._rules.script_deadline_s, self._rules.settle_s))
+            self._values.answered(call, origin)
         elif self._binding.checks_mails:
             tokens = self._binding.mail_tokens(operation, call)
             recipients = self._binding.mail_recipients(operation, call)
@@ -141,24 +160,18 @@ class Verifier:
                 mail = Origin(call.seq, token, call.tenant, operation, mail_outcome, mail_s)
                 deadline_s = self._rules.mail_deadline_s
                 self._expect(Pending(mail, "mail", ("",), deadline_s, self._rules.settle_s, recipient))
-        if operation is Operation.SAVE_CUSTOM:
-            self._answered_custom(call, origin)
-
-    def _answered_custom(self, call: Call, origin: Origin) -> None:
-        save = self._saves[call.seq]
-        save.done_s, save.acknowledged = origin.done_s, origin.acknowledged
-        told = origin.acknowledged or origin.outcome in ("http_error", "conflict")
-        if told and self._binding.reads_values and chosen(call.seq, self._rules.read_back_share):
-            self._reads_open.spawn(self._guarded, self._read_back, call, origin)
 
     def _expect(self, pending: Pending) -> None:
         if self._pending >= self._rules.pending_max:
+            self._forget_turn(pending)
             self._record(pending)
             return
         self._pending += 1
         self._push(pending)
 
     def _push(self, pending: Pending) -> None:
+        if self._sweeping:
+            pending.hurry()
         key = (pending.kind, pending.origin.tenant.key)
         group = self._groups.get(key)
         if group is None:
@@ -166,8 +179,8 @@ class Verifier:
             group = self._groups[key] = _Group(pending.kind, pending.origin.tenant, batch)
         heapq.heappush(group.waiting, (pending.next_look_s, next(self._counter), pending))
 
-    def _record(self, pending: Pending) -> None:
-        for row in pending.rows():
+    def _record(self, pending: Pending, overtaken: Collection[str] = ()) -> None:
+        for row in pending.rows(overtaken):
             self._record_row(row)
 
     def _record_row(self, row: Effect) -> None:
@@ -178,6 +191,36 @@ class Verifier:
             self._failed_but_saved.add(row.seq)
         self._recorder.effect(row)
 
+    # the order of scripts
+
+    def _take_its_turn(self, origin: Origin) -> None:
+        if self._turns is None:
+            return
+        case = (origin.tenant.key, origin.case)
+        if origin.acknowledged:
+            self._turns.acknowledged(case, origin.seq, origin.done_s)
+        else:
+            self._record_held(self._turns.forget(case, origin.seq))
+
+    def _forget_turn(self, pending: Pending) -> None:
+        origin = pending.origin
+        if self._turns is not None and pending.kind == "script" and origin.acknowledged:
+            self._record_held(self._turns.forget((origin.tenant.key, origin.case), origin.seq))
+
+    def _record_in_turn(self, pending: Pending) -> None:
+        """Record what is settled, once it is known whether its scripts were overtaken."""
+        origin = pending.origin
+        if self._turns is None or pending.kind != "script" or not origin.acknowledged:
+            self._record(pending)
+            return
+        self._held[origin.seq] = pending
+        case = (origin.tenant.key, origin.case)
+        self._record_held(self._turns.ran(case, origin.seq, pending.ends, pending.ended_s))
+
+    def _record_held(self, decisions: Iterable[Decision]) -> None:
+        for decision in decisions:
+            self._record(self._held.pop(decision.seq), decision.overtaken)
+
     # scripts and mails
 
     def run(self) -> None:
@@ -186,8 +229,8 @@ class Verifier:
             now_s = self._now()
             for group in list(self._groups.values()):
                 group.ripen(now_s)
-                while self._worth(group, now_s) and now_s >= self._next_at_s and not self._lookups.full():
-                    self._next_at_s = max(self._next_at_s, now_s - 1) + 1 / self._rules.rate_per_s
+                while self._worth(group, now_s) and self._pace.is_free(now_s) and not self._lookups.full():
+                    self._pace.take(now_s)
                     self._lookups.spawn(self._guarded, self._look_up, group, group.take())
             gevent.sleep(_TICK_S)
 
@@ -200,12 +243,17 @@ class Verifier:
             group.waiting = [(p.next_look_s, number, p) for _, number, p in group.waiting]
             heapq.heapify(group.waiting)
         self._until_s = self._now() + limit_s
-        while self.pending and self._now() < self._until_s:
+        values = gevent.spawn(self._guarded, self._values.sweep)
+        gevent.sleep(0)  # it has begun, so that ending it ends what it began
+        while (self._pending or not values.dead) and self._now() < self._until_s:
             gevent.sleep(_TICK_S)
         self._over = True
         gevent.sleep(2 * _TICK_S)  # what was spawned has begun, so that ending it lets it hand back what it took
         self._lookups.kill()
-        self._reads_open.kill()
+        values.kill()
+        self._values.give_up()
+        if self._turns is not None:
+            self._record_held(self._turns.close())
         for group in self._groups.values():
             for pending in [*(entry[2] for entry in group.waiting), *group.ripe]:
                 self._record(pending)
@@ -225,17 +273,27 @@ class Verifier:
             for group in self._groups.values()
             for pending in [*(entry[2] for entry in group.waiting), *group.ripe]
         ]
-        return max(max(closes, default=now_s) - now_s, 0) + self._scenario.load.timeout_s
+        values_s = self._values.requests_left / self._rules.rate_per_s
+        return max(max(closes, default=now_s) - now_s, values_s, 0) + self._scenario.load.timeout_s
 
     def _worth(self, group: _Group, now_s: float) -> bool:
         if not group.ripe:
             return False
-        patience_s = 0.0 if self._sweeping else self._patience_s(group.kind)
-        return len(group.ripe) >= min(ENOUGH, group.batch) or now_s - group.ripe_since_s >= patience_s
+        if len(group.ripe) >= min(ENOUGH, group.batch):
+            return True
+        waited_s = now_s - group.ripe_since_s
+        if self._sweeping:
+            alone = not group.waiting or group.waiting[0][0] - now_s > LAST_PATIENCE_S
+            return alone or waited_s >= LAST_PATIENCE_S
+        return waited_s >= self._patience_s(group.kind)
 
     def _patience_s(self, kind: str) -> float:
-        deadline_s = self._rules.script_deadline_s if kind == "script" else self._rules.mail_deadline_s
-        return min(PATIENCE_S, deadline_s / 4)
+        scripts = kind == "script"
+        deadline_s = self._rules.script_deadline_s if scripts else self._rules.mail_deadline_s
+        if self._binding.scripts_timed if scripts else self._binding.mails_timed:
+            return min(PATIENCE_S, deadline_s / 2)
+        # Without a clock of the target, late is what a look before the deadline did not show.
+        return min(PATIENCE_S, deadline_s / 2, max(deadline_s - self._rules.settle_s - SLACK_S, 0))
 
     def _look_up(self, group: _Group, taken: list[Pending]) -> None:
         settled: set[int] = set()
@@ -252,7 +310,7 @@ class Verifier:
                 if pending.settled:
                     settled.add(id(pending))
                     self._pending -= 1
-                    self._record(pending)
+                    self._record_in_turn(pending)
         finally:  # also where the sweep's time is up in the middle of a look-up
             for pending in taken:
                 if id(pending) not in settled:
@@ -265,7 +323,8 @@ class Verifier:
         rows: dict[str, list[tuple[str, Sight]]] = {}
         if group.kind == "script":
             for run in binding.script_runs(response):
-                rows.setdefault(run.token, []).append((run.name, Sight(1, run.delay_s)))
+                sight = Sight(1, run.delay_s, ended_at=run.ended_at)
+                rows.setdefault(run.token, []).append((run.name, sight))
         else:
             for mail in binding.mails_seen(response):
                 rows.setdefault(mail.token, []).append(("", Sight(mail.count, mail.delay_s, mail.recipient)))
@@ -280,56 +339,14 @@ class Verifier:
             raise Unanswered("http_error", f"http {response.status}")
         return response
 
+    def poll(self, request: Request) -> Response:
+        """The same for a user who waits for the scripts of a save."""
+        self.polls += 1
+        return self.send(request)
+
     def _guarded(self, step: Callable[..., None], *args: object) -> None:
         """A mistake of ours or of the mapping must end the run, not just this greenlet."""
         try:
             step(*args)
         except Exception as error:
             self._broken(error)
-
-    # values
-
-    def _read_back(self, call: Call, origin: Origin) -> None:
-        read: ReadBack | None = None
-        read_s = math.nan
-        try:
-            for pause_s in READ_PAUSES_S:
-                gevent.sleep(pause_s)
-                try:
-                    self.reads += 1
-                    response = self.send(self._binding.read_back(call))
-                    read_s = self._now()
-                    read = self._binding.values_read(call.tenant, response)
-                    break
-                except (Unanswered, Unreadable):
-                    continue
-        finally:  # also where the sweep's time is up
-            self._record_values(call, origin, read, read_s)
-
-    def _record_values(self, call: Call, origin: Origin, read: ReadBack | None, read_s: float) -> None:
-        due_s = origin.done_s
-        if read is None:
-            if origin.acknowledged:
-                self._recorder.effect(origin.effect("value", "unverified", due_s=due_s))
-            return
-        number = seq_of(self._run_key, read.token) if read.token else None
-        writer = self._saves.get(number) if number is not None else None
-        if not origin.acknowledged:
-            if number == call.seq:
-                row = origin.effect("value", "failed_but_saved", expected=0, seen=1, first_seen_s=read_s)
-                self._record_row(row)
-            return
-        outcome = classify_values(self._saves[call.seq], read.values, writer, self._values_of)
-        seen = int(outcome in ("identical", "partial", "superseded"))
-        self._recorder.effect(
-            origin.effect("value", outcome, seen=seen, due_s=due_s, first_seen_s=read_s if seen else math.nan)
-        )
-
-    def _values_of(self, save: CustomSave) -> Mapping[str, Value]:
-        token = save_id(self._run_key, save.seq)
-        return self._binding.values_saved(self._tenants[save.tenant], save.seq, token)
-
-
-def chosen(seq: int, share: float) -> bool:
-    """Whether the save ``seq`` is in the share that is read back; by a hash, so the same in every run."""
-    return ((seq + 1) * 2_654_435_769 % _SHARE_BITS) < share * _SHARE_BITS

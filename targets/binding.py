@@ -23,6 +23,7 @@ from targets.extraction import (
     compile_expression,
     find_items,
     find_text,
+    moment,
     read_json,
     seconds_between,
 )
@@ -52,11 +53,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ScriptRun:
-    """One run of an on-save script. ``delay_s`` is by the target's own clock, None where it does not tell."""
+    """One run of an on-save script, by the target's own clock; None where it does not tell."""
 
     token: str
     name: str
     delay_s: float | None
+    ended_at: float | None = None  # epoch seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,24 @@ class ReadBack:
 
     token: str | None
     values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a save changed in one custom field. ``before`` is None where it had no value."""
+
+    token: str
+    case: str
+    key: str
+    before: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class SaveFound:
+    """A case that a save has reached."""
+
+    token: str
+    case: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +153,19 @@ class Binding:
         self._scripts = self._compile_lookup(verify.scripts) if verify.scripts else None
         self._mails = self._compile_lookup(verify.mails) if verify.mails else None
         self._values = self._compile(verify.values.request) if verify.values else None
+        self._saves = self._compile_lookup(verify.saves) if verify.saves else None
+        self._history = self._compile(verify.history.request) if verify.history else None
         self.script_batch = verify.scripts.batch if verify.scripts else 0
         self.mail_batch = verify.mails.batch if verify.mails else 0
+        self.save_batch = verify.saves.batch if verify.saves else 0
+        self.history_batch = verify.history.batch if verify.history else 0
+        self.scripts_timed = bool(verify.scripts and verify.scripts.begun and verify.scripts.ended)
+        self.mails_timed = bool(verify.mails and verify.mails.begun and verify.mails.ended)
         self.checks_mails = verify.mails is not None
         self.reads_values = verify.values is not None
+        self.reads_histories = verify.history is not None
+        self.finds_saves = verify.saves is not None
+        self.scripts_in_order = verify.scripts is not None and verify.scripts.in_order
         self._expected = compile_template(verify.scripts.expected) if verify.scripts else None
         batch = target.operations.get(Operation.SEND_BATCH)
         self._message = compile_tree(batch.message) if batch else None
@@ -229,6 +258,7 @@ class Binding:
                 find_text(item, lookup.token),
                 find_text(item, lookup.name),
                 seconds_between(item, lookup.begun, lookup.ended),
+                moment(item, lookup.ended),
             )
             for item in find_items(read_json(response), lookup.items)
         ]
@@ -266,11 +296,11 @@ class Binding:
         number_of_mails = len(self.mail_tokens(operation, call))
         return tuple(self._recipient(call.seq + number) for number in range(number_of_mails))
 
-    def read_back(self, call: Call) -> Request:
+    def read_back(self, tenant: Tenant, case: str) -> Request:
         """The request that tells the values of the case."""
         if self._values is None:
             raise Unreadable("the mapping does not read values back")
-        return self._fill(self._values, call.tenant, {**self._contexts[call.tenant.key], "case": call.case})
+        return self._fill(self._values, tenant, {**self._contexts[tenant.key], "case": case})
 
     def values_read(self, tenant: Tenant, response: Response) -> ReadBack:
         """What the case holds. Raises Unreadable."""
@@ -279,9 +309,50 @@ class Binding:
             raise Unreadable("the mapping does not read values back")
         found = compile_expression(lookup.fields)(read_json(response))
         values = self._encoded_for(tenant).read(found, lookup.shape)
+        return ReadBack(self.token_in(tenant, values), values)
+
+    def token_in(self, tenant: Tenant, values: Mapping[str, Value]) -> str | None:
+        """The token that stands in the values of a case, in the first of its custom fields."""
         fields = self._saved(tenant.custom_fields).fields
         token = values.get(fields[0].key) if fields else None
-        return ReadBack(token if isinstance(token, str) else None, values)
+        return token if isinstance(token, str) else None
+
+    def look_up_history(self, tenant: Tenant, cases: Sequence[str]) -> Request:
+        """The request that tells the changes of up to ``history_batch`` cases."""
+        if self._history is None:
+            raise Unreadable("the mapping does not read histories")
+        return self._fill(self._history, tenant, {**self._contexts[tenant.key], "cases": list(cases)})
+
+    def changes(self, tenant: Tenant, cases: Sequence[str], response: Response) -> list[Change]:
+        """The changes of custom fields in the answer about these cases, oldest first. Raises Unreadable."""
+        lookup = self._target.verify.history
+        if lookup is None:
+            raise Unreadable("the mapping does not read histories")
+        encoded = self._encoded_for(tenant)
+        token_of, before = compile_expression(lookup.token), compile_expression(lookup.before)
+        found = []
+        for item in find_items(read_json(response), lookup.items):
+            key = encoded.field(find_text(item, lookup.field))
+            if key is not None:
+                case = find_text(item, lookup.case) if lookup.case else cases[0]
+                token = token_of(item)
+                token = token if isinstance(token, str) else ""  # somebody else's change
+                found.append(Change(token, case, key, encoded.value(key, before(item))))
+        return found
+
+    def look_up_saves(self, tenant: Tenant, tokens: Sequence[str]) -> Request:
+        """The request that tells which of the tenant's cases up to ``save_batch`` saves have reached."""
+        return self._lookup(self._saves, tenant, tokens)
+
+    def saves_found(self, response: Response) -> list[SaveFound]:
+        """Every save in the answer. Raises Unreadable."""
+        lookup = self._target.verify.saves
+        if lookup is None:
+            raise Unreadable("the mapping does not look saves up")
+        return [
+            SaveFound(find_text(item, lookup.token), find_text(item, lookup.case))
+            for item in find_items(read_json(response), lookup.items)
+        ]
 
     def values_saved(self, tenant: Tenant, seq: int, token: str) -> Mapping[str, Value]:
         """What save ``seq`` with that token wrote into the tenant's custom fields, by key."""

@@ -166,8 +166,13 @@ def seconds_between(data: Any, begun: str | None, ended: str | None) -> float | 
     """Seconds between two moments that the expressions find; None where one is not told."""
     if begun is None or ended is None:
         return None
-    first, last = (_moment(compile_expression(text)(data)) for text in (begun, ended))
+    first, last = moment(data, begun), moment(data, ended)
     return None if first is None or last is None else last - first
+
+
+def moment(data: Any, expression: str | None) -> float | None:
+    """Epoch seconds of the moment that the expression finds; None where none is told. Raises Unreadable."""
+    return None if expression is None else _moment(compile_expression(expression)(data))
 
 
 def _moment(found: object) -> float | None:

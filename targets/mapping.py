@@ -171,14 +171,15 @@ def _template_problems(target: Target, source: Source) -> Iterator[Problem]:
     for operation, mapping in target.operations.items():
         here = scope(frozenset(target.variables), "tenant", "case", "save", "mail")
         yield from _tree_problems(("operations", operation, "message"), mapping.message, here, source)
-    for kind, lookup in (("scripts", target.verify.scripts), ("mails", target.verify.mails)):
+    verify = target.verify
+    for kind, lookup in (("scripts", verify.scripts), ("mails", verify.mails), ("saves", verify.saves)):
         if lookup and lookup.base_url:
             here = scope(frozenset(target.variables), tenant=_KEY_ONLY)
             yield from _text_problems(("verify", kind, "base_url"), lookup.base_url, here, source)
-    if target.verify.scripts:
+    if verify.scripts:
         here = scope(frozenset(target.variables), "tenant", "script")
         path = ("verify", "scripts", "expected")
-        yield from _text_problems(path, target.verify.scripts.expected, here, source)
+        yield from _text_problems(path, verify.scripts.expected, here, source)
     custom = target.operations.get(Operation.SAVE_CUSTOM)
     cases = target.provision.cases
     bodies: list[tuple[Path, RequestMapping | None]] = [
@@ -221,11 +222,13 @@ def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
         yield from at((*path, "request"), mapping.request, *names, *(["before"] if mapping.precondition else []))
         yield from at((*path, "precondition"), mapping.precondition, "tenant", "case", "save")
     verify, provision = target.verify, target.provision
-    for kind, lookup in (("scripts", verify.scripts), ("mails", verify.mails)):
+    for kind, lookup in (("scripts", verify.scripts), ("mails", verify.mails), ("saves", verify.saves)):
         if lookup:
             yield from at(("verify", kind, "request"), lookup.request, "tenant", "tokens")
     if verify.values:
         yield from at(("verify", "values", "request"), verify.values.request, "tenant", "case")
+    if verify.history:
+        yield from at(("verify", "history", "request"), verify.history.request, "tenant", "cases")
     yield from at(("fingerprint", "health"), target.fingerprint.health)
     yield from at(("fingerprint", "request"), target.fingerprint.request)
     for kind, step, listed, made in (

@@ -280,7 +280,7 @@ class _Questions:
         for operation in Operation:
             if binding.supports(operation):
                 yield from self._read_of(binding, operation, call)
-        for lookup in ("scripts", "mails", "values"):
+        for lookup in ("scripts", "mails", "values", "history", "saves"):
             if getattr(self._target.verify, lookup):
                 yield self._asked(f"verify {lookup}", self._look_up, binding, lookup, call)
 
@@ -332,8 +332,12 @@ class _Questions:
                 request = binding.look_up_scripts(call.tenant, [call.token])
             case "mails":
                 request = binding.look_up_mails(call.tenant, [call.token])
+            case "history":
+                request = binding.look_up_history(call.tenant, [call.case])
+            case "saves":
+                request = binding.look_up_saves(call.tenant, [call.token])
             case _:
-                request = binding.read_back(call)
+                request = binding.read_back(call.tenant, call.case)
         response = self._client.expect(request)
         with self._client.complaints.reading(request, response, part, "fields" if lookup == "values" else "items"):
             match lookup:
@@ -341,6 +345,11 @@ class _Questions:
                     binding.script_runs(response)
                 case "mails":
                     binding.mails_seen(response)
+                case "saves":
+                    binding.saves_found(response)
+                case "history":
+                    number = len(binding.changes(call.tenant, [call.case], response))
+                    return Answer(f"verify {lookup}", "ok", f"case {call.case} tells {number} changes")
                 case _:
                     number = len(binding.values_read(call.tenant, response).values)
                     said = f"case {call.case} has values in {number} of {call.tenant.custom_fields} fields"

@@ -78,6 +78,14 @@ class EncodedSaves:
                 found[key] = self._decode(self._types[key], raw)
         return found
 
+    def field(self, name: str) -> str | None:
+        """The key of the field with that remote name; None if it is none of the tenant's custom fields."""
+        return self._keys.get(name)
+
+    def value(self, key: str, raw: Any) -> Value | None:
+        """One value in an answer; what cannot be decoded is given as it came."""
+        return None if raw is None else self._decode(self._types[key], raw)
+
     def _piece(self, key: str, pick: int) -> bytes:
         """One field of one variant, encoded when it is needed first."""
         found = self._pieces.get((key, pick))

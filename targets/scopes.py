@@ -19,6 +19,7 @@ _MEMBERS: Final[dict[str, frozenset[str] | None]] = {
     "messages": frozenset(),
     "script": frozenset({"number"}),
     "tokens": frozenset(),
+    "cases": frozenset(),
     "cursor": frozenset(),
     "before": frozenset({"status", "headers", "body"}),
     "token": frozenset(),

@@ -127,4 +127,5 @@ class Driven:
         return sorted((mail.token, mail.recipient, mail.count) for mail in seen)
 
     def read_back(self, call: Call):
-        return self.binding.values_read(call.tenant, self.client.send(self.binding.read_back(call)))
+        read = self.binding.read_back(call.tenant, call.case)
+        return self.binding.values_read(call.tenant, self.client.send(read))

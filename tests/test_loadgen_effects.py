@@ -4,9 +4,11 @@ import math
 
 import pytest
 
-from loadgen.effects import CustomSave, Origin, Pending, Sight, classify_values, same_values, sights
-from loadgen.verifier import chosen
+from loadgen.effects import Origin, Pending, Sight, sights
+from loadgen.value_watch import chosen
+from loadgen.values import CustomSave, classify_values, held_after_saves, same_values
 from scenarios.model import Operation, Tenant
+from targets.binding import Change
 
 TENANT = Tenant("t-01", "some", 10, 5, 1, 2)
 DEADLINE_S, SETTLE_S = 10.0, 1.0
@@ -236,3 +238,42 @@ def test_the_order_of_several_choices_has_no_meaning():
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_the_share_that_is_read_back_is_the_share_asked_for(share):
     assert abs(sum(chosen(seq, share) for seq in range(10_000)) / 10_000 - share) < 0.005
+
+
+def changed(token: str, key: str, before) -> Change:
+    return Change(token, "case-1", key, before)
+
+
+def test_from_what_a_case_holds_each_save_undone_leads_to_what_it_held_before():
+    changes = [
+        changed("one", "a", None),
+        changed("one", "b", "first"),
+        changed("two", "a", 1),
+        changed("three", "b", "second"),
+        changed("three", "a", 2),
+    ]
+    now = {"a": 3, "b": "third", "c": True}
+    assert [(token, dict(values)) for token, values in held_after_saves(changes, now)] == [
+        ("three", {"a": 3, "b": "third", "c": True}),
+        ("two", {"a": 2, "b": "second", "c": True}),
+        ("one", {"a": 1, "b": "second", "c": True}),
+    ]
+
+
+def test_a_case_without_history_was_saved_by_nobody():
+    assert list(held_after_saves([], {"a": 1})) == []
+
+
+def test_a_script_that_was_overtaken_ran_out_of_order_unless_it_was_worse_than_that():
+    pending = scripts(names=("a", "b", "c", "d"))
+    pending.hurry()
+    pending.look(112.0, 112.1, {"a": Sight(1, 0.4), "b": Sight(2, 0.4), "c": Sight(1, 10.5)})
+    found = {row.name: row.outcome for row in pending.rows({"a", "b", "c", "d"})}
+    assert found == {"a": "out_of_order", "b": "doubled", "c": "late", "d": "missed"}
+
+
+def test_of_several_runs_the_first_tells_when_it_was_done():
+    pending = scripts(names=("a", "b"))
+    runs = [("b", Sight(1, 0.5, ended_at=9.0)), ("b", Sight(1, 0.2, ended_at=8.7)), ("a", Sight(1, 0.1))]
+    pending.look(112.0, 112.1, sights(runs))
+    assert pending.ends == {"b": 8.7}

@@ -166,9 +166,9 @@ def test_script_runs_are_read_with_the_delay_that_the_target_tells():
         {"save": "b", "name": "s", "saved": "2026-01-01T00:00:00Z", "done": "2026-01-01T00:00:01+00:00"},
         {"save": "c", "name": "s", "done": 3}]}"""
     assert BINDING.script_runs(answer(200, runs)) == [
-        ScriptRun("a", "s", 2.5),
-        ScriptRun("b", "s", 1.0),
-        ScriptRun("c", "s", None),
+        ScriptRun("a", "s", 2.5, 12.5),
+        ScriptRun("b", "s", 1.0, 1767225601.0),
+        ScriptRun("c", "s", None, 3.0),
     ]
 
 
@@ -313,7 +313,7 @@ def test_every_operation_succeeds_on_casedesk(desk, operation, tenant):
 def test_a_custom_save_is_read_back_as_it_was_written(desk):
     one = desk.call(201)
     desk.do(Operation.SAVE_CUSTOM, one)
-    read = desk.binding.values_read(SOME, desk.client.send(desk.binding.read_back(one)))
+    read = desk.binding.values_read(SOME, desk.client.send(desk.binding.read_back(one.tenant, one.case)))
     assert read.token == one.token
     assert read.values == desk.binding.values_saved(SOME, 201, one.token)
 
@@ -323,7 +323,10 @@ def test_cases_that_no_run_has_saved_carry_tokens_of_no_run(desk):
         dataclasses.replace(desk.call(0), case=case, tenant=OTHER)
         for case in desk.inventory.tenants[OTHER.key].cases
     ]
-    reads = [desk.binding.values_read(OTHER, desk.client.send(desk.binding.read_back(one))) for one in calls]
+    reads = [
+        desk.binding.values_read(OTHER, desk.client.send(desk.binding.read_back(one.tenant, one.case)))
+        for one in calls
+    ]
     assert sorted(read.token for read in reads) == [f"sp-0000000000-000000{number}" for number in (1, 2, 3)]
 
 

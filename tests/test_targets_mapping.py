@@ -121,6 +121,25 @@ def test_run_script_is_a_standard_save_whose_scripts_can_be_looked_up():
         ),
         (
             "variables: {room: 4}",
+            "verify: {scripts: {request: GET /x, in_order: true}}",
+            (
+                3,
+                19,
+                "verify.scripts: in_order is held against `ended`, the moment at which a script was done; name it",
+            ),
+        ),
+        (
+            "variables: {room: 4}",
+            "verify: {values: {request: GET /x}, history: {request: GET /x, batch: 2}}",
+            (3, 46, "verify.history: a lookup of several cases needs `case`: whose change is it?"),
+        ),
+        (
+            "variables: {room: 4}",
+            "verify: {history: {request: GET /x}}",
+            (3, 9, "verify: history needs values: what a case holds now is where its history ends"),
+        ),
+        (
+            "variables: {room: 4}",
             "verify: {values: {request: GET /x, fields: 'a[?'}}",
             (3, 44, "verify.values.fields: 'a[?' is not a JMESPath expression"),
         ),
