@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-disk bench-real lock schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-scale bench-disk bench-real lock schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ bench: .venv/dev ## the figures of this machine, side by side (minutes)
 
 bench-truth: .venv/dev ## false alarms and power of the comparison, by simulation
 	$(BIN)/python -m benchmarks truth
+
+bench-scale: .venv/dev ## ten and a hundred million samples: folding and comparing, seconds and memory
+	$(BIN)/python -m benchmarks scale
 
 bench-disk: .venv/dev ## what casedesk costs on each disk
 	$(BIN)/python -m benchmarks disk

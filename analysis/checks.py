@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from analysis.findings import Check, CheckOutcome, Design, Difference, Reason
 from analysis.generator import (
@@ -27,12 +26,13 @@ from analysis.generator import (
     offered_share,
     waited_share,
 )
-from analysis.histograms import total
+from analysis.histograms import EMPTY
 from analysis.integrity import count_effects
 from analysis.matching import Matching
 from analysis.origin import tell_origin
 from analysis.quantiles import quantile
 from analysis.runs import Run
+from analysis.slices import histograms_by
 
 NAN: Final = float("nan")
 DROPPED_MOST: Final = 0.25
@@ -103,19 +103,21 @@ def ramp_within(run: Run) -> float:
     """log(median of the last third / of the first), the mean over operations by samples; NaN if too short."""
     if not len(run.slices):
         return NAN
-    t_s, operations = run.slices["t_s"].to_numpy(np.float64), run.slices["operation"].to_numpy(dtype=object)
+    t_s = run.slices["t_s"].to_numpy(np.float64)
     starts = np.unique(t_s)
     if len(starts) < 3:
         return NAN
-    thirds = np.array_split(starts, 3)
+    first, last = len(starts) // 3, len(starts) - len(starts) // 3
+    third = np.where(t_s < starts[first], 0, np.where(t_s >= starts[last], 2, 1))
+    keys, histograms = histograms_by(run.slices.assign(third=third), ("operation", "third"))
+    found = dict(zip(zip(keys["operation"], keys["third"], strict=True), histograms, strict=True))
     logs, sizes = [], []
-    for operation in pd.unique(operations):
-        own = operations == operation
-        first = total(run.slices, "response", own & (t_s <= thirds[0][-1]))
-        last = total(run.slices, "response", own & (t_s >= thirds[2][0]))
-        if min(first.n, last.n) >= _SAMPLES_OF_A_THIRD:
-            logs.append(math.log(quantile(last, 0.5) / quantile(first, 0.5)))
-            sizes.append(min(first.n, last.n))
+    for operation in dict.fromkeys(keys["operation"]):
+        sides = found.get((operation, 0), EMPTY), found.get((operation, 2), EMPTY)
+        n = min(side.n for side in sides)
+        if n >= _SAMPLES_OF_A_THIRD:
+            logs.append(math.log(quantile(sides[1], 0.5) / quantile(sides[0], 0.5)))
+            sizes.append(n)
     return float(np.average(logs, weights=sizes)) if logs else NAN
 
 

@@ -21,6 +21,7 @@ from scipy import special, stats
 from analysis.comparison import holm
 from analysis.findings import FailureFinding, FailureKind
 from analysis.runs import Run
+from analysis.slices import kinds_of
 
 #: Family-wise, over operations and cells; integrity, growth and latency want their share of false alarms too.
 ALPHA: Final = 0.01
@@ -28,7 +29,6 @@ ALPHA: Final = 0.01
 EXPECTED_AT_LEAST: Final = 10
 #: Runs on each side from which the variance between runs says something.
 _RUNS_AT_LEAST: Final = 3
-_KIND_LISTS: Final = ("failure_outcomes", "failure_details", "failure_counts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +180,8 @@ def _kinds(runs: Sequence[Run]) -> Counter[tuple[str, str, str]]:
     """Failures by (outcome, detail, operation)."""
     found: Counter[tuple[str, str, str]] = Counter()
     for run in runs:
-        if not len(run.slices):
-            continue
-        failing = run.slices[run.slices["failures"] > 0]
-        columns = [failing[name].tolist() for name in ("operation", *_KIND_LISTS)]
-        for operation, outcomes, details, counts in zip(*columns, strict=True):
-            for outcome, detail, n in zip(outcomes, details, counts, strict=True):
-                found[str(outcome), str(detail), str(operation)] += int(n)
+        for (outcome, detail, operation), n in kinds_of(run.slices).items():
+            found[outcome, detail, operation] += n
     return found
 
 

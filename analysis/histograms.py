@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 #: Width of a bin on the scale of natural logarithms.
@@ -55,7 +57,7 @@ def histogram_of(seconds: NDArray[np.float64]) -> Histogram:
     return Histogram(bins, counts.astype(np.int64))
 
 
-def merged(bins: NDArray[np.int64], counts: NDArray[np.int64]) -> Histogram:
+def merged(bins: NDArray[np.integer], counts: NDArray[np.integer]) -> Histogram:
     """One histogram from bins that may repeat."""
     if not len(bins):
         return EMPTY
@@ -66,14 +68,26 @@ def merged(bins: NDArray[np.int64], counts: NDArray[np.int64]) -> Histogram:
 
 
 def total(slices: pd.DataFrame, name: str, rows: NDArray[np.bool_] | None = None) -> Histogram:
-    """The histogram ``name`` (response, service, lag) over all rows of a table of slices, or some of them."""
+    """The histogram ``name`` (response, lag) over all rows of a table of slices, or some of them."""
     if not len(slices):
         return EMPTY
     bins, counts = slices[f"{name}_bins"], slices[f"{name}_counts"]
     return merged(flat(bins), flat(counts)) if rows is None else merged(flat(bins[rows]), flat(counts[rows]))
 
 
-def flat(lists: pd.Series[Any]) -> NDArray[np.int64]:
-    """A column of lists of integers as one array, row after row."""
-    parts = [np.asarray(part, dtype=np.int64) for part in lists]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+def flat(lists: pd.Series[Any]) -> NDArray[np.int32]:
+    """A column of lists of integers as one array, row after row; what is in memory already, not a copy."""
+    found: NDArray[np.int32] = arrow_lists(lists).flatten().to_numpy()
+    return found
+
+
+def lengths(lists: pd.Series[Any]) -> NDArray[np.int64]:
+    """How long each list of a column is."""
+    found: NDArray[np.int64] = pc.list_value_length(arrow_lists(lists)).to_numpy().astype(np.int64)
+    return found
+
+
+def arrow_lists(lists: pd.Series[Any]) -> pa.ListArray:
+    """A column of lists as Arrow keeps it: all values in one piece of memory, and where each list ends."""
+    found = pa.array(lists)
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found

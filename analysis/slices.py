@@ -1,51 +1,71 @@
 """Slices: what is kept of a run for every later step, so that cost does not grow with the requests.
 
 A slice is ten seconds of one operation of one cohort (and of one arm, where a run drives two
-targets). ``fold`` makes slices of samples and ``merge`` adds tables of slices; folding a union
-and merging the folds is the same to the last bit.
+targets), or a thirtieth of a longer run: ``width_for``. ``fold`` makes slices of samples and
+``merge`` adds tables of slices; folding a union and merging the folds is the same to the last bit.
 
 Columns of a table of slices, sorted by the first four, which together occur once:
 
 ``t_s`` start of the slice, ``arm``, ``operation``, ``custom_fields``; ``requests`` (answered or
 failed, without the aborted), ``ok``, ``failures``, ``aborted`` and one column for each failure
-outcome; ``busy_us``, the summed service time of all its requests in whole microseconds;
-``response_bins`` and ``response_counts`` (done - scheduled, ok only), ``service_bins`` and
-``service_counts`` (done - sent, ok only), ``lag_bins`` and ``lag_counts`` (sent - scheduled, all):
-the histograms of ``analysis.histograms`` as lists; ``failure_outcomes``, ``failure_details`` and
-``failure_counts``: lists of the same length, what failed how and how often.
+outcome; ``busy_us``, the summed service time (done - sent) of all its requests in whole microseconds;
+``response_bins`` and ``response_counts`` (done - scheduled, ok only), ``lag_bins`` and
+``lag_counts`` (sent - scheduled, all): the histograms of ``analysis.histograms`` as lists;
+``failure_outcomes``, ``failure_details`` and ``failure_counts``: lists of the same length, what
+failed how and how often. Lists are Arrow's, which keeps all values of a column in one piece of
+memory: hours of slices are added without a loop.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.histograms import BINS, Histogram, bins_of, flat, merged
+from analysis.histograms import Histogram, arrow_lists, bins_of, flat, lengths
 from analysis.samples import FAILURES, OUTCOMES
 
+#: Rises when samples fold to other slices than before; slices of another version are made again.
+VERSION: Final = 1
 SLICE_S: Final = 10.0
+#: More slices of one run say no more: charts have no room for them, and a histogram of few samples is no
+#: shorter than the samples themselves.
+SLICES_MOST: Final = 30
 KEYS: Final = ("t_s", "arm", "operation", "custom_fields")
 COUNTS: Final = ("requests", "ok", "failures", "aborted", *FAILURES)
-HISTOGRAMS: Final = ("response", "service", "lag")
-LISTS: Final = (
-    *(f"{name}_{part}" for name in HISTOGRAMS for part in ("bins", "counts")),
-    "failure_outcomes",
-    "failure_details",
-    "failure_counts",
-)
+HISTOGRAMS: Final = ("response", "lag")
+LISTS: Final = {
+    **{f"{name}_{part}": pa.int32() for name in HISTOGRAMS for part in ("bins", "counts")},
+    "failure_outcomes": pa.string(),
+    "failure_details": pa.string(),
+    "failure_counts": pa.int32(),
+}
+#: What ``fold`` reads of the samples.
+READS: Final = ("scheduled_s", "sent_s", "done_s", "arm", "operation", "custom_fields", "outcome", "detail")
 COLUMNS: Final = (*KEYS, *COUNTS, "busy_us", *LISTS)
 
-_Ints: TypeAlias = NDArray[np.int64]
+#: Up to so many places for each entry, counting in an array of all of them is faster than sorting.
+_DENSE: Final = 16
+
+_Ints: TypeAlias = NDArray[np.signedinteger]
+
+
+def width_for(duration_s: float) -> float:
+    """How long the slices of a run are: ten seconds, or as many tens as make no more than ``SLICES_MOST``."""
+    return SLICE_S * max(math.ceil(duration_s / SLICE_S / SLICES_MOST), 1)
 
 
 def fold(samples: pd.DataFrame, slice_s: float = SLICE_S) -> pd.DataFrame:
     """The slices of some samples (``analysis.samples.SAMPLE_COLUMNS``). The warm-up is left out.
 
-    Reads scheduled_s, sent_s, done_s, arm, operation, custom_fields, outcome and detail.
+    Reads the columns ``READS``.
     Raises ValueError for an outcome that is none of ``analysis.samples.OUTCOMES``.
     """
     counted = samples[samples["scheduled_s"] >= 0]
@@ -73,7 +93,6 @@ def fold(samples: pd.DataFrame, slice_s: float = SLICE_S) -> pd.DataFrame:
     columns["busy_us"] = np.bincount(group, weights=busy_us, minlength=n).astype(np.int64)
     durations = {
         "response": (ok, done_s - scheduled_s),
-        "service": (ok, service_s),
         "lag": (np.isfinite(sent_s), sent_s - scheduled_s),
     }
     for name, (chosen, seconds) in durations.items():
@@ -115,7 +134,7 @@ def merge(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 def empty() -> pd.DataFrame:
     """A table of slices without a row."""
     integers = {name: np.empty(0, np.int64) for name in ("custom_fields", *COUNTS, "busy_us")}
-    lists = {name: np.empty(0, object) for name in LISTS}
+    lists = {name: _lists([], np.zeros(1, np.int64), kind) for name, kind in LISTS.items()}
     texts = {name: pd.Series([], dtype="str") for name in ("arm", "operation")}
     return pd.DataFrame({"t_s": np.empty(0), **texts, **integers, **lists})[list(COLUMNS)]
 
@@ -124,16 +143,39 @@ def cell_histograms(slices: pd.DataFrame, name: str = "response") -> dict[tuple[
     """One histogram for each (operation, custom fields), over all times and arms."""
     if not len(slices):
         return {}
-    group, keys = _groups([slices["operation"], slices["custom_fields"]], ("operation", "custom_fields"))
-    cells = list(zip(keys["operation"].tolist(), (int(f) for f in keys["custom_fields"]), strict=True))
-    spread = _repeated(group, slices[f"{name}_bins"])
-    key = spread * BINS + flat(slices[f"{name}_bins"])
-    all_cells = merged(key, flat(slices[f"{name}_counts"]))
-    edges = np.searchsorted(all_cells.bins, np.arange(len(cells) + 1) * BINS)
-    return {
-        cell: Histogram(all_cells.bins[i:j] % BINS, all_cells.counts[i:j])
-        for cell, i, j in zip(cells, edges[:-1], edges[1:], strict=True)
-    }
+    keys, found = histograms_by(slices, ("operation", "custom_fields"), name)
+    return dict(
+        zip(zip(keys["operation"].tolist(), keys["custom_fields"].tolist(), strict=True), found, strict=True)
+    )
+
+
+def histograms_by(
+    slices: pd.DataFrame, names: Sequence[str], histogram: str = "response"
+) -> tuple[dict[str, NDArray[Any]], list[Histogram]]:
+    """The columns ``names`` of each group of rows that agree in them, and the summed histogram of each group."""
+    group, keys = _groups([slices[name] for name in names], names)
+    bins, counts = flat(slices[f"{histogram}_bins"]), flat(slices[f"{histogram}_counts"])
+    summed = _summed(_repeated(group, slices[f"{histogram}_bins"]), bins, counts)
+    edges = summed.edges(len(next(iter(keys.values()))))
+    return keys, [Histogram(summed.bins[i:j], summed.counts[i:j]) for i, j in pairwise(edges.tolist())]
+
+
+def kinds_of(slices: pd.DataFrame) -> dict[tuple[str, str, str], int]:
+    """How many requests failed, by outcome, detail and operation."""
+    if not len(slices):
+        return {}
+    rows = pd.DataFrame(
+        {
+            "outcome": _flat_texts(slices["failure_outcomes"]),
+            "detail": _flat_texts(slices["failure_details"]),
+            "operation": np.repeat(slices["operation"].to_numpy(), lengths(slices["failure_counts"])),
+            "n": flat(slices["failure_counts"]),
+        }
+    )
+    names = ["outcome", "detail", "operation"]
+    sums = rows.groupby(names, as_index=False)["n"].sum()
+    kinds = zip(*(sums[name].astype(str).tolist() for name in names), strict=True)
+    return dict(zip(kinds, sums["n"].tolist(), strict=True))
 
 
 def _outcome_codes(outcomes: pd.Series[Any]) -> _Ints:
@@ -155,10 +197,12 @@ def _groups(columns: Sequence[Any], names: Sequence[str] = KEYS) -> tuple[_Ints,
     """The number of each row's group, and the value of each key by group; groups are sorted by their keys."""
     code, sizes, values = np.zeros(len(columns[0]), np.int64), [], []
     for column in columns:
-        codes, found = pd.factorize(column, sort=True)
-        code = code * len(found) + codes
+        codes, distinct = pd.factorize(column)
+        found = np.asarray(distinct)
+        order = np.argsort(found)  # by what is written: factorize would keep the order of a dictionary
+        code = code * len(found) + np.argsort(order)[codes]
         sizes.append(len(found))
-        values.append(np.asarray(found))
+        values.append(found[order])
     unique, group = np.unique(code, return_inverse=True)
     numbers = np.unravel_index(unique, sizes)
     keys = {name: value[number] for name, value, number in zip(names, values, numbers, strict=True)}
@@ -167,26 +211,51 @@ def _groups(columns: Sequence[Any], names: Sequence[str] = KEYS) -> tuple[_Ints,
     return group.astype(np.int64), keys
 
 
-def _histogram_lists(
-    name: str, n: int, group: _Ints, bins: _Ints, counts: _Ints | None = None
-) -> dict[str, NDArray[Any]]:
-    """The two list columns of a histogram, for ``n`` groups."""
-    key = group * BINS + bins
-    if counts is None:
-        unique, summed = np.unique(key, return_counts=True)
+@dataclass(frozen=True, slots=True)
+class _Summed:
+    """The bins of many groups, sorted by group and then by bin, each with its count."""
+
+    group: _Ints
+    bins: _Ints
+    counts: _Ints
+
+    def edges(self, n: int) -> _Ints:
+        """Where each of ``n`` groups begins, and where the last one ends."""
+        return np.searchsorted(self.group, np.arange(n + 1))
+
+
+def _summed(group: _Ints, bins: _Ints, counts: _Ints | None = None) -> _Summed:
+    """Add what falls into the same bin of the same group; without counts each entry is one."""
+    if not len(bins):
+        return _Summed(bins, bins, bins)
+    low, high = int(bins.min()), int(bins.max())
+    key = group * (high - low + 1) + (bins - low)
+    if int(key.max()) < _DENSE * len(key):
+        dense = np.bincount(key, weights=counts)
+        unique = np.flatnonzero(dense)
+        sums = dense[unique]
+    elif counts is None:
+        unique, sums = np.unique(key, return_counts=True)
     else:
-        unique, inverse = np.unique(key, return_inverse=True)
-        summed = np.bincount(inverse, weights=counts, minlength=len(unique))
-    edges = np.searchsorted(unique, np.arange(n + 1) * BINS)
+        unique, place = np.unique(key, return_inverse=True)
+        sums = np.bincount(place, weights=counts)
+    group, bins = np.divmod(unique, high - low + 1)
+    return _Summed(group, bins + low, sums.astype(np.int64))
+
+
+def _histogram_lists(name: str, n: int, group: _Ints, bins: _Ints, counts: _Ints | None = None) -> dict[str, Any]:
+    """The two list columns of a histogram, for ``n`` groups."""
+    summed = _summed(group, bins, counts)
+    edges = summed.edges(n)
     return {
-        f"{name}_bins": _lists((unique % BINS).astype(np.int32), edges),
-        f"{name}_counts": _lists(summed.astype(np.int32), edges),
+        f"{name}_bins": _lists(summed.bins, edges, pa.int32()),
+        f"{name}_counts": _lists(summed.counts, edges, pa.int32()),
     }
 
 
 def _detail_lists(
     n: int, group: _Ints, outcomes: NDArray[Any], details: NDArray[Any], counts: _Ints
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Any]:
     """The three list columns of what failed how, for ``n`` groups; sorted by outcome, then detail."""
     outcome_codes, outcome_names = pd.factorize(outcomes, sort=True)
     detail_codes, detail_names = pd.factorize(details, sort=True)
@@ -198,25 +267,24 @@ def _detail_lists(
     edges = np.searchsorted(unique, np.arange(n + 1) * width)
     outcome_of, detail_of = np.divmod(kind, max(len(detail_names), 1))
     return {
-        "failure_outcomes": _lists(np.asarray(outcome_names, dtype=object)[outcome_of], edges),
-        "failure_details": _lists(np.asarray(detail_names, dtype=object)[detail_of], edges),
-        "failure_counts": _lists(summed, edges),
+        "failure_outcomes": _lists(np.asarray(outcome_names, dtype=object)[outcome_of], edges, pa.string()),
+        "failure_details": _lists(np.asarray(detail_names, dtype=object)[detail_of], edges, pa.string()),
+        "failure_counts": _lists(summed, edges, pa.int32()),
     }
 
 
-def _lists(values: NDArray[Any], edges: NDArray[np.int64]) -> NDArray[Any]:
-    """An array of arrays: ``values`` cut at ``edges``."""
-    lists = np.empty(len(edges) - 1, dtype=object)
-    for row, (i, j) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
-        lists[row] = values[i:j]
-    return lists
+def _lists(values: Any, edges: NDArray[np.int64], kind: pa.DataType) -> Any:
+    """A column of lists: ``values`` cut at ``edges``."""
+    lists = pa.ListArray.from_arrays(pa.array(edges, pa.int32()), pa.array(values, kind))
+    return pd.arrays.ArrowExtensionArray(lists)
 
 
 def _repeated(group: _Ints, lists: pd.Series[Any]) -> _Ints:
     """Each row's group as often as its list is long."""
-    return np.repeat(group, [len(part) for part in lists])
+    return np.repeat(group, lengths(lists))
 
 
 def _flat_texts(lists: pd.Series[Any]) -> NDArray[Any]:
     """A column of lists of texts as one array, row after row."""
-    return np.asarray([text for part in lists for text in part], dtype=object)
+    texts: NDArray[Any] = arrow_lists(lists).flatten().to_numpy(zero_copy_only=False)
+    return texts

@@ -13,7 +13,8 @@ from pathlib import Path
 
 #: name of the bench -> the modules whose ``measure()`` make its rows, in order.
 BENCHES = {
-    "load": ("benchmarks.startup", "benchmarks.load", "benchmarks.analysis_scale"),
+    "load": ("benchmarks.startup", "benchmarks.load"),
+    "scale": ("benchmarks.analysis_scale",),
     "truth": ("benchmarks.analysis_truth",),
     "disk": ("benchmarks.casedesk_disk",),
     "real": ("benchmarks.real_systems",),

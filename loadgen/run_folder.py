@@ -5,6 +5,7 @@
     shards/           what was recorded, appended once a second; readable after a kill, gone after the end
     samples.parquet   the samples, compacted        } written when the run ends
     effects.parquet   the effects, compacted        }
+    slices.parquet    the samples, folded           } what every comparison reads
     run.json          the facts of the run, written last and by rename
     failure.json      only where the run could not begin: {exit_code, message}
 
@@ -29,12 +30,21 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
 from loadgen.shards import read_shard
-from loadgen.tables import compress_effects, compress_samples, restore_effects, restore_samples
+from loadgen.tables import (
+    compress_effects,
+    compress_samples,
+    fold_samples,
+    read_slices,
+    restore_effects,
+    restore_samples,
+    write_slices,
+)
 from scenarios.errors import InputError
 from scenarios.source import StrictModel
 
 SCHEMA = "savepath.run/1"
 _Counts = TypeVar("_Counts", bound=StrictModel)
+_Table = TypeVar("_Table")
 
 #: A number that may be unknown: NaN here, null in the file.
 Unknowable = Annotated[
@@ -262,7 +272,11 @@ class RunFolder:
             _sync_folder(self.path)
 
     def compact(self) -> None:
-        """Shards to ``samples.parquet`` and ``effects.parquet``, sorted by arrival."""
+        """Shards to ``samples.parquet`` and ``effects.parquet``, sorted by arrival; the samples to slices.
+
+        The slices are folded from the samples as they are stored, so that whoever folds them again finds
+        the same numbers.
+        """
         tables = (
             ("samples", SAMPLE_COLUMNS, compress_samples),
             ("effects", EFFECT_COLUMNS, compress_effects),
@@ -270,16 +284,21 @@ class RunFolder:
         for name, columns, compress in tables:
             found = [read_shard(path, columns) for path in sorted(self.shards.glob(f"worker-*-{name}.arrow"))]
             self._keep(name, pa.concat_tables(found) if found else _empty(columns), compress)
+        self._keep_slices()
 
     def keep(self, samples: pa.Table) -> None:
         """Keep the samples of a run that no worker recorded here; it has no effects. Columns as in a shard."""
         self._keep("samples", samples, compress_samples)
         self._keep("effects", _empty(EFFECT_COLUMNS), compress_effects)
+        self._keep_slices()
 
-    def _keep(self, name: str, table: pa.Table, compress: Callable[[pa.Table, Path], None]) -> None:
+    def _keep(self, name: str, table: Any, write: Callable[[Any, Path], None]) -> None:
         temporary = self.path / f".{name}.tmp"
-        compress(table, temporary)
+        write(table, temporary)
         temporary.replace(self.path / f"{name}.parquet")
+
+    def _keep_slices(self) -> None:
+        self._keep("slices", fold_samples(self.path / "samples.parquet"), write_slices)
 
     def finish(self, info: RunInfo) -> None:
         """Make the folder a run: the last thing that is written. The shards go: the tables hold their rows."""
@@ -298,14 +317,31 @@ class RunFolder:
         """The effects, columns as ``analysis.samples.EFFECT_COLUMNS``, in order of seq."""
         return restore_effects(self._table("effects"))
 
+    def read_slices(self) -> pd.DataFrame:
+        """The slices (``analysis.slices``). An older run's, or those of another version, are folded here and now.
+
+        Nothing is written: a run that is kept stays as it was.
+        """
+        found = self._read("slices", read_slices) if self._slices.exists() else None
+        return self._read("samples", fold_samples) if found is None else found
+
+    @property
+    def _slices(self) -> Path:
+        return self.path / "slices.parquet"
+
     def _table(self, name: str) -> pa.Table:
+        return self._read(name, pq.read_table)
+
+    def _read(self, name: str, read: Callable[[Path], _Table]) -> _Table:
+        """A table of the run by its name. Raises InputError if its file is damaged."""
         path = self.path / f"{name}.parquet"
         try:
-            return pq.read_table(path)
+            return read(path)
         except (OSError, pa.ArrowInvalid) as error:
-            raise InputError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}); the run is damaged, make it again"
-            ) from None
+            what = (
+                "delete it, it is made of the samples" if name == "slices" else "the run is damaged, make it again"
+            )
+            raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); {what}") from None
 
 
 def refuse_used(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How the two tables of a run are kept in Parquet, and read back.
+"""How the tables of a run are kept in Parquet, and read back.
 
 Samples dominate, so their times are stored as whole microseconds (what is below is noise of the clock),
 each relative to the one before it: planned, then how long until sent, then how long until done. Such
@@ -7,7 +7,7 @@ small numbers take the bits that vary and no more. Reading gives back float64 se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS, arrow_schema
+from analysis.slices import READS, VERSION, fold, merge, width_for
 
 #: columns of samples.parquet in place of scheduled_s, sent_s and done_s; int64 microseconds
 SCHEDULED, WAITED, SERVED = "scheduled_us", "waited_us", "served_us"
 
+#: Samples that are folded at a time: the memory it takes does not grow with the run.
+FOLDED_AT_ONCE = 1_000_000
+
 _US = 1e6
+_VERSION_KEY = b"savepath.slices"
 _ZSTD = {"compression": "zstd", "compression_level": 9, "write_statistics": False}
 
 
@@ -38,13 +43,46 @@ def compress_samples(table: pa.Table, path: Path) -> None:
     _write(_with_dictionaries(table, SAMPLE_COLUMNS), path, encodings)
 
 
-def restore_samples(table: pa.Table) -> pd.DataFrame:
-    """A samples table as read from Parquet, with the columns, types and seconds of ``SAMPLE_COLUMNS``."""
+def restore_samples(table: pa.Table, columns: Sequence[str] = tuple(SAMPLE_COLUMNS)) -> pd.DataFrame:
+    """A samples table as read from Parquet, with (some) columns, types and seconds of ``SAMPLE_COLUMNS``."""
     sent = pc.add(table[SCHEDULED], table[WAITED])
     times = {"scheduled_s": table[SCHEDULED], "sent_s": sent, "done_s": pc.add(sent, table[SERVED])}
     for name, values in times.items():
         table = table.append_column(name, pa.array(values.to_numpy() / _US))
-    return _to_pandas(table, SAMPLE_COLUMNS)
+    return _to_pandas(table, columns)
+
+
+def fold_samples(path: Path) -> pd.DataFrame:
+    """The slices of a samples table in Parquet, read and folded piece by piece.
+
+    How long they are follows from the last sample that was due, so that folding again makes the same.
+    """
+    stored = [name for name in READS if not name.endswith("_s")] + [SCHEDULED, WAITED, SERVED]
+    with pq.ParquetFile(path) as file:
+        last_us = pc.max(file.read([SCHEDULED])[SCHEDULED]).as_py() or 0
+        width_s = width_for(last_us / _US)
+        pieces = file.iter_batches(FOLDED_AT_ONCE, columns=stored)
+        return merge([fold(restore_samples(pa.Table.from_batches([piece]), READS), width_s) for piece in pieces])
+
+
+def write_slices(slices: pd.DataFrame, path: Path) -> None:
+    """Write a table of slices to Parquet, with the version of ``analysis.slices``."""
+    table = pa.Table.from_pandas(slices, preserve_index=False)
+    table = table.replace_schema_metadata({_VERSION_KEY: str(VERSION)})
+    pq.write_table(table, path, compression="zstd", write_statistics=False)
+
+
+def read_slices(path: Path) -> pd.DataFrame | None:
+    """The slices in Parquet; None if they are of another version, or are no slices."""
+    with pq.ParquetFile(path) as file:
+        if (file.schema_arrow.metadata or {}).get(_VERSION_KEY) != str(VERSION).encode():
+            return None
+        found: pd.DataFrame = file.read().to_pandas(types_mapper=_lists_as_they_are, ignore_metadata=True)
+    return found
+
+
+def _lists_as_they_are(kind: pa.DataType) -> pd.ArrowDtype | None:
+    return pd.ArrowDtype(kind) if pa.types.is_list(kind) else None
 
 
 def compress_effects(table: pa.Table, path: Path) -> None:
@@ -80,6 +118,6 @@ def _write(table: pa.Table, path: Path, encodings: Mapping[str, str]) -> None:
     pq.write_table(table, path, column_encoding=dict(encodings), use_dictionary=others, **_ZSTD)
 
 
-def _to_pandas(table: pa.Table, columns: Mapping[str, str]) -> pd.DataFrame:
+def _to_pandas(table: pa.Table, columns: Iterable[str]) -> pd.DataFrame:
     frame: pd.DataFrame = table.select(list(columns)).to_pandas()
     return frame

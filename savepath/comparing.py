@@ -12,7 +12,6 @@ from analysis.assessment import assess
 from analysis.errors import IncomparableRuns
 from analysis.findings import Assessment, Verdict
 from analysis.runs import Origin, Question, Run
-from analysis.slices import fold
 from loadgen.run_folder import RunFolder, RunInfo, find_runs
 from reports.model import ReportMeta
 from savepath import __version__
@@ -111,7 +110,7 @@ def load_run(path: Path) -> Run:
         waited_for_pool=None if info.origin else info.generator.waited_for_pool,
         run_queue_delay=info.generator.run_queue_delay,
         cpu=info.generator.cpu,
-        slices=fold(folder.read_samples()),
+        slices=folder.read_slices(),
         effects=folder.read_effects(),
         labels=info.labels,
         fingerprint=info.fingerprint,

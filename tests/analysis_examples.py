@@ -112,3 +112,11 @@ def sides(pairs=6, change=None, *, apart=False, noise=1.0, before=None, after=No
             minutes = pair * 4 + side * 2 if not apart else (pair + side * pairs) * 24 * 60
             found[side].append(run(f"{'ba'[side]}{pair}", minutes, samples(levels, **drawn), **extra))
     return found
+
+
+def as_values(slices):
+    """Every number and text of a table of slices, comparable with ==."""
+    return [
+        [list(value) if isinstance(value, (np.ndarray, list)) else value for value in row]
+        for row in slices.itertuples(index=False, name=None)
+    ]

@@ -1,16 +1,17 @@
 """Slices and histograms: counted by hand, and the laws that let them be added."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
+from analysis_examples import as_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats.mstats import hdquantiles
 
 from analysis.histograms import histogram_of
+from analysis.quantiles import quantile, quiet_quantile
 from analysis.samples import OUTCOMES
-from analysis.slices import COLUMNS, cell_histograms, empty, fold, merge
+from analysis.slices import COLUMNS, cell_histograms, empty, fold, merge, width_for
 
 BY_HAND = pd.DataFrame(
     [
@@ -56,10 +57,9 @@ def test_failures_are_told_by_outcome_and_detail_and_stay_out_of_the_latency():
     assert len(row["response_bins"]) == 0
 
 
-def test_the_response_counts_from_the_scheduled_time_and_the_service_from_the_sent_time():
+def test_the_response_counts_from_the_scheduled_time():
     row = slice_at(0.0)
     assert list(row["response_bins"]) == list(histogram_of(np.array([0.1, 0.4])).bins)
-    assert list(row["service_bins"]) == list(histogram_of(np.array([0.1, 0.2])).bins)
 
 
 def test_the_lag_is_kept_for_failures_too():
@@ -68,6 +68,19 @@ def test_the_lag_is_kept_for_failures_too():
 
 def test_the_busy_time_is_the_sum_of_the_service_times():
     assert slice_at(0.0)["busy_us"] == 300_000
+
+
+@pytest.mark.parametrize(("duration_s", "width_s"), [(0, 10), (300, 10), (301, 20), (3600, 120)])
+def test_a_longer_run_has_longer_slices_and_not_more_than_thirty(duration_s, width_s):
+    assert width_for(duration_s) == width_s
+
+
+def test_few_samples_in_many_slices_are_added_as_many_in_few_are():
+    # Sparse: six samples in cells far apart in value, so that counting in an array would take more room.
+    table = BY_HAND[BY_HAND["outcome"] == "ok"].assign(done_s=lambda rows: rows["sent_s"] + [0.1, 1e-6, 5000.0])
+    halves = merge([fold(table[:2]), fold(table[2:])])
+    assert as_values(halves) == as_values(fold(table))
+    assert int(sum(h.n for h in cell_histograms(halves).values())) == 2
 
 
 def test_no_samples_make_no_slices_with_all_columns():
@@ -81,24 +94,11 @@ def test_an_unknown_outcome_is_named():
         fold(BY_HAND.assign(outcome="odd"))
 
 
-def test_slices_come_back_from_parquet_as_they_were():
-    slices, room = fold(BY_HAND), io.BytesIO()
-    slices.to_parquet(room)
-    back = pd.read_parquet(room)
-    assert as_values(merge([back])) == as_values(slices)
-
-
-def test_dictionary_columns_fold_like_text():
-    as_dictionary = {name: BY_HAND[name].astype("category") for name in ("arm", "operation", "outcome", "detail")}
-    assert as_values(fold(BY_HAND.assign(**as_dictionary))) == as_values(fold(BY_HAND))
-
-
-def as_values(slices):
-    """Every number and text of a table of slices, comparable with ==."""
-    return [
-        [list(value) if isinstance(value, (np.ndarray, list)) else value for value in row]
-        for row in slices.itertuples(index=False, name=None)
-    ]
+def test_dictionary_columns_fold_like_text_whatever_their_order():
+    table = pd.concat([BY_HAND, BY_HAND.assign(operation="a")])
+    as_dictionary = {name: table[name].astype("category") for name in ("arm", "outcome", "detail")}
+    as_dictionary["operation"] = pd.Categorical(table["operation"], ["read_case", "a"])
+    assert as_values(fold(table.assign(**as_dictionary))) == as_values(fold(table))
 
 
 @st.composite
@@ -150,3 +150,16 @@ def test_the_histogram_of_a_cell_holds_all_its_good_answers(table):
     assert {cell: h.n for cell, h in histograms.items() if h.n} == good.groupby(
         ["operation", "custom_fields"]
     ).size().to_dict()
+
+
+@pytest.mark.parametrize("q", [0.5, 0.95, 0.99])
+def test_slices_answer_like_the_samples_within_three_in_a_thousand(q):
+    rng = np.random.default_rng(7)
+    took_s = rng.lognormal(-1.5, 0.6, 3000)
+    at_s = rng.uniform(0, 120, 3000)
+    texts = {"arm": "", "operation": "read_case", "outcome": "ok", "detail": ""}
+    times = {"scheduled_s": at_s, "sent_s": at_s, "done_s": at_s + took_s}
+    table = pd.DataFrame(times).assign(custom_fields=0, **texts)
+    found = cell_histograms(fold(table))["read_case", 0]
+    assert quantile(found, q) == pytest.approx(np.quantile(took_s, q, method="inverted_cdf"), rel=0.003)
+    assert quiet_quantile(found, q).log_s == pytest.approx(hdquantiles(np.log(took_s), [q])[0], abs=0.003)

@@ -9,11 +9,15 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from analysis_examples import as_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.samples import EFFECT_COLUMNS, EFFECT_OUTCOMES, OPERATIONS, OUTCOMES, SAMPLE_COLUMNS
+from analysis.slices import fold, width_for
 from loadgen.recorder import Effect, Recorder, Sample
 from loadgen.run_folder import (
     Asked,
@@ -115,6 +119,49 @@ def test_what_was_recorded_is_what_is_read_back(tmp_path_factory, rows, more, cu
         [(*row, "after") for row in more]
     )
     assert found["seq"].is_monotonic_increasing
+    width_s = width_for(found["scheduled_s"].max() if rows else 0.0)
+    assert as_values(folder.read_slices()) == as_values(fold(found, width_s))
+
+
+def recorded(path: Path) -> RunFolder:
+    """A run with two samples, 0.1 and 0.2 s long."""
+    folder = RunFolder(path)
+    folder.create()
+    recorder = Recorder(folder)
+    for seq in (0, 1):
+        row = Sample(seq, 0, "", "t", 0, "read_case", seq, seq, seq + 0.1 + seq / 10, 200, "ok", "", 0, 9)
+        recorder.sample(row)
+    recorder.close()
+    folder.compact()
+    folder.finish(info())
+    return folder
+
+
+def test_slices_are_read_without_the_samples(tmp_path):
+    folder = recorded(tmp_path / "one")
+    (folder.path / "samples.parquet").unlink()
+    assert folder.read_slices()["ok"].tolist() == [2]
+
+
+def test_a_run_without_slices_is_folded_when_it_is_read_and_left_as_it_was(tmp_path):
+    folder = recorded(tmp_path / "one")
+    before = as_values(folder.read_slices())
+    (folder.path / "slices.parquet").unlink()
+    assert as_values(folder.read_slices()) == before
+    assert not (folder.path / "slices.parquet").exists()
+
+
+def test_slices_of_another_version_are_folded_again(tmp_path):
+    folder = recorded(tmp_path / "one")
+    pq.write_table(pa.table({"ok": [77]}), folder.path / "slices.parquet")
+    assert folder.read_slices()["ok"].tolist() == [2]
+
+
+def test_damaged_slices_are_named_with_the_way_out(tmp_path):
+    folder = recorded(tmp_path / "one")
+    (folder.path / "slices.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(InputError, match=r"slices\.parquet cannot be read .*delete it"):
+        folder.read_slices()
 
 
 def test_columns_have_the_types_that_the_analysis_expects(tmp_path):
