@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.histograms import EMPTY, Histogram
-from analysis.quantiles import quiet_quantile
+from analysis.quantiles import log_means, quiet_quantiles
 
 Floats = NDArray[np.float64]
 Cell = tuple[str, int]  # operation, custom fields
@@ -17,7 +17,10 @@ Cell = tuple[str, int]  # operation, custom fields
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """One quantile of some cells in some runs; every array is [runs, cells], NaN where a cell has no sample."""
+    """One quantile (or the mean of the logarithms) of some cells in some runs.
+
+    Every array is [runs, cells]; NaN where a cell has no sample.
+    """
 
     cells: tuple[Cell, ...]
     log_s: Floats
@@ -50,16 +53,12 @@ class Contrast:
         return Contrast(cells, self.rows[:, chosen], self.estimate[chosen], self.factor, self.sampling[chosen])
 
 
-def measure(runs: Sequence[Mapping[Cell, Histogram]], cells: Sequence[Cell], q: float) -> Levels:
-    """The levels of ``cells`` in ``runs``, each given by its response histograms."""
-    found = [[quiet_quantile(run.get(cell, EMPTY), q) for cell in cells] for run in runs]
+def measure(runs: Sequence[Mapping[Cell, Histogram]], cells: Sequence[Cell], q: float | None) -> Levels:
+    """The levels of ``cells`` in ``runs``, each given by its response histograms; ``q`` None is the mean log."""
+    histograms = [run.get(cell, EMPTY) for run in runs for cell in cells]
+    found = log_means(histograms) if q is None else quiet_quantiles(histograms, q)
     shape = (len(runs), len(cells))
-    return Levels(
-        tuple(cells),
-        np.array([e.log_s for row in found for e in row], np.float64).reshape(shape),
-        np.array([e.variance for row in found for e in row], np.float64).reshape(shape),
-        np.array([e.n for row in found for e in row], np.int64).reshape(shape),
-    )
+    return Levels(tuple(cells), found.log_s.reshape(shape), found.variance.reshape(shape), found.n.reshape(shape))
 
 
 def paired(before: Levels, after: Levels) -> Contrast:

@@ -10,24 +10,31 @@ numbers of samples stay comparable; at 50 samples both have .14, at 200 it has .
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special, stats
 
 from analysis.histograms import Histogram, log_seconds
 
+Floats = NDArray[np.float64]
+
 _NAN: Final = float("nan")
+#: Up to so many samples the weights of all ranks are computed once and kept.
+_TABLED: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """The natural logarithm of a quantile in seconds, its sampling variance, and the samples it rests on."""
+class Estimates:
+    """Of some histograms: the natural logarithm of a time in seconds, its sampling variance, the samples."""
 
-    log_s: float
-    variance: float
-    n: int
+    log_s: Floats
+    variance: Floats
+    n: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +66,52 @@ def interval(histogram: Histogram, q: float, level: float = 0.95) -> Interval:
     return Interval(_order_statistic(histogram, below), _order_statistic(histogram, above))
 
 
-def quiet_quantile(histogram: Histogram, q: float) -> Estimate:
-    """The Harrell-Davis estimate of log quantile with its Maritz-Jarrett variance; NaN without samples."""
-    n = histogram.n
-    if n == 0:
-        return Estimate(_NAN, _NAN, 0)
-    logs = log_seconds(histogram.bins)
-    a, b = (n + 1) * q, (n + 1) * (1 - q)
-    shares = np.cumsum(histogram.counts) / n
+def quiet_quantiles(histograms: Sequence[Histogram], q: float) -> Estimates:
+    """The Harrell-Davis estimate of the log quantile of each, with its Maritz-Jarrett variance."""
+    return _weighted(histograms, [np.diff(_share_of_weight(h, q), prepend=0.0) for h in histograms])
+
+
+def log_means(histograms: Sequence[Histogram]) -> Estimates:
+    """The mean of the logarithms of each. All samples bear it, so it is far quieter than any quantile."""
+    found = _weighted(histograms, [h.counts / max(h.n, 1) for h in histograms])
+    return replace(found, variance=found.variance / np.maximum(found.n, 1))
+
+
+def _weighted(histograms: Sequence[Histogram], weights: Sequence[Floats]) -> Estimates:
+    """The weighted mean of the log bins of each histogram and their weighted variance; NaN without samples."""
+    n = np.array([h.n for h in histograms], np.int64)
+    lengths = np.array([len(h.bins) for h in histograms], np.int64)
+    mean, variance, filled = np.full(len(n), _NAN), np.full(len(n), _NAN), lengths > 0
+    if filled.any():
+        starts = (np.cumsum(lengths) - lengths)[filled]
+        logs, weight = log_seconds(np.concatenate([h.bins for h in histograms])), np.concatenate(weights)
+        mean[filled] = np.add.reduceat(weight * logs, starts)
+        apart = logs - np.repeat(mean, lengths)
+        variance[filled] = np.add.reduceat(weight * apart**2, starts)
+    return Estimates(mean, variance, n)
+
+
+def _share_of_weight(histogram: Histogram, q: float) -> Floats:
+    """How much of the Harrell-Davis weight lies up to and in each bin: a beta law of the rank."""
+    n, ranks = histogram.n, np.cumsum(histogram.counts)
+    if n <= _TABLED:
+        return np.asarray(_tabled_weight(n, q)[ranks], np.float64)
+    shares = ranks / n
     # Beyond eight standard deviations the beta distribution is 0 or 1 to the last digit; not computing
     # it there keeps the cost independent of the number of bins.
     reach = 8 * np.sqrt(q * (1 - q) / (n + 2))
     close = (shares > q - reach) & (shares < q + reach)
-    cumulative = (shares >= q + reach).astype(np.float64)
-    cumulative[close] = special.betainc(a, b, shares[close])
-    cumulative[-1] = 1.0
-    weights = np.diff(cumulative, prepend=0.0)
-    mean = float(weights @ logs)
-    return Estimate(mean, float(weights @ (logs - mean) ** 2), n)
+    cumulative: Floats = (shares >= q + reach).astype(np.float64)
+    cumulative[close] = special.betainc((n + 1) * q, (n + 1) * (1 - q), shares[close])
+    cumulative[-1:] = 1.0
+    return cumulative
+
+
+@lru_cache(maxsize=2048)
+def _tabled_weight(n: int, q: float) -> Floats:
+    """The same for every rank from 0 to ``n``: runs of one plan have cells of about the same size."""
+    weights: Floats = special.betainc((n + 1) * q, (n + 1) * (1 - q), np.arange(n + 1) / max(n, 1))
+    return weights
 
 
 def _order_statistic(histogram: Histogram, rank: int) -> float:
