@@ -25,6 +25,9 @@ from analysis.variation import QUANTISATION, Variation, expected_own, simultaneo
 NAN: Final = float("nan")
 MUCH: Final = 1.25
 FASTER: Final = 0.95
+#: How surely a cell lies below the upper end of its interval. An overall CLEAR claims that *every*
+#: cell is harmless, and is wrong only if the worst of them is misjudged: no correction for their number.
+HARMLESS_LEVEL: Final = 0.95
 #: Quantiles that decide a verdict; p99 of a cell is shown but hardly ever decidable.
 DECIDING: Final = (0.5, 0.95)
 #: The words that may raise an alarm.
@@ -111,25 +114,30 @@ def sufficient(before: Levels, after: Levels, q: float) -> np.ndarray[tuple[int]
     return both
 
 
-def word_for(low: float, high: float, limit: float) -> Word:
-    """The word for an interval of ratios, by where the whole of it lies; NaN is TOO_LITTLE_DATA."""
+def word_for(low: float, high: float, limit: float, *, highest: float) -> Word:
+    """The word for an interval of ratios, by where the whole of it lies; NaN is TOO_LITTLE_DATA.
+
+    ``highest`` is the upper end that holds for all cells at once, as ``low`` does: "faster" rests on it.
+    """
     if math.isnan(low) or math.isnan(high):
         return Word.TOO_LITTLE_DATA
     if low > limit:
         return Word.MUCH_SLOWER if low > MUCH else Word.SLOWER
     if high < limit:
-        return Word.FASTER if high < FASTER else Word.NO_HARM
+        return Word.FASTER if highest < FASTER else Word.NO_HARM
     return Word.NEAR_THE_LIMIT if low > 1 else Word.UNCLEAR
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values (Holm 1979), in the order given."""
-    order = np.argsort(p_values, kind="stable")
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
+    """Adjusted p-values (Holm 1979), in the order given; ``weights`` share out the error, else it is even."""
+    weight = np.ones(len(p_values)) if weights is None else np.asarray(weights, np.float64)
+    order = np.argsort(np.asarray(p_values) / weight, kind="stable")
     adjusted = [NAN] * len(p_values)
-    largest = 0.0
-    for rank, at in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[at]))
+    largest, left = 0.0, float(weight.sum())
+    for at in order:
+        largest = max(largest, min(1.0, left / float(weight[at]) * p_values[at]))
         adjusted[at] = largest
+        left -= float(weight[at])
     return adjusted
 
 
@@ -143,18 +151,19 @@ def _judged(
 ) -> list[CellFinding]:
     """The findings of the cells with enough data."""
     critical = simultaneous(variation)
+    alone = stats.t.ppf(HARMLESS_LEVEL, variation.df)
     se = np.sqrt(contrast.factor * variation.each)
     p_values = stats.t.sf(contrast.estimate / se, variation.df)
     before_log, after_log = _typical(*sides)
     limit = 1 + question.tolerance
     found = []
     for at, (operation, fields) in enumerate(contrast.cells):
-        estimate, reach = float(contrast.estimate[at]), float(critical.now * se[at])
-        low, high = _ratio(estimate - reach), _ratio(estimate + reach)
-        word = word_for(low, high, limit)
+        estimate, reach = float(contrast.estimate[at]), float(critical * se[at])
+        low, high = _ratio(estimate - reach), _ratio(estimate + float(alone[at] * se[at]))
+        word = word_for(low, high, limit, highest=_ratio(estimate + reach))
         needed = None
         if word in (Word.UNCLEAR, Word.NEAR_THE_LIMIT) and contrast.factor < 1:
-            needed = max(pairs_needed(float(variation.each[at]), critical.ever, question.tolerance), pairs + 1)
+            needed = max(pairs_needed(float(variation.each[at]), question.tolerance), pairs + 1)
         found.append(
             CellFinding(
                 operation=operation,
@@ -178,13 +187,12 @@ def _judged(
     return found
 
 
-def pairs_needed(variance: float, critical: float, tolerance: float) -> int:
+def pairs_needed(variance: float, tolerance: float) -> int:
     """Pairs after which an unchanged cell is shown harmless nine times out of ten, at this noise.
 
-    ``variance`` is that of one pair difference; ``critical`` the standard errors that the simultaneous
-    interval reaches when the variance is known (never less than the 2.33 of a one-sided 1 % test).
+    ``variance`` is that of one pair difference.
     """
-    reach = max(critical, float(stats.norm.ppf(0.99))) + float(stats.norm.ppf(0.90))
+    reach = float(stats.norm.ppf(HARMLESS_LEVEL)) + float(stats.norm.ppf(0.90))
     return math.ceil(variance * (reach / math.log1p(tolerance)) ** 2)
 
 
@@ -235,9 +243,9 @@ def _common(
     """Everything got slower: the mean over the cells, with an interval of its own."""
     estimate = float(contrast.estimate.mean())
     se = math.sqrt(contrast.factor * max(variation.common, QUANTISATION))
-    reach = float(stats.t.ppf(0.975, variation.common_df)) * se
+    reach, alone = (float(stats.t.ppf(level, variation.common_df)) * se for level in (0.975, HARMLESS_LEVEL))
     before_log, after_log = _typical(*sides)
-    low, high, limit = _ratio(estimate - reach), _ratio(estimate + reach), 1 + question.tolerance
+    low, high, limit = _ratio(estimate - reach), _ratio(estimate + alone), 1 + question.tolerance
     return CellFinding(
         operation="all",
         custom_fields=0,
@@ -248,7 +256,7 @@ def _common(
         low=low,
         high=high,
         limit=limit,
-        word=word_for(low, high, limit),
+        word=word_for(low, high, limit, highest=_ratio(estimate + reach)),
         required=False,
         n_before=int(sides[0].n.sum()),
         n_after=int(sides[1].n.sum()),

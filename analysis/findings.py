@@ -2,8 +2,11 @@
 
 The nouns of ``docs/glossary.md``. A *cell* is one operation of one cohort; ``before`` and
 ``after`` are the two sides. Ratios are after / before without dimension (1.10 is +10 %),
-times are seconds, shares are between 0 and 1. Intervals are 95 % and, over the cells of
-one table, simultaneous. Numbers that are not known are NaN, never zero.
+times are seconds, shares are between 0 and 1. Numbers that are not known are NaN, never zero.
+
+The two ends of a cell's interval answer two questions. ``low`` holds for all cells of a table at
+once (97.5 %), since any one of them may raise a false alarm. ``high`` holds for its cell alone
+(95 %): CLEAR needs every cell below the limit, so the worst of them guards the whole (Berger 1982).
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ class Word(StrEnum):
     NEAR_THE_LIMIT = "near the limit"  # above 0, across the limit
     UNCLEAR = "unclear"  # across 0 and the limit
     NO_HARM = "no harm"  # whole interval below the limit
-    FASTER = "faster"  # whole interval below -5 %
+    FASTER = "faster"  # below -5 % even by an interval that holds for all cells at once
     TOO_LITTLE_DATA = "too little data"
     NOT_APPLICABLE = "not applicable"
 
@@ -77,7 +80,15 @@ class CellFinding:
     n_after: int
     pairs: int
     p_value: float = float("nan")  # one-sided, for "slower"; not adjusted; for the appendix only
+    alarms: bool = False  # whether the verdict ESCALATE rests on it
     pairs_needed: int | None = None  # in all, to answer at this noise; None where answered or unknown
+
+
+class Measure(StrEnum):
+    """What of the response times of a cell its slope is taken of."""
+
+    MEAN = "mean"  # of the logarithms: the geometric mean
+    P95 = "p95"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +96,28 @@ class SlopeFinding:
     """How much more an operation grew from 0 to the most custom fields, after against before.
 
     ``growth`` is exp(b) - 1: 0.25 means that the largest cohort slowed down by 25 % more
-    than the smallest. ``fires`` is decided simultaneously over all slopes.
+    than the smallest. ``fires`` is decided simultaneously over all slopes. Where it is pooled
+    over operations, ``operation`` holds their names joined by "+"; what the noise of the runs
+    did to the other operations' slopes alike is then taken off.
     """
 
     operation: str
-    quantile: float
+    measure: Measure
     growth: float
     low: float
     high: float
     fires: bool
     p_value: float = float("nan")
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The operation, or those over which it is pooled."""
+        return tuple(self.operation.split("+"))
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it tells what several operations have in common."""
+        return len(self.operations) > 1
 
 
 @dataclass(frozen=True, slots=True)

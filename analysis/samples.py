@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Operations in the order in which every table and figure shows them.
 OPERATIONS: Final = ("read_case", "send_email", "send_batch", "save_standard", "save_custom", "run_script")
 
+#: Those that write custom fields: the first to suffer when storage does.
+WRITES_FIELDS: Final = ("save_custom", "run_script")
+
 #: What became of a request. ``ok`` alone enters the latency quantiles; the rest are failures.
 #: ``aborted`` was sent and not finished when the run stopped: neither a success nor a failure.
 OUTCOMES: Final = ("ok", "http_error", "timeout", "refused", "conflict", "invalid", "aborted")

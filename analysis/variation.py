@@ -74,8 +74,10 @@ def vary(rows: Floats, expected: Floats | None = None) -> Variation:
         moderated = np.full(cells, prior.variance)
     else:
         moderated = (prior.df * prior.variance + df * residual) / (prior.df + df)
-    # The mean over the cells took a C-th of each cell's own part away with it.
-    return Variation(common, df, moderated * scale * cells / (cells - 1), prior.df + df, prior)
+    # The mean over the cells took a C-th of each cell's own part away with it. All cells together have
+    # no more degrees of freedom than this, however alike they seem (so limma, too).
+    own = moderated * scale * cells / (cells - 1)
+    return Variation(common, df, own, min(prior.df + df, float((cells - 1) * df)), prior)
 
 
 def fit_prior(variances: Floats, df: int) -> Prior:
@@ -108,16 +110,8 @@ def expected_own(rows: Floats, sampling: Floats) -> Floats:
     return expected
 
 
-@dataclass(frozen=True, slots=True)
-class Critical:
-    """How many standard errors an interval must reach to hold for all cells at once."""
-
-    now: float  # with the variances estimated from these runs
-    ever: float  # were they known: what more pairs lead to
-
-
-def simultaneous(variation: Variation, level: float = 0.95) -> Critical:
-    """The ``level`` point of the largest \\|t\\| over all cells (max-T), from simulated draws of the model.
+def simultaneous(variation: Variation, level: float = 0.95) -> float:
+    """How many standard errors an interval must reach to hold for all cells at once (max-T), by simulation.
 
     Bonferroni would treat the cells as if they had nothing in common; they share most of their
     noise, and the maximum over cells that move together is hardly larger than one of them. The draws
@@ -128,9 +122,7 @@ def simultaneous(variation: Variation, level: float = 0.95) -> Critical:
     common_z = rng.standard_normal((_DRAWS, 1))
     common_s2 = rng.chisquare(variation.common_df, (_DRAWS, 1)) / variation.common_df
     if cells == 1:
-        return Critical(
-            float(stats.t.ppf((1 + level) / 2, variation.common_df)), float(stats.norm.ppf((1 + level) / 2))
-        )
+        return float(stats.t.ppf((1 + level) / 2, variation.common_df))
     own_z = rng.standard_normal((_DRAWS, cells))
     own_z = (own_z - own_z.mean(axis=1, keepdims=True)) * np.sqrt(cells / (cells - 1))
     if np.isinf(variation.own_df):
@@ -139,9 +131,8 @@ def simultaneous(variation: Variation, level: float = 0.95) -> Critical:
         own_s2 = rng.chisquare(variation.own_df, (_DRAWS, cells)) / variation.own_df
     common, own = variation.common, np.maximum(variation.own, QUANTISATION)
     moved = np.abs(common_z * np.sqrt(common) + own_z * np.sqrt(own))
-    now = np.max(moved / np.sqrt(common * common_s2 + own * own_s2), axis=1)
-    ever = np.max(moved / np.sqrt(common + own), axis=1)
-    return Critical(float(np.quantile(now, level)), float(np.quantile(ever, level)))
+    largest = np.max(moved / np.sqrt(common * common_s2 + own * own_s2), axis=1)
+    return float(np.quantile(largest, level))
 
 
 def _inverse_trigamma(value: float) -> float:

@@ -8,7 +8,7 @@ or a check stands in the way. CLEAR otherwise. No data is HOLD.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from analysis.checks import Checked
@@ -36,6 +36,7 @@ class Judgement:
 
     verdict: Verdict
     reasons: tuple[Reason, ...]
+    cells: tuple[CellFinding, ...]  # those that were judged, marked where the verdict rests on them
 
 
 def judge(
@@ -53,17 +54,19 @@ def judge(
     A failed check voids what latency and growth say, but neither integrity nor failures, which are counts.
     """
     void = any(one.check.outcome is CheckOutcome.FAIL for one in checks)
+    alarm = set() if void else set(alarming(cells, design, beyond))
+    marked = tuple(replace(one, alarms=one in alarm) for one in cells)
     alarms = [
         (Reason.INTEGRITY, any(not one.held for one in integrity)),
         (Reason.FAILURES, any(one.fires for one in failures)),
         (Reason.GROWTH, not void and any(one.fires for one in slopes)),
-        (Reason.LATENCY, not void and bool(alarming(cells, design, beyond))),
+        (Reason.LATENCY, bool(alarm)),
     ]
     raised = tuple(reason for reason, raises in alarms if raises)
     if raised:
-        return Judgement(Verdict.ESCALATE, raised)
+        return Judgement(Verdict.ESCALATE, raised, marked)
     held = tuple(dict.fromkeys([*_from_checks(checks), *_from_cells(cells, design, void)]))
-    return Judgement(Verdict.HOLD if held else Verdict.CLEAR, held)
+    return Judgement(Verdict.HOLD if held else Verdict.CLEAR, held, marked)
 
 
 def alarming(

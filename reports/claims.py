@@ -63,13 +63,12 @@ def claim(assessment: Assessment) -> Claims:
     # Apart in time another change may have hidden a slow-down just as well.
     unsure = void or assessment.design is Design.APART
     measured_slower = _worst_first(cell for cell in assessment.cells if cell.word in SLOWER)
-    levels_told = not void and Reason.LATENCY in assessment.reasons
-    slower = measured_slower if levels_told else ()
+    slower = tuple(cell for cell in measured_slower if cell.alarms)
     growing = () if void else _growing(assessment)
     required = [cell for cell in assessment.cells if cell.required and cell.word is not Word.NOT_APPLICABLE]
     decisive = [cell for cell in required if cell.quantile <= DECISIVE] or required
     near = _worst_first(cell for cell in decisive if cell.word is Word.NEAR_THE_LIMIT)
-    suspected = () if void or slower else tuple(cell for cell in measured_slower if cell.required)
+    suspected = () if void else tuple(cell for cell in measured_slower if cell.required and not cell.alarms)
     waiting = {_place(cell) for cell in decisive if cell.word in OPEN} | {_place(cell) for cell in suspected}
     return Claims(
         void=void,
@@ -121,7 +120,9 @@ def _known(number: float) -> float:
 def _growing(assessment: Assessment) -> tuple[SlopeFinding, ...]:
     if Reason.GROWTH not in assessment.reasons:
         return ()
-    fired = (slope for slope in assessment.slopes if slope.fires)
+    fired = [slope for slope in assessment.slopes if slope.fires]
+    # Where an operation fires alone, what it has in common with others says nothing more.
+    fired = [slope for slope in fired if not slope.pooled] or fired
     return tuple(sorted(fired, key=lambda slope: (-_known(slope.growth), words.operation_rank(slope.operation))))
 
 
@@ -178,7 +179,7 @@ def _telling(
 ) -> CellFinding | None:
     shown = [cell for cell in lay_out(assessment).findings if math.isfinite(cell.ratio)]
     headline = headline_quantile(assessment)
-    grows = {slope.operation for slope in growing}
+    grows = {name for slope in growing for name in slope.operations}
     for candidates in worst:
         if candidates:
             # Growth is the surest sign of a cause: an operation that grew goes before one that is only slow,
@@ -186,7 +187,7 @@ def _telling(
             likely = sorted(candidates, key=lambda c: _likely_cause(c, c.operation in grows))
             return next((cell for cell in likely if cell.quantile == headline), likely[0])
     if growing:
-        grown = [cell for cell in shown if cell.operation == growing[0].operation]
+        grown = [cell for cell in shown if cell.operation in growing[0].operations]
         if grown:
             return max(grown, key=lambda cell: cell.custom_fields)
     required = [cell for cell in shown if cell.required]

@@ -12,7 +12,7 @@ from typing import Any, Final
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, SlopeFinding, Word
+from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, Word
 from reports import figures, sentences, units, words
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixRow, lay_out
@@ -64,7 +64,7 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
         "evidence": sentences.evidence_told(assessment),
         "dropped": sentences.dropped_told(assessment),
         "cells": sorted(assessment.cells, key=_cell_rank),
-        "slopes": sorted(assessment.slopes, key=_slope_rank),
+        "slopes": sorted(assessment.slopes, key=words.slope_rank),
         "method": sentences.method_told(assessment),
         # As markup they are left as typed: a no-break space would not paste into a shell.
         "commands": [escape(command) for command in meta.commands],
@@ -170,10 +170,6 @@ def _growth_cells(matrix: Matrix) -> list[CellFinding]:
 
 def _cell_rank(cell: CellFinding) -> tuple[tuple[int, str], int, float]:
     return (words.operation_rank(cell.operation), cell.custom_fields, cell.quantile)
-
-
-def _slope_rank(slope: SlopeFinding) -> tuple[tuple[int, str], float]:
-    return (words.operation_rank(slope.operation), slope.quantile)
 
 
 def _failure_rank(finding: FailureFinding) -> tuple[tuple[int, str], int]:

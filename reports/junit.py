@@ -64,7 +64,7 @@ def test_cases(assessment: Assessment) -> list[TestCase]:
         (cell for cell in assessment.cells if cell.required),
         key=lambda cell: (words.operation_rank(cell.operation), cell.custom_fields, cell.quantile),
     )
-    slopes = sorted(assessment.slopes, key=lambda slope: (words.operation_rank(slope.operation), slope.quantile))
+    slopes = sorted(assessment.slopes, key=words.slope_rank)
     return [
         *(_of_cell(cell, assessment, claims) for cell in cells),
         *(_of_slope(slope, assessment, claims) for slope in slopes),
@@ -88,14 +88,14 @@ def _of_cell(cell: CellFinding, assessment: Assessment, claims: Claims) -> TestC
     if claims.void:
         return TestCase("cells", name, "skipped", f"{message}; no verdict: a check failed")
     if cell.word in SLOWER:
-        if Reason.LATENCY in assessment.reasons:
+        if cell.alarms:
             return TestCase("cells", name, "failure", message)
         return TestCase("cells", name, "skipped", f"{message}; the verdict does not rest on it")
     return TestCase("cells", name, "passed" if cell.word in HARMLESS else "skipped", message)
 
 
 def _of_slope(slope: SlopeFinding, assessment: Assessment, claims: Claims) -> TestCase:
-    name = f"growth with custom fields: {words.operation(slope.operation)}, {units.percentile(slope.quantile)}"
+    name = f"growth with custom fields: {words.operation(slope.operation)}, {slope.measure.value}"
     between = units.interval(1 + slope.low, 1 + slope.high, 1.10)
     message = f"{units.growth(slope.growth)} more growth than before ({between})"
     if claims.void:

@@ -17,6 +17,7 @@ from analysis.findings import (
     Design,
     FailureFinding,
     IntegrityFinding,
+    Measure,
     Reason,
     Side,
     SlopeFinding,
@@ -504,7 +505,7 @@ def _growth_figures(growing: tuple[SlopeFinding, ...]) -> list[Figure]:
         Figure(
             units.growth(slope.growth),
             f"more growth with custom fields: {words.operation(slope.operation)}",
-            f"{_growth_between(slope)} ({units.percentile(slope.quantile)})",
+            f"{_growth_between(slope)} ({slope.measure.value})",
             "bad",
         )
     ]
@@ -624,7 +625,12 @@ def growth_told(assessment: Assessment) -> str:
         parts += [_grown(name, [item for item in claims.growing if item.operation == name]) for name in grown]
     else:
         parts.append("No more growth than before was found.")
-    quiet = [slope for slope in _headline_slopes(assessment) if not slope.fires and math.isfinite(slope.growth)]
+    told_of = {name for slope in claims.growing for name in slope.operations}
+    quiet = [
+        slope
+        for slope in _headline_slopes(assessment)
+        if slope.operation not in told_of and math.isfinite(slope.growth)
+    ]
     if quiet:
         told = [f"{words.operations(slope.operation)} {_growth_between(slope)}" for slope in quiet]
         parts.append(f"Extra growth{' elsewhere' if claims.growing else ''}: {'; '.join(told)}.")
@@ -635,9 +641,9 @@ def growth_told(assessment: Assessment) -> str:
 
 
 def _grown(operation: str, slopes: list[SlopeFinding]) -> str:
-    ordered = sorted(slopes, key=lambda slope: slope.quantile)
+    ordered = sorted(slopes, key=lambda slope: words.measure_rank(slope.measure))
     told = [
-        f"{units.growth(slope.growth)} at {units.percentile(slope.quantile)} ({_growth_between(slope)})"
+        f"{units.growth(slope.growth)} {words.MEASURES[slope.measure]} ({_growth_between(slope)})"
         for slope in ordered
     ]
     return (
@@ -647,8 +653,7 @@ def _grown(operation: str, slopes: list[SlopeFinding]) -> str:
 
 
 def _headline_slopes(assessment: Assessment) -> list[SlopeFinding]:
-    quantile = lay_out(assessment).quantile
-    chosen = [slope for slope in assessment.slopes if slope.quantile == quantile]
+    chosen = [slope for slope in assessment.slopes if slope.measure is Measure.MEAN and not slope.pooled]
     return sorted(chosen, key=lambda slope: words.operation_rank(slope.operation))
 
 
@@ -704,9 +709,11 @@ def method_told(assessment: Assessment) -> tuple[str, ...]:
         "The unit of evidence is a pair of runs, never a single request. The logarithm of each quantile is "
         "compared pair by pair; what all cells of a pair have in common is separated from what is a cell's own, "
         "and the scatter of the cells is shared among them (moderated t, Smyth 2004).",
-        "A word is given by where the whole 95 % range lies against the agreed limit, held for all cells of the "
-        "table at once. No harm is only said when the range ends below the limit; a range that holds both no "
-        "change and the limit is unclear, which is not the same as unharmed.",
+        "A word is given by where the whole range lies against the agreed limit. Its lower end holds for all "
+        "cells at once (97.5 %), since any one of them could alarm falsely; its upper end holds for its cell "
+        "alone (95 %), since CLEAR needs every one of them below the limit (Berger 1982). No harm is only said "
+        "when the range ends below the limit; a range that holds both no change and the limit is unclear, which "
+        "is not the same as unharmed.",
         "Growth is the slope of the change over the number of custom fields within the same run, where most of "
         "the noise of a host cancels. It is blind to a defect in one middle cohort: read it beside the table.",
         "Integrity is counted, not estimated. A failed check voids the answer on speed and growth, never "

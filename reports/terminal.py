@@ -119,7 +119,7 @@ def _matrix_parts(assessment: Assessment, width: int) -> Iterable[RenderableType
         yield Text(common)
     for slope in claims.growing:
         between = units.interval(1 + slope.low, 1 + slope.high, 1.10)
-        where = f"{words.operation(slope.operation)} {units.percentile(slope.quantile)}"
+        where = f"{words.operation(slope.operation)} {slope.measure.value}"
         yield Text(f"▲ growth with custom fields: {where} {units.growth(slope.growth)} ({between})")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from analysis.findings import Design, IntegrityFinding, Reason, Verdict, Word
+from analysis.findings import Design, IntegrityFinding, Measure, Reason, SlopeFinding, Verdict, Word
 from analysis.samples import EFFECT_OUTCOMES, OPERATIONS
 from reports import units
 
@@ -66,6 +67,8 @@ _FAILURES: Final = {
     "aborted": "unfinished when the run stopped",
 }
 
+MEASURES: Final = {Measure.MEAN: "in the mean", Measure.P95: "at p95"}
+
 REASONS: Final = {
     Reason.NEEDS_DATA: "There is not enough data yet to answer for every required part.",
     Reason.NEAR_LIMIT: "A required part became slower and may or may not be beyond the limit.",
@@ -107,23 +110,40 @@ def legend(word: Word, limit: float) -> str:
 
 
 def operation(name: str) -> str:
-    """The label of an operation: ``save_custom`` is "custom-field save"; unknown names stand as they are."""
-    return _OPERATIONS[name][0] if name in _OPERATIONS else name
+    """The label of an operation: ``save_custom`` is "custom-field save"; unknown names stand as they are.
+
+    Several joined by "+" are told one by one, here as in ``operations`` and ``doing``.
+    """
+    return _each(name, lambda one: _OPERATIONS[one][0] if one in _OPERATIONS else one)
 
 
 def operations(name: str) -> str:
     """Many requests of an operation: ``save_custom`` is "custom-field saves"."""
-    return _OPERATIONS[name][1] if name in _OPERATIONS else f"{name} requests"
+    return _each(name, lambda one: _OPERATIONS[one][1] if one in _OPERATIONS else f"{one} requests")
 
 
 def doing(name: str) -> str:
     """What a user does: ``save_custom`` is "saving custom fields"."""
-    return _OPERATIONS[name][2] if name in _OPERATIONS else f"the operation {name}"
+    return _each(name, lambda one: _OPERATIONS[one][2] if one in _OPERATIONS else f"the operation {one}")
+
+
+def _each(names: str, label: Callable[[str], str]) -> str:
+    return listed([label(name) for name in names.split("+")])
 
 
 def operation_rank(name: str) -> tuple[int, str]:
     """The sorting key of operations: those of ``OPERATIONS`` in their order, then others by name."""
     return (OPERATIONS.index(name) if name in OPERATIONS else len(OPERATIONS), name)
+
+
+def slope_rank(finding: SlopeFinding) -> tuple[tuple[int, str], int]:
+    """The sorting key of slopes: by operation (pooled ones last), then the mean before the p95."""
+    return (operation_rank(finding.operation), measure_rank(finding.measure))
+
+
+def measure_rank(measure: Measure) -> int:
+    """The mean goes before the p95."""
+    return tuple(Measure).index(measure)
 
 
 def fields(number: int) -> str:

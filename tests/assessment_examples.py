@@ -16,6 +16,7 @@ from analysis.findings import (
     FailureFinding,
     FailureKind,
     IntegrityFinding,
+    Measure,
     Reason,
     Side,
     SlopeFinding,
@@ -150,14 +151,14 @@ def integrity(**after: int) -> tuple[IntegrityFinding, ...]:
 
 
 def slopes(growth: float = 0.01, *, fires: bool = False) -> tuple[SlopeFinding, ...]:
-    """A slope for each operation and p50 and p95; ``growth`` is that of custom-field saves."""
+    """A slope for each operation the mean and p95; ``growth`` is that of custom-field saves."""
     found = []
     for operation in BEFORE_S:
-        for quantile in (0.5, 0.95):
+        for measure in Measure:
             own = growth if operation == "save_custom" else 0.01
             firing = fires and operation == "save_custom"
             low, high = (1 + own) * 0.95 - 1, (1 + own) * 1.05 - 1
-            found.append(SlopeFinding(operation, quantile, own, low, high, firing, 0.0001 if firing else 0.4))
+            found.append(SlopeFinding(operation, measure, own, low, high, firing, 0.0001 if firing else 0.4))
     return tuple(found)
 
 
@@ -233,7 +234,16 @@ def assessment(**changes: Any) -> Assessment:
         "timeline": timeline(),
         "shares": {"0": 0.31, "10": 0.22, "50": 0.16, "200": 0.19, "500": 0.12},
     }
-    return Assessment(**(values | changes))
+    values |= changes
+    rests_on_cells = Reason.LATENCY in values["reasons"]
+    values["cells"] = tuple(
+        dataclasses.replace(one, alarms=rests_on_cells and _slow(one)) for one in values["cells"]
+    )
+    return Assessment(**values)
+
+
+def _slow(one: CellFinding) -> bool:
+    return one.required and one.quantile <= 0.95 and one.word in (Word.SLOWER, Word.MUCH_SLOWER)
 
 
 def _with(findings: tuple[CellFinding, ...], *replaced: CellFinding) -> tuple[CellFinding, ...]:

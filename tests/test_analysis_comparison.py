@@ -28,7 +28,10 @@ def flat_runs(logs, cells, n=100):
 
 CELLS = (("read_case", 0), ("save_custom", 0))
 # The differences of test_analysis_variation: means .2 and .3, variance of a pair difference
-# .0075 + 2 x .0025 e^gamma in both cells, 9.57 degrees of freedom.
+# .0075 + 2 x .0025 e^gamma in both cells, 3.9 degrees of freedom.
+OWN = 2 * 0.0025 * math.exp(0.5772156649)
+VARIANCE = 0.0075 + OWN
+DF = VARIANCE**2 / (0.0075**2 / 2 + OWN**2 / 2)
 DIFFERENCES = np.array([[0.1, 0.3], [0.2, 0.2], [0.3, 0.4]])
 BEFORE = np.array([[-2.0, -1.0], [-2.1, -1.2], [-1.9, -0.9]])
 
@@ -50,22 +53,24 @@ def test_the_ratio_is_after_over_before():
 
 def test_p_is_the_tail_of_t_with_satterthwaites_degrees():
     # Durations come back from their bins up to a quarter of a per cent off, hence the tolerance.
-    variance = 0.0075 + 2 * 0.0025 * math.exp(0.5772156649)
-    df = variance**2 / (0.0075**2 / 2)
-    expected = stats.t.sf(np.array([0.2, 0.3]) / math.sqrt(variance / 3), df)
+    expected = stats.t.sf(np.array([0.2, 0.3]) / math.sqrt(VARIANCE / 3), DF)
     assert [cell.p_value for cell in by_hand()] == pytest.approx(expected, rel=0.15)
 
 
-def test_the_interval_lies_evenly_about_the_estimate_on_the_log_scale():
+def test_the_lower_end_holds_for_both_cells_and_so_lies_further_off_than_for_one():
+    alone = stats.t.ppf(0.975, DF) * math.sqrt(VARIANCE / 3)
     for cell in by_hand():
-        assert math.log(cell.low) + math.log(cell.high) == pytest.approx(2 * math.log(cell.ratio))
+        assert math.log(cell.ratio / cell.low) > alone
 
 
-def test_the_interval_for_both_cells_is_wider_than_for_one():
-    variance = 0.0075 + 2 * 0.0025 * math.exp(0.5772156649)
-    alone = stats.t.ppf(0.975, variance**2 / (0.0075**2 / 2)) * math.sqrt(variance / 3)
-    for cell in by_hand():
-        assert math.log(cell.high / cell.ratio) > alone
+def test_the_upper_end_holds_for_its_cell_alone():
+    alone = stats.t.ppf(0.95, DF) * math.sqrt(VARIANCE / 3)
+    assert [math.log(cell.high / cell.ratio) for cell in by_hand()] == pytest.approx([alone, alone], rel=0.1)
+
+
+def test_faster_needs_an_upper_end_that_holds_for_all_cells():
+    assert word_for(0.80, 0.94, 1.10, highest=0.96) is Word.NO_HARM
+    assert word_for(0.80, 0.93, 1.10, highest=0.94) is Word.FASTER
 
 
 @pytest.mark.parametrize(
@@ -85,11 +90,11 @@ def test_the_interval_for_both_cells_is_wider_than_for_one():
     ],
 )
 def test_the_word_is_told_by_where_the_whole_interval_lies(low, high, word):
-    assert word_for(low, high, 1.10) is word
+    assert word_for(low, high, 1.10, highest=high) is word
 
 
 def test_a_wide_tolerance_calls_nothing_slower_that_it_allows():
-    assert word_for(1.30, 1.60, 1.50) is Word.NEAR_THE_LIMIT
+    assert word_for(1.30, 1.60, 1.50, highest=1.60) is Word.NEAR_THE_LIMIT
 
 
 def test_one_pair_shows_the_numbers_and_bounds_nothing():
@@ -162,20 +167,23 @@ def test_the_common_mode_is_the_mean_over_the_cells():
     common = compare(
         flat_runs(BEFORE, CELLS), flat_runs(BEFORE + DIFFERENCES, CELLS), MEDIAN, paired, pairs=3
     ).common
-    # Means by pair .2, .2, .35: mean .25, variance .0075; t with 2 degrees at 97.5 % is 4.303.
+    # Means by pair .2, .2, .35: mean .25, variance .0075; t with 2 degrees is 4.303 at 97.5 %, 2.920 at 95 %.
     assert common.ratio == pytest.approx(math.exp(0.25), rel=0.004)
-    assert math.log(common.high / common.ratio) == pytest.approx(4.303 * math.sqrt(0.0075 / 3), rel=0.05)
+    assert math.log(common.ratio / common.low) == pytest.approx(4.303 * math.sqrt(0.0075 / 3), rel=0.05)
+    assert math.log(common.high / common.ratio) == pytest.approx(2.920 * math.sqrt(0.0075 / 3), rel=0.05)
 
 
 def test_apart_in_time_the_after_runs_are_one_prediction():
-    # Levels of a single cell over four days: variance s^2; half-width t(.975, 3) s sqrt(1 + 1/4).
+    # Levels of a single cell over four days: variance s^2; the ends are t(.975, 3) and t(.95, 3) times
+    # s sqrt(1 + 1/4) off.
     logs = np.array([[-2.0], [-1.9], [-2.1], [-2.0]])
     (cell,) = compare(
         flat_runs(logs, CELLS[:1]), flat_runs(np.array([[-1.5]]), CELLS[:1]), MEDIAN, predicted, pairs=0
     ).cells
     s = math.sqrt(0.02 / 3)
     assert cell.ratio == pytest.approx(math.exp(0.5), rel=0.005)
-    assert math.log(cell.high / cell.ratio) == pytest.approx(3.182 * s * math.sqrt(1.25), rel=0.05)
+    assert math.log(cell.ratio / cell.low) == pytest.approx(3.182 * s * math.sqrt(1.25), rel=0.05)
+    assert math.log(cell.high / cell.ratio) == pytest.approx(2.353 * s * math.sqrt(1.25), rel=0.05)
 
 
 def test_after_runs_beyond_every_before_run_are_noted():
@@ -196,10 +204,15 @@ def test_holm_steps_down_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
+def test_holm_with_weights_shares_out_the_error_by_hand():
+    # p / w is .08, .04, .10: first .010 x 1 / .25, then .020 x .75 / .25, then .050 x .50 / .50, never falling.
+    assert holm([0.020, 0.010, 0.050], [0.25, 0.25, 0.50]) == pytest.approx([0.06, 0.04, 0.06])
+
+
 def test_holm_of_nothing_is_nothing():
     assert holm([]) == []
 
 
 def test_the_pairs_needed_follow_their_formula():
-    # Var .01 a pair: .01 ((2.326 + 1.282) / log 1.1)^2 = .01 x (3.608 / .09531)^2 = 14.33
-    assert pairs_needed(0.01, 1.96, 0.10) == 15
+    # Var .01 a pair: .01 ((1.645 + 1.282) / log 1.1)^2 = .01 x (2.926 / .09531)^2 = 9.43
+    assert pairs_needed(0.01, 0.10) == 10

@@ -5,32 +5,37 @@ import math
 import numpy as np
 import pytest
 
+from analysis.findings import Measure
 from analysis.histograms import histogram_of, log_seconds
 from analysis.levels import paired
 from analysis.runs import Question
-from analysis.slope import compare_slopes, weights
+from analysis.slope import compare_slopes, line
 
 FIELDS = (0, 50, 200, 500)
 OPERATIONS = ("read_case", "save_custom")
-MEDIAN = Question(quantiles=(0.5,))
+WRITING = ("save_custom", "run_script")
+ASKED = Question()
 
 
-def runs(rng, growth, pairs=5, fields=FIELDS, common=0.3, own=0.02):
-    """Runs with common noise; ``growth`` is planted in save_custom as exp(growth x fields / 500)."""
+def runs(rng, growth, pairs=5, fields=FIELDS, common=0.3, own=0.02, operations=OPERATIONS, tilt=0.0):
+    """Runs with common noise; ``growth`` is planted in what writes fields as exp(growth x fields / 500).
+
+    ``tilt`` is noise that all operations of a run share and that rises with the number of fields.
+    """
     found = []
     for _ in range(pairs):
-        shift = rng.normal(0, common)
+        shift, slope = rng.normal(0, common), rng.normal(0, tilt)
         found.append(
             {
                 (operation, f): histogram_of(
                     np.full(
                         50,
                         math.exp(
-                            -2 + shift + rng.normal(0, own) + (operation == "save_custom") * growth * f / 500
+                            -2 + shift + rng.normal(0, own) + (slope + (operation in WRITING) * growth) * f / 500
                         ),
                     )
                 )
-                for operation in OPERATIONS
+                for operation in operations
                 for f in fields
             }
         )
@@ -40,19 +45,20 @@ def runs(rng, growth, pairs=5, fields=FIELDS, common=0.3, own=0.02):
 def slopes(growth, **shape):
     rng = np.random.default_rng(3)
     before, after = runs(rng, 0.0, **shape), runs(rng, growth, **shape)
-    return {one.operation: one for one in compare_slopes(before, after, MEDIAN, paired, alpha=0.03)}
+    found = compare_slopes(before, after, ASKED, paired, alpha=0.03)
+    return {one.operation: one for one in found if one.measure is Measure.MEAN}
 
 
 def test_the_weights_ignore_a_level_and_measure_a_line():
     fields = np.array(FIELDS, float)
-    c = weights(fields, 500)
+    c = line(fields, 500)
     assert c.sum() == pytest.approx(0)
     assert c @ (3 + 0.7 * fields / 500) == pytest.approx(0.7)
 
 
 def test_the_weights_of_three_cohorts_by_hand():
     # u = 0, .5, 1 about .5: -.5, 0, .5 over .5
-    assert weights(np.array([0.0, 250.0, 500.0]), 500) == pytest.approx([-1, 0, 1])
+    assert line(np.array([0.0, 250.0, 500.0]), 500) == pytest.approx([-1, 0, 1])
 
 
 def test_planted_growth_is_found_where_it_was_planted_however_noisy_the_host():
@@ -88,7 +94,7 @@ def test_cells_that_cannot_exist_do_not_count_as_cohorts():
     rng = np.random.default_rng(3)
     side = runs(rng, 0.0)
     question = Question(quantiles=(0.5,), not_applicable=frozenset({("save_custom", 0), ("save_custom", 50)}))
-    assert [one.operation for one in compare_slopes(side, side, question, paired, alpha=0.03)] == ["read_case"]
+    assert {one.operation for one in compare_slopes(side, side, question, paired, alpha=0.03)} == {"read_case"}
 
 
 def test_a_uniform_slow_down_is_no_growth():
@@ -97,6 +103,65 @@ def test_a_uniform_slow_down_is_no_growth():
         {cell: histogram_of(np.full(50, math.exp(0.5 + log_seconds(h.bins)[0]))) for cell, h in one.items()}
         for one in before
     ]
-    found = compare_slopes(before, after, MEDIAN, paired, alpha=0.03)
-    assert [one.growth for one in found] == pytest.approx([0.0, 0.0], abs=0.01)
+    found = compare_slopes(before, after, ASKED, paired, alpha=0.03)
+    assert [one.growth for one in found] == pytest.approx([0.0] * len(found), abs=0.01)
     assert not any(one.fires for one in found)
+
+
+ALL = ("read_case", "send_email", "save_standard", *WRITING)
+
+
+def test_what_two_operations_have_in_common_is_told_beside_each_of_them():
+    found = slopes(math.log(1.5), operations=ALL)
+    assert list(found) == [*sorted(ALL), "run_script+save_custom"]
+    assert found["run_script+save_custom"].operations == ("run_script", "save_custom")
+    assert found["run_script+save_custom"].pooled
+    assert found["run_script+save_custom"].growth == pytest.approx(0.5, abs=0.1)
+
+
+def test_growth_too_weak_to_show_in_one_operation_shows_in_what_they_have_in_common():
+    found = slopes(math.log(1.2), operations=ALL, own=0.07)
+    assert [name for name, one in found.items() if one.fires] == ["run_script+save_custom"]
+
+
+def test_noise_that_tilts_all_operations_alike_is_taken_off_what_writes_fields():
+    found = slopes(math.log(1.3), operations=ALL, tilt=0.5)
+    own, pooled = found["save_custom"], found["run_script+save_custom"]
+    assert own.low < 0 < own.high
+    assert pooled.fires
+    assert pooled.growth == pytest.approx(0.3, abs=0.06)
+
+
+def test_growth_of_a_tail_that_the_mean_hardly_feels_shows_at_p95():
+    rng = np.random.default_rng(8)
+
+    def side(tail):
+        return [
+            {
+                (operation, f): histogram_of(
+                    np.concatenate(
+                        [
+                            np.full(90, 0.1),
+                            np.full(10, 0.2 * math.exp((operation == "save_custom") * tail * f / 500)),
+                        ]
+                    )
+                    * math.exp(rng.normal(0, 0.02))
+                )
+                for operation in OPERATIONS
+                for f in FIELDS
+            }
+            for _ in range(6)
+        ]
+
+    found = compare_slopes(side(0.0), side(math.log(1.5)), ASKED, paired, alpha=0.03)
+    assert not any(one.fires for one in found if one.measure is Measure.MEAN)
+    assert [(one.operation, one.measure) for one in found if one.fires] == [("save_custom", Measure.P95)]
+
+
+def test_the_order_of_the_runs_of_two_pairs_is_irrelevant():
+    rng = np.random.default_rng(3)
+    before, after = runs(rng, 0.0), runs(rng, 0.4)
+    turned = compare_slopes(before[::-1], after[::-1], ASKED, paired, alpha=0.03)
+    assert [one.growth for one in turned] == pytest.approx(
+        [one.growth for one in compare_slopes(before, after, ASKED, paired, alpha=0.03)]
+    )

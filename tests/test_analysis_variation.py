@@ -30,8 +30,9 @@ def test_a_cells_variance_is_both_parts_with_what_the_mean_took_away_given_back(
 
 
 def test_the_degrees_of_freedom_are_satterthwaites():
+    # Two cells and three pairs leave their own part (2 - 1) x 2 degrees, however alike the cells are.
     own = 2 * 0.0025 * math.exp(EULER)
-    assert vary(ROWS).df == pytest.approx([(0.0075 + own) ** 2 / (0.0075**2 / 2)] * 2)
+    assert vary(ROWS).df == pytest.approx([(0.0075 + own) ** 2 / (0.0075**2 / 2 + own**2 / 2)] * 2)
 
 
 def test_unlike_variances_are_drawn_towards_each_other():
@@ -69,13 +70,13 @@ def test_cells_with_few_samples_are_expected_to_vary_more():
 
 
 def test_cells_that_share_all_noise_cost_no_more_than_one():
-    shared = Variation(1.0, 4, np.full(25, 1e-12), math.inf, Prior(0.0, math.inf))
-    assert simultaneous(shared).ever == pytest.approx(1.96, abs=0.06)
+    shared = Variation(1.0, 1_000_000, np.full(25, 1e-12), math.inf, Prior(0.0, math.inf))
+    assert simultaneous(shared) == pytest.approx(1.96, abs=0.06)
 
 
 def test_cells_that_share_no_noise_cost_what_bonferroni_would():
-    apart = Variation(1e-12, 4, np.ones(25), math.inf, Prior(1.0, math.inf))
-    assert simultaneous(apart).ever == pytest.approx(3.09, abs=0.06)  # .05 / 50 in each tail
+    apart = Variation(1e-12, 1_000_000, np.ones(25), math.inf, Prior(1.0, math.inf))
+    assert simultaneous(apart) == pytest.approx(3.09, abs=0.06)  # .05 / 50 in each tail
 
 
 @pytest.mark.parametrize(("common_sd", "pairs"), [(0.3, 3), (0.05, 6)])
@@ -84,7 +85,7 @@ def test_the_simultaneous_interval_covers_all_cells_nineteen_times_in_twenty(com
     for _ in range(replicates):
         rows = common_sd * rng.standard_normal((pairs, 1)) + 0.05 * rng.standard_normal((pairs, 12))
         found = vary(rows)
-        reach = simultaneous(found).now * np.sqrt(found.each / pairs)
+        reach = simultaneous(found) * np.sqrt(found.each / pairs)
         covered += bool((np.abs(rows.mean(axis=0)) <= reach).all())
     # 95 % less three Monte-Carlo errors
     assert covered / replicates > 0.95 - 3 * math.sqrt(0.95 * 0.05 / replicates)

@@ -57,6 +57,17 @@ def test_a_required_cell_that_is_slower_beyond_doubt_escalates(word):
     assert judged([FINE, cell(word)]) == (Verdict.ESCALATE, (Reason.LATENCY,))
 
 
+def test_the_cells_on_which_the_verdict_rests_are_marked():
+    cells = [FINE, cell(Word.SLOWER), cell(Word.SLOWER, p=0.04, fields=50)]
+    found = judge(cells, (), (), (), (PASSED,), Design.ALTERNATING)
+    assert [one.alarms for one in found.cells] == [False, True, False]
+
+
+def test_a_failed_check_leaves_no_cell_on_which_the_verdict_rests():
+    found = judge([cell(Word.SLOWER)], (), (), (), (SPOILED,), Design.ALTERNATING)
+    assert not found.cells[0].alarms
+
+
 def test_a_slower_cell_that_nobody_requires_does_not():
     assert judged([FINE, cell(Word.MUCH_SLOWER, required=False)]) == (Verdict.CLEAR, ())
 

@@ -377,6 +377,15 @@ def test_a_slower_required_cell_is_a_failure_and_an_unclear_one_is_skipped():
     assert not [name for name in found if name.startswith("read")]
 
 
+def test_a_slower_cell_on_which_the_verdict_does_not_rest_is_skipped_beside_one_on_which_it_does():
+    cells = tuple(
+        dataclasses.replace(one, alarms=one.alarms and one.custom_fields == 500) for one in ESCALATE_INCIDENT.cells
+    )
+    found = outcomes(dataclasses.replace(ESCALATE_INCIDENT, cells=cells), "cells")
+    assert found["custom-field save, 500 fields, p95"] == "failure"
+    assert found["custom-field save, 200 fields, p95"] == "skipped"
+
+
 def test_with_a_failed_check_every_cell_and_slope_is_skipped():
     assert set(outcomes(HOLD_INVALID_LOAD, "cells").values()) == {"skipped"}
     assert set(outcomes(HOLD_INVALID_LOAD, "growth").values()) == {"skipped"}

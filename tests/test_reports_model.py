@@ -70,8 +70,8 @@ def test_the_keys_that_others_rely_on_are_there():
     )
     assert {
         "cells": "operation custom_fields quantile before_s after_s ratio low high limit word required "
-        "n_before n_after pairs",
-        "slopes": "operation quantile growth low high fires",
+        "n_before n_after pairs alarms",
+        "slopes": "operation measure growth low high fires",
         "failures": "operation custom_fields before after requests_before requests_after low high fires",
         "integrity": "kind outcome before after limit held",
         "checks": "name outcome meaning",

@@ -127,8 +127,12 @@ def test_runs_of_several_days_are_told_by_their_days():
 
 
 def test_a_slow_cell_that_the_verdict_does_not_rest_on_is_not_claimed():
-    apart = dataclasses.replace(
-        ESCALATE_INCIDENT, verdict=Verdict.HOLD, reasons=(Reason.CONFOUNDED,), design=Design.APART, slopes=()
+    apart = assessment(
+        verdict=Verdict.HOLD,
+        reasons=(Reason.CONFOUNDED,),
+        design=Design.APART,
+        slopes=(),
+        cells=ESCALATE_INCIDENT.cells,
     )
     assert claims.claim(apart).slower == ()
     assert sentences.tell(apart, META).headline == (
@@ -138,7 +142,7 @@ def test_a_slow_cell_that_the_verdict_does_not_rest_on_is_not_claimed():
 
 
 def test_a_cell_that_is_slower_but_not_beyond_doubt_is_open():
-    doubtful = dataclasses.replace(ESCALATE_INCIDENT, verdict=Verdict.HOLD, reasons=(Reason.NEEDS_DATA,))
+    doubtful = assessment(verdict=Verdict.HOLD, reasons=(Reason.NEEDS_DATA,), cells=ESCALATE_INCIDENT.cells)
     story = sentences.tell(doubtful, META)
     assert story.headline.endswith("were measured slower than agreed, but not beyond doubt yet.")
     assert ("save_custom", 500) in claims.claim(doubtful).open_places
