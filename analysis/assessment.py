@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import Final
 
 from analysis.checks import Checked, Left, check_data, check_load
-from analysis.comparison import Histograms, compare
+from analysis.comparison import Histograms, Opposing, compare
 from analysis.days import PredictedByDay, check_days, days_of
 from analysis.errors import IncomparableRuns
 from analysis.failures import compare_failures, failure_kinds
@@ -32,7 +32,7 @@ SLOPE_ALPHA: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """The runs whose latency is compared; in a paired design run k of both sides is pair k."""
 
     before: tuple[Run, ...]
@@ -53,12 +53,12 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
     runs = (*before, *after)
     _same_question(runs)
     matching, guard = match(before, after), gate(before, after)
-    kept = _keep(matching, before, after, guard)
+    kept = keep(matching, before, after, guard)
     design, pairs = matching.design, len(kept.before) if matching.design is not Design.APART else 0
 
     histograms = _histograms(kept.before), _histograms(kept.after)
     question = _complete(question, runs)
-    oppose = PredictedByDay(kept.before, kept.after) if design is Design.APART else paired
+    oppose = opposing(design, kept)
     comparison = compare(*histograms, question, oppose, pairs=pairs)
     slopes = compare_slopes(*histograms, question, oppose, alpha=SLOPE_ALPHA)
     failures = compare_failures(before, after)
@@ -91,6 +91,11 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         warnings=kept.warnings,
         imported_from=imported_from(runs),
     )
+
+
+def opposing(design: Design, kept: Kept) -> Opposing:
+    """How after is held against before: pair by pair, or apart in time as one observation against the days."""
+    return PredictedByDay(kept.before, kept.after) if design is Design.APART else paired
 
 
 def compare_settings(before: Sequence[Run], after: Sequence[Run], question: Question) -> tuple[Difference, ...]:
@@ -141,7 +146,7 @@ def _same_question(runs: Sequence[Run]) -> None:
             )
 
 
-def _keep(matching: Matching, before: Sequence[Run], after: Sequence[Run], guard: Gate) -> _Kept:
+def keep(matching: Matching, before: Sequence[Run], after: Sequence[Run], guard: Gate) -> Kept:
     """Drop what the generator spoiled, and say so."""
     warnings = [f"Run {run.id} has no partner close in time and is not compared." for run in matching.unpaired]
     if matching.design is Design.APART:
@@ -152,7 +157,7 @@ def _keep(matching: Matching, before: Sequence[Run], after: Sequence[Run], guard
             "as one; what else changed meanwhile cannot be told from the change."
         )
         good = [[run for run in side if run.id not in guard.faults] for side in (before, after)]
-        return _Kept(tuple(good[0]), tuple(good[1]), len(bad), tuple(warnings))
+        return Kept(tuple(good[0]), tuple(good[1]), len(bad), tuple(warnings))
     good_pairs = []
     for number, pair in enumerate(matching.pairs, start=1):
         bad = [run for run in (pair.before, pair.after) if run.id in guard.faults]
@@ -161,7 +166,7 @@ def _keep(matching: Matching, before: Sequence[Run], after: Sequence[Run], guard
             warnings.append(f"Pair {number} is dropped: {why}.")
         else:
             good_pairs.append(pair)
-    return _Kept(
+    return Kept(
         tuple(pair.before for pair in good_pairs),
         tuple(pair.after for pair in good_pairs),
         len(matching.pairs) - len(good_pairs),
@@ -174,7 +179,7 @@ def _check(
     after: Sequence[Run],
     matching: Matching,
     guard: Gate,
-    kept: _Kept,
+    kept: Kept,
     differences: Sequence[Difference],
 ) -> list[Checked]:
     if not before or not after:
@@ -214,7 +219,7 @@ def _pairs_needed(cells: Sequence[CellFinding]) -> int | None:
     return max((one.pairs_needed for one in cells if one.required and one.pairs_needed), default=None)
 
 
-def _pair_s(kept: _Kept) -> float:
+def _pair_s(kept: Kept) -> float:
     """How long a pair took on average: both runs one after the other, or the one run that drove both sides."""
     both = [
         before.lasted_s if before.at_once else before.lasted_s + after.lasted_s

@@ -240,3 +240,26 @@ class Assessment:
     shares: Mapping[str, float] = field(default_factory=dict)  # cohort (as text) -> share of all saves
     warnings: tuple[str, ...] = ()
     imported_from: str = ""  # the tool whose results these are; empty where savepath drove every run
+    ranking: tuple[Ranked, ...] = ()  # of several candidates, the best first; the rest is then the first one's
+
+    @property
+    def within(self) -> Design:
+        """How the sides lie in time, also within a comparison of candidates."""
+        return self.ranking[0].assessment.design if self.ranking else self.design
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One of several candidates that were held against the same before runs.
+
+    ``ratio`` is p95 of all its cells together against before, and ``low`` to ``high`` a range that holds for
+    all candidates at once. ``rank`` is one more than the number of candidates that are surely faster.
+    """
+
+    name: str
+    rank: int
+    ratio: float
+    low: float
+    high: float
+    level_with: tuple[str, ...]  # candidates whose ranges overlap with this one's: they cannot be told apart
+    assessment: Assessment

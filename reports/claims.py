@@ -61,7 +61,7 @@ def claim(assessment: Assessment) -> Claims:
     failed = tuple(check for check in assessment.checks if check.outcome is CheckOutcome.FAIL)
     void = bool(failed) or Reason.INVALID_LOAD in assessment.reasons
     # Apart in time another change may have hidden a slow-down just as well.
-    unsure = void or assessment.design is Design.APART
+    unsure = void or assessment.within is Design.APART
     measured_slower = _worst_first(cell for cell in assessment.cells if cell.word in SLOWER)
     slower = tuple(cell for cell in measured_slower if cell.alarms)
     growing = () if void else _growing(assessment)

@@ -13,7 +13,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, Word
-from reports import figures, sentences, units, words
+from reports import figures, ranking, sentences, units, words
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixRow, lay_out
 from reports.model import ReportMeta, presentable
@@ -48,6 +48,9 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
         "meta": meta,
         "css": Markup(_resource("report.css")),  # noqa: S704 (our own file)
         "story": sentences.tell(assessment, meta),
+        "ranking_head": ranking.HEAD,
+        "candidates": ranking.candidate_rows(assessment),
+        "places": ranking.place_rows(assessment),
         "void": claim(assessment).void,
         "matrix": matrix,
         "legend": _LEGEND,
@@ -104,6 +107,7 @@ def _environment() -> Environment:
         "failure_place": lambda finding: words.place(finding.operation, finding.custom_fields),
         "failure_range": _failure_range,
         "fields": words.fields,
+        "finding": ranking.finding_told,
         "glyph": words.GLYPHS.__getitem__,
         "growth": units.growth,
         "range": lambda finding: units.short_interval(finding.low, finding.high, finding.limit) or units.NOT_KNOWN,

@@ -18,13 +18,16 @@ from analysis.findings import (
     CheckOutcome,
     FailureFinding,
     IntegrityFinding,
+    Ranked,
     Reason,
     SlopeFinding,
+    Verdict,
 )
 from reports import sentences, units, words
 from reports.claims import HARMLESS, SLOWER, Claims, claim
 from reports.escaping import xml_text
 from reports.model import ReportMeta, presentable
+from reports.ranking import CandidateRow, candidate_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,10 @@ def test_cases(assessment: Assessment) -> list[TestCase]:
     )
     slopes = sorted(assessment.slopes, key=words.slope_rank)
     return [
+        *(
+            _of_candidate(row, one, assessment)
+            for row, one in zip(candidate_rows(assessment), assessment.ranking, strict=True)
+        ),
         *(_of_cell(cell, assessment, claims) for cell in cells),
         *(_of_slope(slope, assessment, claims) for slope in slopes),
         *(_of_failures(finding, assessment) for finding in assessment.failures),
@@ -75,6 +82,16 @@ def test_cases(assessment: Assessment) -> list[TestCase]:
 
 
 test_cases.__test__ = False  # type: ignore[attr-defined]  # not a test of pytest's
+
+
+def _of_candidate(row: CandidateRow, one: Ranked, assessment: Assessment) -> TestCase:
+    message = f"rank {row.rank}, {row.verdict}: {row.change} ({row.between}); {row.required}"
+    verdict = one.assessment.verdict
+    if verdict is Verdict.CLEAR:
+        return TestCase("candidates", one.name, "passed", message)
+    # One that must not be taken fails the pipeline only where there is no better one.
+    failed = verdict is Verdict.ESCALATE and assessment.verdict is Verdict.ESCALATE
+    return TestCase("candidates", one.name, "failure" if failed else "skipped", message)
 
 
 def _of_cell(cell: CellFinding, assessment: Assessment, claims: Claims) -> TestCase:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from analysis.findings import Assessment, CheckOutcome, Word
-from reports import sentences, units, words
+from reports import ranking, sentences, units, words
 from reports.claims import claim
 from reports.escaping import markdown_text
 from reports.matrix import MatrixCell, lay_out
@@ -36,6 +36,7 @@ def _head(assessment: Assessment, meta: ReportMeta) -> Iterable[str]:
 
 
 def _sections(assessment: Assessment) -> Iterable[str]:
+    yield from _ranking(assessment)
     yield from _matrix(assessment)
     yield "### Does it get worse with more custom fields?"
     yield ""
@@ -45,6 +46,23 @@ def _sections(assessment: Assessment) -> Iterable[str]:
     yield from _failures(assessment)
     yield from _differences(assessment)
     yield from _checks(assessment)
+
+
+def _ranking(assessment: Assessment) -> Iterable[str]:
+    if not assessment.ranking:
+        return
+    yield "### Which candidate?"
+    yield ""
+    yield markdown_text(ranking.ranking_told(assessment))
+    yield ""
+    rows = [[markdown_text(cell) for cell in row.cells] for row in ranking.candidate_rows(assessment)]
+    yield from _table(ranking.HEAD, rows, numbers=(0, 3))
+    places = [
+        [markdown_text(row.place), *(ranking.finding_told(one) for one in row.findings)]
+        for row in ranking.place_rows(assessment)
+    ]
+    names = [markdown_text(one.name) for one in assessment.ranking]
+    yield from _table(("Required part", *names), places, numbers=range(1, len(names) + 1))
 
 
 def _matrix(assessment: Assessment) -> Iterable[str]:

@@ -29,6 +29,7 @@ from reports import units, words
 from reports.claims import HARMLESS, OPEN, Claims, claim
 from reports.matrix import headline_quantile, lay_out
 from reports.model import ReportMeta
+from reports.ranking import ranking_told
 
 #: The order in which a HOLD is explained: first what must be put right before anything else counts.
 _HOLD_ORDER: Final = (
@@ -79,6 +80,7 @@ def tell(assessment: Assessment, meta: ReportMeta) -> Story:
         promise=promise(claims),
         scope=scope(claims, headline_quantile(assessment)),
         decisions=(
+            *([Row("Which candidate", ranking_told(assessment))] if assessment.ranking else []),
             Row("Decision asked of you", _asked(meta)),
             Row("What the evidence supports", _supports(assessment, claims)),
             Row("Who notices", _who(assessment, claims)),
@@ -381,7 +383,7 @@ def _how_sure(assessment: Assessment, claims: Claims) -> str:
         )
         if any(item.before > 0 for item in claims.broken):
             parts.append("Some of what went wrong also went wrong before.")
-    parts.append(words.DESIGNS[assessment.design])
+    parts += [words.DESIGNS[design] for design in dict.fromkeys((assessment.design, assessment.within))]
     return " ".join(parts)
 
 
@@ -400,7 +402,7 @@ def _cell_sureness(assessment: Assessment, claims: Claims) -> list[str]:
 
 def evidence_told(assessment: Assessment) -> str:
     """How many runs speak: "10 pairs of runs", or "5 runs before and 1 run after" where they lie apart."""
-    if assessment.design is Design.APART:
+    if assessment.within is Design.APART:
         return f"{_runs_and_days(assessment.before)} before and {_runs_and_days(assessment.after)} after"
     return f"{units.counted(assessment.pairs, 'pair')} of runs"
 
@@ -415,7 +417,7 @@ def dropped_told(assessment: Assessment) -> str:
     dropped = assessment.pairs_dropped
     if not dropped:
         return ""
-    if assessment.design is Design.APART:
+    if assessment.within is Design.APART:
         return f"{units.counted(dropped, 'run')} left out."
     return f"{units.count(dropped)} of {units.counted(assessment.pairs + dropped, 'pair')} left out."
 
@@ -441,7 +443,7 @@ def _what_ends_the_hold(assessment: Assessment, claims: Claims) -> list[str]:
     if claims.failed_checks or Reason.INVALID_LOAD in assessment.reasons:
         parts.append("Putting the failed checks right, then repeating the runs.")
     needed = assessment.pairs_needed
-    if needed is not None and needed > assessment.pairs and assessment.design is not Design.APART:
+    if needed is not None and needed > assessment.pairs and assessment.within is not Design.APART:
         more = units.counted(needed - assessment.pairs, "more pair")
         lasts_s = (needed - assessment.pairs) * assessment.pair_s
         time = f", some {units.duration(lasts_s)}" if lasts_s > 0 else ""
@@ -718,10 +720,11 @@ def method_told(assessment: Assessment) -> tuple[str, ...]:
         "the noise of a host cancels. It is blind to a defect in one middle cohort: read it beside the table.",
         "Integrity is counted, not estimated. A failed check voids the answer on speed and growth, never "
         "integrity or failures.",
-        f"{words.DESIGNS[assessment.design]} "
+        *([words.DESIGNS[Design.CANDIDATES]] if assessment.ranking else []),
+        f"{words.DESIGNS[assessment.within]} "
         + (
             "In this design a change of level is at most a reason to hold."
-            if assessment.design is Design.APART
+            if assessment.within is Design.APART
             else "The answer holds for the load, the data and the host of these runs."
         ),
     )

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.findings import Assessment, CellFinding, CheckOutcome, Verdict, Word
-from reports import sentences, units, words
+from reports import ranking, sentences, units, words
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixCell, lay_out
 from reports.model import ReportMeta, presentable
@@ -67,6 +67,7 @@ def _parts(assessment: Assessment, meta: ReportMeta, width: int) -> Iterable[Ren
             yield Text(text)
     yield ""
     yield _decisions(story)
+    yield from _ranking_parts(assessment)
     yield from _matrix_parts(assessment, width)
     yield from _integrity_parts(assessment)
     yield from _failure_parts(assessment)
@@ -84,6 +85,32 @@ def _decisions(story: sentences.Story) -> Table:
     for row in story.decisions:
         table.add_row(Text(row.label), Text(row.text))
     return table
+
+
+# Several candidates
+
+
+def _ranking_parts(assessment: Assessment) -> Iterable[RenderableType]:
+    if not assessment.ranking:
+        return
+    yield Text("\ncandidates, the best first: all cells together at p95, and its range in %", style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    for name, justify in (("", "right"), ("candidate", "left"), ("verdict", "left"), ("p95", "right")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", max_width=22)  # type: ignore[arg-type]
+    table.add_column("range", no_wrap=True)
+    table.add_column("required parts", overflow="fold")
+    for row in ranking.candidate_rows(assessment):
+        table.add_row(*(Text(cell) for cell in row.cells))
+    yield table
+    names = [one.name for one in assessment.ranking]
+    parts = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    parts.add_column("required part", overflow="fold")
+    for name in names:
+        parts.add_column(Text(name), justify="right", no_wrap=True, overflow="ellipsis", max_width=14)
+    for place in ranking.place_rows(assessment):
+        parts.add_row(Text(place.place), *(Text(ranking.finding_told(one)) for one in place.findings))
+    yield ""
+    yield parts
 
 
 # 1 Where does it hurt

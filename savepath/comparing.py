@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from analysis.assessment import assess
 from analysis.errors import IncomparableRuns
 from analysis.findings import Assessment, Verdict
+from analysis.ranking import rank
 from analysis.runs import Origin, Question, Run
 from loadgen.run_folder import RunFolder, RunInfo, find_runs
+from reports import units
 from reports.model import ReportMeta
 from savepath import __version__
 from savepath.exits import Exit
@@ -26,12 +28,16 @@ class Sides:
     before: Sequence[Path] = ()
     after: Sequence[Path] = ()
     both: Sequence[Path] = ()
+    candidates: Mapping[str, Sequence[Path]] = field(default_factory=dict)  # instead of after, by name
 
     @property
     def words(self) -> list[str]:
         """The flags that say the same."""
         flags = {"--before": self.before, "--after": self.after, "--both": self.both}
-        return [word for flag, paths in flags.items() if paths for word in (flag, *map(str, paths))]
+        words = [word for flag, paths in flags.items() if paths for word in (flag, *map(str, paths))]
+        for name, (first, *others) in self.candidates.items():
+            words += ["--candidate", f"{name}={first}", *map(str, others)]
+        return words
 
 
 def compare_runs(
@@ -39,13 +45,16 @@ def compare_runs(
 ) -> tuple[Assessment, ReportMeta]:
     """The assessment of the runs in these folders. Raises InputError for what is no run or not comparable."""
     try:
-        before, after, first = _load_both(sides.both) if sides.both else _load_sides(sides)
-        assessment = assess(before, after, question_of(first, planned))
+        if sides.candidates:
+            assessment = _rank(sides, planned)
+        else:
+            before, after, first = _load_both(sides.both) if sides.both else _load_sides(sides)
+            assessment = assess(before, after, question_of(first, planned))
     except IncomparableRuns as error:
         raise InputError(str(error)) from None
     command = ["savepath", "compare", *sides.words, *(word for key in planned for word in ("--planned", key))]
     meta = ReportMeta(
-        title=title or f"{assessment.scenario}: {assessment.before.target} before and after",
+        title=title or _title(assessment),
         change=change or None,
         generated_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         version=__version__,
@@ -54,18 +63,34 @@ def compare_runs(
     return assessment, meta
 
 
+def _title(assessment: Assessment) -> str:
+    if assessment.ranking:
+        return f"{assessment.scenario}: {units.counted(len(assessment.ranking), 'candidate')}"
+    return f"{assessment.scenario}: {assessment.before.target} before and after"
+
+
+def _rank(sides: Sides, planned: Sequence[str]) -> Assessment:
+    before, first = _load_side("--before", sides.before)
+    candidates = {name: _load_side(f"--candidate {name}", paths)[0] for name, paths in sides.candidates.items()}
+    return rank(before, candidates, question_of(first, planned))
+
+
 def _load_sides(sides: Sides) -> tuple[list[Run], list[Run], Path]:
     """The runs before, those after, and the folder of the first one."""
-    found = {flag: _found(flag, paths) for flag, paths in (("--before", sides.before), ("--after", sides.after))}
-    for flag, paths in found.items():
-        for path in paths:
-            if RunFolder(path).read().arms:
-                raise InputError(
-                    f"{flag}: {path} holds both sides, as it drove two targets at once; "
-                    f"compare them with --both {path}"
-                )
-    before, after = ([_filled(path, load_run(path)) for path in paths] for paths in found.values())
-    return before, after, found["--before"][0]
+    before, first = _load_side("--before", sides.before)
+    return before, _load_side("--after", sides.after)[0], first
+
+
+def _load_side(flag: str, paths: Sequence[Path]) -> tuple[list[Run], Path]:
+    """The runs of one side, and the folder of the first one."""
+    found = _found(flag, paths)
+    for path in found:
+        if RunFolder(path).read().arms:
+            raise InputError(
+                f"{flag}: {path} holds both sides, as it drove two targets at once; "
+                f"compare them with --both {path}"
+            )
+    return [_filled(path, load_run(path)) for path in found], found[0]
 
 
 def _load_both(paths: Sequence[Path]) -> tuple[list[Run], list[Run], Path]:

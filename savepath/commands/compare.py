@@ -20,7 +20,7 @@ class ManyPaths(click.Command):
         flag = ""
         for word in args:
             if word.startswith("-"):
-                flag = word if word in ("--before", "--after", "--both") else ""
+                flag = word if word in ("--before", "--after", "--both", "--candidate") else ""
             elif flag and spread[-1] != flag:
                 spread.append(flag)
             spread.append(word)
@@ -31,6 +31,9 @@ class ManyPaths(click.Command):
 @click.option("--before", type=RUN_FOLDER, multiple=True, metavar="RUN...", help="Runs before it.")
 @click.option("--after", type=RUN_FOLDER, multiple=True, metavar="RUN...", help="Runs after it.")
 @click.option("--both", type=RUN_FOLDER, multiple=True, metavar="RUN...", help="Runs made with run --versus.")
+@click.option(
+    "--candidate", "candidates", multiple=True, metavar="NAME=RUN...", help="Runs of one of several candidates."
+)
 @click.option("--json", "json_file", type=OUT_FILE, metavar="F", help="Write results.json to F.")
 @click.option("--html", "html_file", type=OUT_FILE, metavar="F", help="Write the report to F.")
 @click.option("--md", "md_file", type=OUT_FILE, metavar="F", help="Write the summary for a change ticket to F.")
@@ -51,6 +54,7 @@ def command(
     before: tuple[Path, ...],
     after: tuple[Path, ...],
     both: tuple[Path, ...],
+    candidates: tuple[str, ...],
     json_file: Path | None,
     html_file: Path | None,
     md_file: Path | None,
@@ -65,23 +69,42 @@ def command(
     """Compare runs before a change with runs after it: CLEAR, HOLD or ESCALATE.
 
     A RUN is a run folder, or a folder of run folders. Give --before and --after, or --both for runs
-    that drove the old and the new system at once.
+    that drove the old and the new system at once, or --before and several --candidate to rank them.
 
     \b
     Examples:
       savepath compare --before runs/before --after runs/after --html report.html
       savepath compare --before b1 b2 b3 --after a1 a2 a3 --fail-on escalate --junit junit.xml
       savepath compare --both runs/old-and-new --html report.html
+      savepath compare --before runs/old --candidate ssd=runs/ssd --candidate cloud=runs/cloud
     """
-    if both and (before or after):
-        raise click.UsageError("--both stands alone: its runs hold both sides. Leave out --before and --after.")
-    if not both and not (before and after):
+    if both and (before or after or candidates):
+        raise click.UsageError("--both stands alone: its runs hold both sides. Leave the other sides out.")
+    if after and candidates:
+        raise click.UsageError("--after is one candidate and --candidate NAME=RUN... several; choose one.")
+    if not both and not (before and (after or candidates)):
         raise click.UsageError("give --before RUN... and --after RUN..., or --both RUN... of run --versus.")
 
     from savepath.comparing import Sides, compare_runs, exit_code
     from savepath.telling import Formats, tell
 
-    assessment, meta = compare_runs(Sides(before, after, both), planned=planned, title=title, change=change)
+    assessment, meta = compare_runs(
+        Sides(before, after, both, _by_name(candidates)), planned=planned, title=title, change=change
+    )
     formats = Formats(json=json_file, html=html_file, md=md_file, junit=junit_file)
     tell(assessment, meta, formats, quiet=quiet, color=False if no_color else None)
     return exit_code(assessment.verdict, fail_on)
+
+
+def _by_name(words: tuple[str, ...]) -> dict[str, list[Path]]:
+    """``NAME=RUN``, then further RUNs of the same candidate."""
+    found: dict[str, list[Path]] = {}
+    runs: list[Path] | None = None
+    for word in words:
+        name, equals, path = word.partition("=")
+        if equals and name and path:
+            runs = found.setdefault(name, [])
+        if runs is None:
+            raise click.UsageError(f"--candidate {word!r} has no name; expected NAME=RUN...")
+        runs.append(Path(path if equals else word))
+    return found
