@@ -6,6 +6,7 @@ Writing and reading are mirror images: what ``encode`` and ``members`` make, ``r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -101,8 +102,11 @@ class FieldsMapping(StrictModel):
     """
 
     shape: Shape = "flat"
-    under: str = Field("", description="the key that they stand under, dotted for deeper ones")
+    under: str = Field(
+        "", description="the key that they stand under, dotted for deeper ones; a number where the body is a list"
+    )
     id_key: str = Field("id", min_length=1, description="in a list: the key of the field's name or id")
+    number_ids: bool = Field(False, description="in a list: ids of digits travel as numbers")
     value_key: str = Field("value", min_length=1, description="in a list or wrapped: the key of the value")
     per_save: int | None = Field(
         None,
@@ -142,7 +146,8 @@ class FieldsMapping(StrictModel):
         """The JSON of some fields (remote name to encoded value), without the brackets around them."""
         match self.shape:
             case "list":
-                return orjson.dumps([{self.id_key: k, self.value_key: v} for k, v in encoded.items()])[1:-1]
+                ids = {k: int(k) if self.number_ids and k.isdecimal() and k.isascii() else k for k in encoded}
+                return orjson.dumps([{self.id_key: ids[k], self.value_key: v} for k, v in encoded.items()])[1:-1]
             case "wrapped":
                 return orjson.dumps({k: {self.value_key: v} for k, v in encoded.items()})[1:-1]
         return orjson.dumps(dict(encoded))[1:-1]
@@ -168,6 +173,10 @@ class FieldsMapping(StrictModel):
         return self._place(body, self.under.split(".") if self.under else [], members)
 
     def _place(self, body: Any, under: list[str], members: bytes) -> bytes:
+        if under and isinstance(body, list):
+            number = int(under[0])
+            inner = orjson.Fragment(self._place(body[number], under[1:], members))
+            return orjson.dumps([*body[:number], inner, *body[number + 1 :]])
         if under:
             inner = orjson.Fragment(self._place((body or {}).get(under[0]), under[1:], members))
             return orjson.dumps({**(body or {}), under[0]: inner})
@@ -184,9 +193,12 @@ class FieldsMapping(StrictModel):
     def obstacle(self, body: Any) -> str | None:
         """Why the fields cannot be put into a body as the mapping writes it, or None if they can."""
         for key in self.under.split(".") if self.under else []:
-            if not isinstance(body, dict | None):
+            if isinstance(body, list) and re.fullmatch(r"[0-9]{1,4}", key) and int(key) < len(body):
+                body = body[int(key)]
+            elif isinstance(body, dict | None):
+                body = (body or {}).get(key)
+            else:
                 return f"custom fields go under {self.under}, but the body has no mapping there"
-            body = (body or {}).get(key)
         if self.shape == "list":
             return (
                 None

@@ -106,6 +106,23 @@ def test_each_shape_is_read_as_it_was_written(mapping, body, expected):
     assert {key: members[key] for key in ("a", "b")} == {"a": "x", "b": 2}
 
 
+def test_fields_go_into_an_entry_of_a_body_that_is_a_list():
+    mapping = FieldsMapping(shape="list", under="0.custom", id_key="name")
+    placed = mapping.place([{"id": 7}, {"id": 8}], mapping.members({"a": "x"}))
+    assert orjson.loads(placed) == [{"id": 7, "custom": [{"name": "a", "value": "x"}]}, {"id": 8}]
+    assert mapping.obstacle([{"id": 7}]) is None
+    assert mapping.obstacle([]) == "custom fields go under 0.custom, but the body has no mapping there"
+
+
+def test_ids_of_digits_travel_as_numbers_where_the_target_wants_that():
+    mapping = FieldsMapping(shape="list", number_ids=True)
+    assert orjson.loads(b"[" + mapping.members({"36001": "x", "ref": 2}) + b"]") == [
+        {"id": 36001, "value": "x"},
+        {"id": "ref", "value": 2},
+    ]
+    assert mapping.read_members([{"id": 36001, "value": "x"}]) == {"36001": "x"}
+
+
 @pytest.mark.parametrize("shape", ["flat", "list", "wrapped"])
 def test_a_body_without_custom_fields_is_still_json(shape):
     assert orjson.loads(FieldsMapping(shape=shape, under="f").place({"t": 1}, b"")) in (
