@@ -384,6 +384,11 @@ def _how_sure(assessment: Assessment, claims: Claims) -> str:
         if any(item.before > 0 for item in claims.broken):
             parts.append("Some of what went wrong also went wrong before.")
     parts += [words.DESIGNS[design] for design in dict.fromkeys((assessment.design, assessment.within))]
+    if assessment.imported_from:
+        parts.append(
+            f"The results are {assessment.imported_from}'s: times count from sending, so what a stall kept from "
+            "being sent does not show."
+        )
     return " ".join(parts)
 
 
@@ -733,8 +738,8 @@ def method_told(assessment: Assessment) -> tuple[str, ...]:
 def _timed(assessment: Assessment) -> str:
     if assessment.imported_from:
         return (
-            f"The results are {assessment.imported_from}'s: every request is timed from when it was sent, and "
-            "what a stall kept from being sent does not show."
+            f"The results are {assessment.imported_from}'s: every request is timed from when it was sent, not "
+            "from the moment at which it was due."
         )
     return (
         "Every request is timed from the moment at which it was due, not from when it was sent, so that waiting "
