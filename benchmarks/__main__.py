@@ -16,6 +16,7 @@ BENCHES = {
     "load": ("benchmarks.startup", "benchmarks.load"),
     "scale": ("benchmarks.analysis_scale",),
     "truth": ("benchmarks.analysis_truth",),
+    "plan": ("benchmarks.planned_pairs",),
     "disk": ("benchmarks.casedesk_disk",),
     "real": ("benchmarks.real_systems",),
 }
