@@ -18,6 +18,7 @@ BENCHES = {
     "truth": ("benchmarks.analysis_truth",),
     "plan": ("benchmarks.planned_pairs",),
     "disk": ("benchmarks.casedesk_disk",),
+    "effects": ("benchmarks.effects",),
     "real": ("benchmarks.real_systems",),
 }
 OUT = Path(__file__).parent / "out"
