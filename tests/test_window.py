@@ -1,0 +1,250 @@
+"""The stabilization window: what a fold over blocks decides, from blocks made by hand."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.findings import Verdict
+from analysis.histograms import histogram_of
+from analysis.window.baseline import SCALES, learn_baseline, window_means
+from analysis.window.blocks import (
+    OVERALL,
+    Block,
+    CellLevel,
+    Counted,
+    EffectCount,
+    block_as_plain,
+    block_from_plain,
+    trimmed_mean_log,
+)
+from analysis.window.decisions import Hold, Kind, Shape
+from analysis.window.explanation import find_split
+from analysis.window.streams import name_streams
+from analysis.window.watch import Terms, acknowledge, begin, evidence, step
+
+FIELDS = (0, 10, 50, 200, 500)
+CELLS = [
+    (name, f)
+    for name in ("read_case", "save_custom", "save_standard")
+    for f in FIELDS
+    if f or name[5:] != "custom"
+]
+TERMS = Terms(settle_s=6 * 3600)
+
+
+def block(number, noise, *, shift=lambda name, f: 0.0, **more):
+    """Five minutes in which a cell takes 100 ms, as log level, plus its noise and its shift."""
+    cells = tuple(
+        CellLevel(name, f, 40, -2.3 + noise[i] + shift(name, f), -1.5 + noise[i] + shift(name, f))
+        for i, (name, f) in enumerate(CELLS)
+    )
+    worst = max(shift(name, f) for name, f in CELLS)
+    levels = {OVERALL: -2.3 + noise[:3].mean(), "p95 of save_custom": -1.5 + noise[3] + worst}
+    counts = tuple(Counted(name, 400, 0) for name in ("read_case", "save_custom", "save_standard"))
+    return Block(number * 300.0, 300.0, cells, levels, counts, **more)
+
+
+def blocks(first, n, **more):
+    noise = np.random.default_rng(first).normal(0, 0.04, (n, len(CELLS)))
+    return [block(first + i, noise[i], **more) for i in range(n)]
+
+
+BASELINE = learn_baseline(blocks(0, 2 * 288))
+
+
+def watch(seen, terms=TERMS, baseline=BASELINE):
+    state, decisions = begin(baseline), []
+    for one in seen:
+        state, decision = step(baseline, terms, state, one)
+        decisions.append(decision)
+    return state, decisions
+
+
+def grown(share):
+    return lambda name, f: math.log1p(share) * f / 500 * (name != "save_standard")
+
+
+def test_the_trimmed_mean_leaves_a_twentieth_out_at_each_end():
+    logs = np.array([0.0] + [1.0] * 18 + [50.0])
+    assert trimmed_mean_log(histogram_of(np.exp(logs))) == pytest.approx(1.0, abs=0.005)
+
+
+def test_the_growth_of_an_operation_is_what_comes_to_it_at_the_most_fields():
+    streams = name_streams([], [("save_custom", f) for f in (0, 250, 500)])
+    level = dict(zip(streams.names, streams.weights @ np.array([1.0, 1.2, 1.4]), strict=True))
+    assert level["growth of save_custom"] == pytest.approx(0.4)
+
+
+def test_what_all_cells_share_is_no_growth():
+    streams = name_streams([], CELLS)
+    assert streams.weights @ np.full(len(streams.cells), 0.7) == pytest.approx(0)
+
+
+def test_the_mean_of_a_window_needs_two_thirds_of_its_blocks():
+    rows = np.array([[1.0], [math.nan], [3.0], [math.nan], [math.nan]])
+    assert window_means(rows, 3)[:, 0].tolist() == pytest.approx([2.0, math.nan, math.nan], nan_ok=True)
+
+
+def test_a_baseline_shorter_than_two_windows_is_refused():
+    with pytest.raises(ValueError, match="9 blocks is too short; expected 10"):
+        learn_baseline(blocks(0, 9))
+
+
+def test_a_quiet_window_settles_and_is_clear():
+    _, decisions = watch(blocks(1000, 100))
+    assert [one.verdict for one in decisions[:71]] == [Verdict.HOLD] * 71
+    assert decisions[-1].verdict is Verdict.CLEAR
+
+
+def test_growth_with_the_fields_escalates_within_half_an_hour_and_says_so():
+    state, decisions = watch(blocks(1000, 6, shift=grown(1.0)))
+    assert decisions[3].verdict is Verdict.HOLD  # four blocks are not yet an alarm
+    assert decisions[-1].verdict is Verdict.ESCALATE
+    assert decisions[-1].alarms[0].kind is Kind.GROWTH
+    found = evidence(BASELINE, TERMS, state)
+    assert found.shape is Shape.GROWS
+    assert found.since_s == 300_000
+    assert found.growth == pytest.approx(1.0, abs=0.1)
+    assert found.hits[0].custom_fields == 500
+    assert {200, 500} <= {one.custom_fields for one in found.hits} <= {50, 200, 500}
+
+
+def test_three_blocks_however_bad_are_no_alarm():
+    seen = blocks(1000, 30) + blocks(1030, 3, shift=grown(50.0)) + blocks(1033, 60)
+    assert all(one.verdict is not Verdict.ESCALATE for one in watch(seen)[1])
+
+
+def test_a_slow_down_of_everything_is_told_as_uniform():
+    state, _ = watch(blocks(1000, 40, shift=lambda name, f: 0.5))
+    assert evidence(BASELINE, TERMS, state).shape is Shape.UNIFORM
+
+
+def test_a_rise_is_told_until_when_it_breaks_the_objective():
+    rising = [blocks(1000 + i, 1, shift=grown(0.05 * i))[0] for i in range(12)]
+    state, _ = watch(rising)
+    breach = next(one for one in evidence(BASELINE, TERMS, state).breaches if one.operation == "save_custom")
+    doubled_s = 300_000 + 300 * 20.5  # +5 % a block makes +100 % after twenty
+    assert breach.earliest_s <= doubled_s <= breach.latest_s
+
+
+def test_the_split_of_a_series_is_where_it_left_zero():
+    assert find_split(np.array([0.0] * 10 + [1.0] * 10)).at == 10
+    line = find_split(np.array([0.0] * 10 + [0.1 * i for i in range(1, 11)]))
+    assert (line.at, line.rising) == (10, True)
+
+
+def test_one_lost_value_escalates_at_once():
+    lost = replace(blocks(1000, 1)[0], effects=(EffectCount("value", "lost", 1, 40, 0.0),))
+    _, decisions = watch([lost])
+    assert decisions[0].verdict is Verdict.ESCALATE
+    assert decisions[0].sentence == "1 of 40 value effects lost within a day, 0.0% are allowed"
+
+
+def test_an_agreed_share_of_late_scripts_does_not_escalate():
+    late = (EffectCount("script", "late", 1, 1000, 0.001),)
+    _, decisions = watch([replace(one, effects=late) for one in blocks(1000, 50)])
+    assert decisions[-1].verdict is not Verdict.ESCALATE
+
+
+def test_failures_escalate_and_one_bad_block_does_not():
+    bad = (Counted("read_case", 400, 0), Counted("save_custom", 400, 40), Counted("save_standard", 400, 0))
+    seen = [replace(one, counts=bad) for one in blocks(1000, 5)]
+    _, decisions = watch(seen)
+    assert [one.verdict for one in decisions[:2]] == [Verdict.HOLD] * 2
+    assert decisions[-1].alarms[0].what == "save_custom"
+
+
+def test_an_outage_holds_at_once_and_escalates():
+    none = tuple(Counted(name, 400, 400) for name in ("read_case", "save_custom", "save_standard"))
+    _, decisions = watch([replace(one, cells=(), levels={}, counts=none) for one in blocks(1000, 5)])
+    assert decisions[0].reasons[0].code is Hold.OUTAGE
+    assert decisions[-1].verdict is Verdict.ESCALATE
+
+
+def test_an_alarm_stays_until_it_is_acknowledged_and_then_holds_while_it_shows():
+    state, decisions = watch(blocks(1000, 6, shift=grown(1.0)) + blocks(1006, 30))
+    assert decisions[-1].verdict is Verdict.ESCALATE
+    state = acknowledge(state, BASELINE)
+    state, after = step(BASELINE, TERMS, state, blocks(1036, 1)[0])
+    assert after.verdict is Verdict.HOLD
+
+
+def test_a_gap_holds_for_half_a_day():
+    seen = blocks(1000, 100) + blocks(1107, 1)
+    _, decisions = watch(seen)
+    assert decisions[-1].verdict is Verdict.HOLD
+    assert decisions[-1].reasons[0].code is Hold.GAP
+
+
+def test_a_clock_set_back_is_held_and_changes_nothing():
+    seen = blocks(1000, 3)
+    state, decisions = watch([*seen, seen[0]])
+    assert decisions[-1].reasons[0].code is Hold.CLOCK
+    assert state.ended_s == seen[-1].end_s
+
+
+def test_without_its_required_event_nothing_is_clear():
+    terms = replace(TERMS, required_events=("e-mail batch",))
+    assert watch(blocks(1000, 100), terms)[1][-1].reasons[0].code is Hold.EVENT
+    whole = [*blocks(1000, 100), replace(blocks(1100, 1)[0], events=("e-mail batch",))]
+    assert watch(whole, terms)[1][-1].verdict is Verdict.CLEAR
+
+
+def test_more_load_than_the_baseline_ever_had_is_held_and_growth_not_judged():
+    more = tuple(Counted(name, 900, 0) for name in ("read_case", "save_custom", "save_standard"))
+    seen = [replace(one, counts=more) for one in blocks(1000, 8, shift=grown(1.0))]
+    _, decisions = watch(seen)
+    assert {one.verdict for one in decisions} == {Verdict.HOLD}
+    assert decisions[-1].reasons[0].code in (Hold.SUDDEN, Hold.LOAD_CHANGED)
+
+
+def test_a_cohort_without_load_is_held():
+    part = [replace(one, cells=tuple(c for c in one.cells if c.custom_fields != 500)) for one in blocks(1000, 80)]
+    assert "500 custom fields" in watch(part)[1][-1].sentence
+
+
+def test_a_short_baseline_holds_where_a_long_one_escalates():
+    short = learn_baseline(blocks(0, 100))
+    _, decisions = watch(blocks(1000, 8, shift=grown(1.0)), baseline=short)
+    assert decisions[-1].verdict is Verdict.HOLD
+    assert decisions[-1].reasons[0].code is Hold.SHORT_BASELINE
+
+
+def test_a_stream_that_never_varies_is_never_cleared():
+    flat = [replace(one, levels={**one.levels, OVERALL: -2.0}) for one in blocks(0, 576)]
+    _, decisions = watch([replace(one, levels={**one.levels, OVERALL: -2.0}) for one in blocks(1000, 100)],
+                         baseline=learn_baseline(flat))  # fmt: skip
+    assert decisions[-1].reasons[0].code is Hold.DEGENERATE
+
+
+def test_the_longest_window_is_a_day_and_no_more_is_remembered():
+    state, _ = watch(blocks(1000, 300))
+    assert len(state.recent.sums) == SCALES[-1] + 1 == 289
+    assert len(state.blocks) == 288
+
+
+@given(
+    st.lists(st.sampled_from(["quiet", "grown", "lost", "faulty", "gap", "outage"]), min_size=1, max_size=40),
+    st.integers(0, 40),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_watch_that_was_killed_anywhere_and_folds_its_journal_decides_the_same(course, cut):
+    seen, number = [], 1000
+    for what in course:
+        number += 1 if what != "gap" else 9
+        one = blocks(number, 1, shift=grown(1.0 if what == "grown" else 0.0))[0]
+        if what == "lost":
+            one = replace(one, effects=(EffectCount("value", "lost", 1, 40, 0.0),))
+        if what == "faulty":
+            one = replace(one, fault="the generator was late")
+        if what == "outage":
+            one = replace(one, cells=(), levels={}, counts=(Counted("read_case", 9, 9),))
+        seen.append(one)
+    written = [block_from_plain(json.loads(json.dumps(block_as_plain(one)))) for one in seen[:cut]]
+    undisturbed, resumed = watch(seen), watch([*written, *seen[cut:]])
+    assert undisturbed[1] == resumed[1]
