@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-scale bench-disk bench-real bench-watch lock schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-plan bench-scale bench-disk bench-effects bench-real bench-watch lock schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,8 +56,14 @@ bench-truth: .venv/dev ## false alarms and power of the comparison, by simulatio
 bench-scale: .venv/dev ## ten and a hundred million samples: folding and comparing, seconds and memory
 	$(BIN)/python -m benchmarks scale
 
+bench-plan: .venv/dev ## whether plan --detect keeps its promise, by simulation
+	$(BIN)/python -m benchmarks plan
+
 bench-disk: .venv/dev ## what casedesk costs on each disk
 	$(BIN)/python -m benchmarks disk
+
+bench-effects: .venv/dev ## planted faults found by id, nothing found where there is none (20 minutes)
+	$(BIN)/python -m benchmarks effects
 
 bench-real: .venv/dev ## Roundup on a slowed disk, through run and compare
 	$(BIN)/python -m benchmarks real

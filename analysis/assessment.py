@@ -18,6 +18,7 @@ from analysis.generator import Gate, gate
 from analysis.integrity import check_integrity
 from analysis.levels import paired
 from analysis.matching import Matching, match
+from analysis.objectives import measure_objectives
 from analysis.origin import imported_from
 from analysis.runs import Question, Run
 from analysis.slices import cell_histograms
@@ -65,7 +66,19 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
     integrity = check_integrity(before, after, question)
     differences = compare_settings(before, after, question)
     checks = _check(before, after, matching, guard, kept, differences)
-    judgement = judge(comparison.cells, slopes, failures, integrity, checks, design, beyond=comparison.beyond)
+    objectives = measure_objectives(
+        question.objectives, after, before, timed=kept.after, cells=comparison.cells, design=design
+    )
+    judgement = judge(
+        comparison.cells,
+        slopes,
+        failures,
+        integrity,
+        checks,
+        design,
+        beyond=comparison.beyond,
+        objectives=objectives,
+    )
     return Assessment(
         verdict=judgement.verdict,
         reasons=judgement.reasons,
@@ -90,6 +103,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         shares=shares_of_saves(runs),
         warnings=kept.warnings,
         imported_from=imported_from(runs),
+        objectives=objectives,
     )
 
 

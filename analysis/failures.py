@@ -144,14 +144,22 @@ def _difference(one: _Counts) -> tuple[float, float]:
     if not one.requests_before or not one.requests_after:
         return math.nan, math.nan
     a, b = one.before / one.requests_before, one.after / one.requests_after
-    a_low, a_high = _wilson(a, one.requests_before / one.phi)
-    b_low, b_high = _wilson(b, one.requests_after / one.phi)
+    a_low, a_high = wilson(a, one.requests_before / one.phi)
+    b_low, b_high = wilson(b, one.requests_after / one.phi)
     return b - a - math.hypot(b - b_low, a_high - a), b - a + math.hypot(b_high - b, a - a_low)
 
 
-def _wilson(share: float, n: float) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    z2 = float(stats.norm.ppf(0.975)) ** 2
+def dispersion_of(runs: Sequence[Run], operation: str | None = None) -> float:
+    """How bursty the failures of some runs are, all of one side; of one operation, or of all."""
+    rows = _rows((), runs)
+    if operation is not None:
+        rows = rows[rows["operation"] == operation]
+    return dispersion(rows) if len(rows) else 1.0
+
+
+def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """The interval of a share (Wilson 1927)."""
+    z2 = float(stats.norm.ppf((1 + level) / 2)) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(share * (1 - share) * z2 / n + z2**2 / (4 * n**2)) / (1 + z2 / n)
     return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     GROWTH = "growth-with-custom-fields"
     FAILURES = "failures"
     INTEGRITY = "integrity"
+    OBJECTIVE = "objective"
 
 
 class Design(StrEnum):
@@ -161,6 +162,35 @@ class IntegrityFinding:
     held: bool
 
 
+class ObjectiveOutcome(StrEnum):
+    """Whether what was agreed is kept after the change."""
+
+    HELD = "held"
+    NEAR = "near the limit"  # over the limit, or perhaps over it, but not beyond doubt
+    BROKEN = "broken"  # over the limit, beyond doubt
+    NO_DATA = "no data"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveFinding:
+    """An agreed limit, as it was written, with its value after the change.
+
+    ``low`` and ``high`` bound the value (99 %; of a change 95 %, over all cells); an exact count has no other
+    bounds than itself. All are in ``unit``: s (seconds), share (of 1), count, or change (0.1 is 10 % slower).
+    """
+
+    text: str
+    unit: str
+    limit: float
+    before: float
+    value: float
+    low: float
+    high: float
+    n: int  # requests or effects that it rests on
+    outcome: ObjectiveOutcome
+    latency: bool = False  # about times: a failed check leaves it without a verdict
+
+
 class CheckOutcome(StrEnum):
     """Whether the comparison may be trusted on this point."""
 
@@ -240,6 +270,7 @@ class Assessment:
     shares: Mapping[str, float] = field(default_factory=dict)  # cohort (as text) -> share of all saves
     warnings: tuple[str, ...] = ()
     imported_from: str = ""  # the tool whose results these are; empty where savepath drove every run
+    objectives: tuple[ObjectiveFinding, ...] = ()
     ranking: tuple[Ranked, ...] = ()  # of several candidates, the best first; the rest is then the first one's
 
     @property

@@ -55,6 +55,21 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Objective:
+    """One agreed limit on what users get; the fields of ``scenarios.objectives.Objective``, which says more."""
+
+    text: str  # as it was written
+    measure: str  # quantile, failures, slower, effects
+    limit: float
+    unit: str  # s, share, count
+    operation: str | None = None
+    custom_fields: int | None = None
+    quantile: float | None = None
+    effect: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of a comparison: the agreed limits, from the scenario.
 
@@ -68,3 +83,4 @@ class Question:
     integrity_limits: Mapping[tuple[str, str], float] = field(default_factory=dict)
     planned: frozenset[str] = frozenset()  # settings whose difference was announced
     not_applicable: frozenset[tuple[str, int]] = frozenset()  # cells that cannot exist
+    objectives: tuple[Objective, ...] = ()

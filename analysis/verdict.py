@@ -1,8 +1,8 @@
 """The verdict: CLEAR, HOLD or ESCALATE, and why.
 
 ESCALATE if integrity is broken after the change, if failures rose, if times grow with the custom
-fields, or if a required cell is surely slower than agreed. HOLD if a required cell is not answered
-or a check stands in the way. CLEAR otherwise. No data is HOLD.
+fields, if a required cell is surely slower than agreed, or if an objective is surely broken. HOLD if a
+required cell or an objective is not answered, or a check stands in the way. CLEAR otherwise. No data is HOLD.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from analysis.findings import (
     Design,
     FailureFinding,
     IntegrityFinding,
+    ObjectiveFinding,
+    ObjectiveOutcome,
     Reason,
     SlopeFinding,
     Verdict,
@@ -48,10 +50,12 @@ def judge(
     design: Design,
     *,
     beyond: Collection[tuple[str, int, float]] = (),
+    objectives: Sequence[ObjectiveFinding] = (),
 ) -> Judgement:
     """Apply the rules. ``beyond`` names the cells whose after-runs all lie beyond every before-run.
 
-    A failed check voids what latency and growth say, but neither integrity nor failures, which are counts.
+    A failed check voids what latency and growth say, and objectives about times, but neither integrity nor
+    failures, which are counts.
     """
     void = any(one.check.outcome is CheckOutcome.FAIL for one in checks)
     alarm = set() if void else set(alarming(cells, design, beyond))
@@ -61,11 +65,13 @@ def judge(
         (Reason.FAILURES, any(one.fires for one in failures)),
         (Reason.GROWTH, not void and any(one.fires for one in slopes)),
         (Reason.LATENCY, bool(alarm)),
+        (Reason.OBJECTIVE, any(_counts_as_broken(one, void) for one in objectives)),
     ]
     raised = tuple(reason for reason, raises in alarms if raises)
     if raised:
         return Judgement(Verdict.ESCALATE, raised, marked)
-    held = tuple(dict.fromkeys([*_from_checks(checks), *_from_cells(cells, design, void)]))
+    holding = [*_from_checks(checks), *_from_cells(cells, design, void), *_from_objectives(objectives)]
+    held = tuple(dict.fromkeys(holding))
     return Judgement(Verdict.HOLD if held else Verdict.CLEAR, held, marked)
 
 
@@ -106,3 +112,14 @@ def _from_cells(cells: Sequence[CellFinding], design: Design, void: bool) -> lis
     if design is Design.APART:
         reasons.append(Reason.CONFOUNDED)
     return reasons
+
+
+def _counts_as_broken(one: ObjectiveFinding, void: bool) -> bool:
+    return one.outcome is ObjectiveOutcome.BROKEN and not (void and one.latency)
+
+
+def _from_objectives(objectives: Sequence[ObjectiveFinding]) -> list[Reason]:
+    """HOLD for what was agreed and cannot be told."""
+    outcomes = {one.outcome for one in objectives}
+    reasons = {ObjectiveOutcome.NO_DATA: Reason.NEEDS_DATA, ObjectiveOutcome.NEAR: Reason.NEAR_LIMIT}
+    return [reason for outcome, reason in reasons.items() if outcome in outcomes]

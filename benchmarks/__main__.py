@@ -16,7 +16,9 @@ BENCHES = {
     "load": ("benchmarks.startup", "benchmarks.load"),
     "scale": ("benchmarks.analysis_scale",),
     "truth": ("benchmarks.analysis_truth",),
+    "plan": ("benchmarks.planned_pairs",),
     "disk": ("benchmarks.casedesk_disk",),
+    "effects": ("benchmarks.effects",),
     "real": ("benchmarks.real_systems",),
     "watch": ("benchmarks.watch_truth",),
 }

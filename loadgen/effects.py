@@ -165,15 +165,14 @@ class Pending:
         self._pause_s = min(self._pause_s * PAUSE_GROWTH, LAST_PAUSE_S)
 
     def _decide(self, asked_s: float, answered_s: float) -> None:
-        whole = all(seen.count for seen in self._seen.values())
-        if not self.origin.acknowledged and not any(seen.count for seen in self._seen.values()):
-            self.settled = True
-        elif whole or not self.origin.acknowledged:
+        if all(seen.count for seen in self._seen.values()):
             believed_s = self.ended_s + self.settle_s
             self.settled = asked_s >= believed_s
             self.next_look_s = believed_s
         elif asked_s >= self._gives_up_s:
             self.settled = True
+        elif not self.origin.acknowledged:  # what it may have done in spite of that shows at the end, in one look
+            self.next_look_s = self._gives_up_s
         else:
             self.postpone(answered_s)
             if self.next_look_s < self._gives_up_s < self.next_look_s + self._pause_s:
@@ -181,7 +180,8 @@ class Pending:
 
     @property
     def _gives_up_s(self) -> float:
-        patient_s = 0.0 if self._hurried else (PATIENT_DEADLINES - 1) * self.deadline_s
+        hurried = self._hurried or not self.origin.acknowledged
+        patient_s = 0.0 if hurried else (PATIENT_DEADLINES - 1) * self.deadline_s
         return self.closes_s + patient_s
 
     def _happened_s(self, seen: _Seen) -> float:

@@ -137,7 +137,7 @@ def _without_unsupported(scenario: Scenario, target: Target) -> tuple[Scenario, 
 
 def _digest(scenario: Scenario, target: Target) -> str:
     """What decides the load, and nothing else: neither who is asked where, nor what is asked about it."""
-    offered = scenario.model_dump(mode="json", exclude={"about", "pairs", "limits", "required"})
+    offered = scenario.model_dump(mode="json", exclude={"about", "pairs", "limits", "objectives", "required"})
     operations = target.model_dump(mode="json", by_alias=True)["operations"]
     text = json.dumps({"scenario": offered, "operations": operations}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

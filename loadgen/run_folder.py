@@ -40,6 +40,7 @@ from loadgen.tables import (
     write_slices,
 )
 from scenarios.errors import InputError
+from scenarios.objectives import Objective
 from scenarios.source import StrictModel
 
 SCHEMA = "savepath.run/1"
@@ -117,6 +118,7 @@ class Asked(StrictModel):
     required: tuple[Cell, ...] = ()
     not_applicable: tuple[Cell, ...] = ()
     limits: tuple[IntegrityLimit, ...] = ()
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def required_cells(self) -> frozenset[tuple[str, int]]:

@@ -418,6 +418,7 @@ def question_of(scenario: Scenario) -> Asked:
             IntegrityLimit(kind="script", outcome="late", share=limits.late_scripts),
             IntegrityLimit(kind="mail", outcome="late", share=limits.late_mails),
         ),
+        objectives=scenario.parsed_objectives,
     )
 
 

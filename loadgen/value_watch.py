@@ -50,6 +50,23 @@ class _Later:
     saves: list[Origin] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _UnderWay:
+    """A save of a case, of whatever fields: from ``sent_s`` until it can change nothing any more."""
+
+    seq: int
+    sent_s: float
+    ended_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """An acknowledged save that is not where it belongs; and what it is if it has reached its case after all."""
+
+    origin: Origin
+    if_there: str
+
+
 class ValueWatch:
     """The values of one run. ``send`` raises Unanswered; ``record`` takes the rows."""
 
@@ -81,8 +98,9 @@ class ValueWatch:
         self._waiting = 0  # saves in all of them
         self._written: Counter[tuple[str, str]] = Counter()  # changes by case, at most
         self._denied: dict[str, list[Origin]] = {}  # by tenant: answered with an error
-        # Acknowledged and not where it belongs; and what it is should it have reached its case after all.
-        self._missing: list[tuple[Origin, str]] = []
+        self._missing: list[_Missing] = []
+        self._timeout_s = scenario.load.timeout_s
+        self._under_way: dict[tuple[str, str], list[_UnderWay]] = {}  # by case; only where cases are read back
         self._strays: set[int] = set()  # saves that were seen in a case that is not theirs
 
     @property
@@ -97,15 +115,25 @@ class ValueWatch:
         denied = sum(1 + len(origins) // max(self._binding.save_batch, 1) for origins in self._denied.values())
         return len(self._later) + sum(1 for _ in self._batches()) + denied + seeks
 
-    def saving(self, call: Call, sent_s: float) -> None:
-        """A custom save is about to be sent; its values may turn up in any read from now on."""
+    def saving(self, call: Call, sent_s: float, *, custom: bool) -> None:
+        """A save is about to be sent; its values, if it has any, may turn up in any read from now on."""
+        key = (call.tenant.key, call.case)
+        if not self._binding.reads_histories:
+            # Older ones are beyond every read that is still awaited.
+            fresh = [one for one in self._under_way.get(key, ()) if one.ended_s > sent_s - 5 * self._timeout_s]
+            self._under_way[key] = [*fresh, _UnderWay(call.seq, sent_s)]
+        if not custom:
+            return
         self._saves[call.seq] = CustomSave(call.seq, call.tenant.key, call.case, sent_s)
-        self._written[call.tenant.key, call.case] += call.tenant.custom_fields
+        self._written[key] += call.tenant.custom_fields
 
     def answered(self, call: Call, origin: Origin) -> None:
         """A save is done, of custom fields or others. Never blocks."""
         if origin.outcome in SAID_NO and self._binding.finds_saves:
             self._denied.setdefault(call.tenant.key, []).append(origin)
+        for one in self._under_way.get((call.tenant.key, call.case), ()):
+            if one.seq == origin.seq:
+                one.ended_s = self._end_of(origin)
         save = self._saves.get(call.seq)
         if save is None:
             return
@@ -143,7 +171,25 @@ class ValueWatch:
                 self._record(failed_but_saved(origin, read_s))
             return
         outcome = classify_values(self._saves[origin.seq], read.values, writer, self._values_of)
-        self._settle(origin, outcome, read_s)
+        if outcome in ("lost", "partial") and self._had_company(origin, read_s):
+            # A target may write whole records, or only what differs from what it had read: nobody can tell.
+            outcome = "superseded"
+        if outcome == "lost":
+            self._missing.append(_Missing(origin, "lost"))
+        else:
+            self._settle(origin, outcome, read_s)
+
+    def _had_company(self, origin: Origin, read_s: float) -> bool:
+        """Whether another save of the case was under way between the sending of this one and the read."""
+        sent_s = self._saves[origin.seq].sent_s
+        others = self._under_way.get((origin.tenant.key, origin.case), ())
+        return any(one.seq != origin.seq and one.sent_s < read_s and one.ended_s > sent_s for one in others)
+
+    def _end_of(self, origin: Origin) -> float:
+        """When a save can change nothing any more: denied, never; without an answer, it may still be at work."""
+        if origin.outcome in SAID_NO:
+            return -math.inf
+        return origin.done_s if origin.acknowledged else origin.done_s + 2 * self._timeout_s
 
     def _read(self, tenant: Tenant, case: str) -> ReadBack | None:
         def read(response: Response) -> ReadBack:
@@ -238,7 +284,7 @@ class ValueWatch:
             if origin.seq not in whole:
                 if origin.acknowledged:
                     # It may have changed one value only, and that is what is missing.
-                    self._missing.append((origin, "partial"))
+                    self._missing.append(_Missing(origin, "partial"))
             elif origin.acknowledged:
                 self._settle(origin, "identical" if whole[origin.seq] else "partial", read_s)
             else:
@@ -253,7 +299,7 @@ class ValueWatch:
     def _seek_missing(self) -> None:
         """Look in every tenant for what is not where it belongs."""
         places: dict[str, set[tuple[str, str]]] = {}
-        tokens = [origin.token for origin, _ in self._missing]
+        tokens = [one.origin.token for one in self._missing]
         if tokens and self._binding.finds_saves:
             for tenant in self._tenants.values():
                 for token, cases in self._found_in(tenant, tokens).items():
@@ -262,12 +308,13 @@ class ValueWatch:
 
     def _settle_missing(self, places: Mapping[str, set[tuple[str, str]]]) -> None:
         missing, self._missing = self._missing, []
-        for origin, if_there in missing:
+        for one in missing:
+            origin = one.origin
             reached, own = places.get(origin.token, set()), (origin.tenant.key, origin.case)
             if reached - {own} or origin.seq in self._strays:
                 outcome = "foreign"
             else:
-                outcome = if_there if own in reached else "lost"
+                outcome = one.if_there if own in reached else "lost"
             self._record(origin.effect("value", outcome, due_s=origin.done_s))
 
     def _found_in(self, tenant: Tenant, tokens: Sequence[str]) -> dict[str, set[str]]:
@@ -284,9 +331,6 @@ class ValueWatch:
     # inside
 
     def _settle(self, origin: Origin, outcome: str, read_s: float) -> None:
-        if outcome == "lost":
-            self._missing.append((origin, "lost"))
-            return
         seen = int(outcome in ("identical", "partial", "superseded"))
         first_s = read_s if seen else math.nan
         self._record(origin.effect("value", outcome, seen=seen, due_s=origin.done_s, first_seen_s=first_s))

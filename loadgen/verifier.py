@@ -125,8 +125,7 @@ class Verifier:
 
     def saving(self, operation: Operation, call: Call, sent_s: float) -> None:
         """A save is about to be sent."""
-        if operation is Operation.SAVE_CUSTOM:
-            self._values.saving(call, sent_s)
+        self._values.saving(call, sent_s, custom=operation is Operation.SAVE_CUSTOM)
         if self._turns is not None and self._scripts[call.tenant.key]:
             self._turns.sent((call.tenant.key, call.case), call.seq, sent_s)
 

@@ -13,7 +13,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, Word
-from reports import figures, ranking, sentences, units, words
+from reports import figures, objectives, ranking, sentences, units, words
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixRow, lay_out
 from reports.model import ReportMeta, presentable
@@ -56,6 +56,8 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
         "legend": _LEGEND,
         "example_strip": _strip_svg(1.03, 0.94, 1.14, matrix.limit),
         "common": sentences.common_told(assessment),
+        "objectives": objectives.rows_of(assessment),
+        "objectives_told": objectives.summary(assessment, void=claim(assessment).void),
         "growth": sentences.growth_told(assessment),
         "growth_charts": _growth_charts(assessment),
         "growth_cells": _growth_cells(matrix),

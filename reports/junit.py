@@ -18,12 +18,14 @@ from analysis.findings import (
     CheckOutcome,
     FailureFinding,
     IntegrityFinding,
+    ObjectiveFinding,
+    ObjectiveOutcome,
     Ranked,
     Reason,
     SlopeFinding,
     Verdict,
 )
-from reports import sentences, units, words
+from reports import objectives, sentences, units, words
 from reports.claims import HARMLESS, SLOWER, Claims, claim
 from reports.escaping import xml_text
 from reports.model import ReportMeta, presentable
@@ -61,7 +63,7 @@ def render(assessment: Assessment, meta: ReportMeta) -> bytes:
 
 
 def test_cases(assessment: Assessment) -> list[TestCase]:
-    """Required cells, slopes, failures, integrity and checks, in the order of the report."""
+    """Required cells, slopes, failures, integrity, objectives and checks, in the order of the report."""
     claims = claim(assessment)
     cells = sorted(
         (cell for cell in assessment.cells if cell.required),
@@ -77,6 +79,7 @@ def test_cases(assessment: Assessment) -> list[TestCase]:
         *(_of_slope(slope, assessment, claims) for slope in slopes),
         *(_of_failures(finding, assessment) for finding in assessment.failures),
         *(_of_integrity(finding) for finding in sorted(assessment.integrity, key=words.effect_rank)),
+        *(_of_objective(one, claims) for one in assessment.objectives),
         *(_of_check(check) for check in assessment.checks),
     ]
 
@@ -143,6 +146,15 @@ def _of_integrity(finding: IntegrityFinding) -> TestCase:
     if finding.checked_after == 0:
         return TestCase("integrity", name, "skipped", f"{message}; nobody looked")
     return TestCase("integrity", name, "passed" if finding.held else "failure", message)
+
+
+def _of_objective(one: ObjectiveFinding, claims: Claims) -> TestCase:
+    row = objectives.row_of(one)
+    message = f"{row.mark}: {row.value}{f' ({row.between})' if row.between else ''}, from {row.basis}"
+    if claims.void and one.latency:
+        return TestCase("objectives", one.text, "skipped", f"{message}; no verdict: a check failed")
+    outcomes = {ObjectiveOutcome.HELD: "passed", ObjectiveOutcome.BROKEN: "failure"}
+    return TestCase("objectives", one.text, outcomes.get(one.outcome, "skipped"), message)
 
 
 def _of_check(check: Check) -> TestCase:

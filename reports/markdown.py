@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from analysis.findings import Assessment, CheckOutcome, Word
-from reports import ranking, sentences, units, words
+from reports import objectives, ranking, sentences, units, words
 from reports.claims import claim
 from reports.escaping import markdown_text
 from reports.matrix import MatrixCell, lay_out
@@ -38,6 +38,7 @@ def _head(assessment: Assessment, meta: ReportMeta) -> Iterable[str]:
 def _sections(assessment: Assessment) -> Iterable[str]:
     yield from _ranking(assessment)
     yield from _matrix(assessment)
+    yield from _objectives(assessment)
     yield "### Does it get worse with more custom fields?"
     yield ""
     yield markdown_text(sentences.growth_told(assessment))
@@ -117,6 +118,26 @@ def _cell(cell: MatrixCell) -> str:
 def _range(low: float, high: float, limit: float) -> str:
     between = units.short_interval(low, high, limit)
     return f" ({between})" if between else ""
+
+
+def _objectives(assessment: Assessment) -> Iterable[str]:
+    if not assessment.objectives:
+        return
+    yield "### Is what was agreed kept?"
+    yield ""
+    yield objectives.summary(assessment, void=claim(assessment).void)
+    yield ""
+    rows = [
+        (
+            markdown_text(row.text),
+            row.before,
+            f"{row.value} ({row.between})" if row.between else row.value,
+            row.basis,
+            f"**{row.mark}**" if row.broken else row.mark,
+        )
+        for row in objectives.rows_of(assessment)
+    ]
+    yield from _table(("Objective", "Before", "After", "From", "Outcome"), rows, numbers=(1, 2, 3))
 
 
 def _integrity(assessment: Assessment) -> Iterable[str]:

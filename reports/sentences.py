@@ -18,6 +18,7 @@ from analysis.findings import (
     FailureFinding,
     IntegrityFinding,
     Measure,
+    ObjectiveOutcome,
     Reason,
     Side,
     SlopeFinding,
@@ -29,6 +30,7 @@ from reports import units, words
 from reports.claims import HARMLESS, OPEN, Claims, claim
 from reports.matrix import headline_quantile, lay_out
 from reports.model import ReportMeta
+from reports.objectives import broken_of, told_in_a_clause
 from reports.ranking import ranking_told
 
 #: The order in which a HOLD is explained: first what must be put right before anything else counts.
@@ -100,6 +102,7 @@ def headline(assessment: Assessment, claims: Claims) -> str:
     match assessment.verdict:
         case Verdict.ESCALATE:
             clauses = [*_latency_clauses(claims), *_failure_clauses(claims), *_integrity_clauses(claims)]
+            clauses += _objective_clauses(assessment, claims)
             text = ", and ".join(clauses) if clauses else "the change did harm"
             return f"{words.capital(text)}."
         case Verdict.HOLD:
@@ -196,6 +199,14 @@ def _integrity_clauses(claims: Claims) -> list[str]:
     return [words.effect_clause(kind, tuple(names)) for kind, names in outcomes.items()]
 
 
+def _objective_clauses(assessment: Assessment, claims: Claims) -> list[str]:
+    broken = [told_in_a_clause(one) for one in broken_of(assessment, void=claims.void)]
+    if not broken:
+        return []
+    noun = "an agreed objective is" if len(broken) == 1 else f"{units.count(len(broken))} agreed objectives are"
+    return [f"{noun} broken: {words.listed_up_to(broken, most=2)}"]
+
+
 def _hold_headline(assessment: Assessment, claims: Claims) -> str:
     reason = next((reason for reason in _HOLD_ORDER if reason in assessment.reasons), None)
     limit = units.change(lay_out(assessment).limit)
@@ -215,8 +226,14 @@ def _hold_headline(assessment: Assessment, claims: Claims) -> str:
         case Reason.NEAR_LIMIT if claims.near:
             places = _many(claims.near)
             return f"{words.capital(places)} became slower, perhaps still within the agreed {limit}, perhaps not."
+        case Reason.NEAR_LIMIT if near := _objectives_of(assessment, ObjectiveOutcome.NEAR):
+            return f"Not known yet whether what was agreed is kept: {words.listed_up_to(near, most=2)}."
         case Reason.NEEDS_DATA if claims.suspected:
             return f"{_suspects(claims)}, but not beyond doubt yet."
+        case Reason.NEEDS_DATA if not claims.open_places and (
+            unknown := _objectives_of(assessment, ObjectiveOutcome.NO_DATA)
+        ):
+            return f"Not known yet whether what was agreed is kept: no data for {words.listed_up_to(unknown)}."
         case Reason.NEEDS_DATA if not claims.open_places:
             return "Not known yet whether the change made anything slower: there is not enough data."
         case Reason.NEEDS_DATA | Reason.NEAR_LIMIT:
@@ -227,6 +244,12 @@ def _hold_headline(assessment: Assessment, claims: Claims) -> str:
             )
         case _:
             return "No verdict yet."
+
+
+def _objectives_of(assessment: Assessment, outcome: ObjectiveOutcome) -> list[str]:
+    """Those with this outcome, with their value where there is one."""
+    found = [one for one in assessment.objectives if one.outcome is outcome]
+    return [told_in_a_clause(one) if math.isfinite(one.value) else one.text for one in found]
 
 
 def _suspects(claims: Claims) -> str:
@@ -329,6 +352,8 @@ def _who(assessment: Assessment, claims: Claims) -> str:
     if claims.broken:
         total = sum(finding.after for finding in claims.broken)
         parts.append(f"Everyone behind the {units.counted(total, 'effect')} that went wrong.")
+    if not parts and broken_of(assessment, void=claims.void):
+        parts.append("Those to whom it was promised.")
     if parts:
         return " ".join(parts)
     if assessment.verdict is Verdict.CLEAR:
@@ -384,6 +409,11 @@ def _how_sure(assessment: Assessment, claims: Claims) -> str:
         if any(item.before > 0 for item in claims.broken):
             parts.append("Some of what went wrong also went wrong before.")
     parts += [words.DESIGNS[design] for design in dict.fromkeys((assessment.design, assessment.within))]
+    if assessment.imported_from:
+        parts.append(
+            f"The results are {assessment.imported_from}'s: times count from sending, so what a stall kept from "
+            "being sent does not show."
+        )
     return " ".join(parts)
 
 
@@ -733,8 +763,8 @@ def method_told(assessment: Assessment) -> tuple[str, ...]:
 def _timed(assessment: Assessment) -> str:
     if assessment.imported_from:
         return (
-            f"The results are {assessment.imported_from}'s: every request is timed from when it was sent, and "
-            "what a stall kept from being sent does not show."
+            f"The results are {assessment.imported_from}'s: every request is timed from when it was sent, not "
+            "from the moment at which it was due."
         )
     return (
         "Every request is timed from the moment at which it was due, not from when it was sent, so that waiting "

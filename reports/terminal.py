@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.findings import Assessment, CellFinding, CheckOutcome, Verdict, Word
-from reports import ranking, sentences, units, words
+from reports import objectives, ranking, sentences, units, words
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixCell, lay_out
 from reports.model import ReportMeta, presentable
@@ -69,6 +69,7 @@ def _parts(assessment: Assessment, meta: ReportMeta, width: int) -> Iterable[Ren
     yield _decisions(story)
     yield from _ranking_parts(assessment)
     yield from _matrix_parts(assessment, width)
+    yield from _objective_parts(assessment)
     yield from _integrity_parts(assessment)
     yield from _failure_parts(assessment)
     yield from _trust_parts(assessment, story)
@@ -185,6 +186,27 @@ def _change(finding: CellFinding) -> str:
 
 def _widest(text: Text) -> int:
     return max((line.cell_len for line in text.split("\n")), default=0)
+
+
+# Objectives
+
+
+def _objective_parts(assessment: Assessment) -> Iterable[RenderableType]:
+    if not assessment.objectives:
+        return
+    yield ""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("objective", overflow="fold", max_width=38)
+    for name in ("before", "after"):
+        table.add_column(name, justify="right")
+    table.add_column("outcome", no_wrap=True)
+    for row in objectives.rows_of(assessment):
+        style = "bold bright_red" if row.broken else ""
+        after = "\n".join(part for part in (row.value, row.between) if part)
+        table.add_row(Text(row.text), row.before, Text(after), Text(row.mark, style=style))
+    yield table
+    if claim(assessment).void:
+        yield Text(objectives.summary(assessment, void=True))
 
 
 # 3 Integrity, 5 failures, 6 and 7 trust

@@ -80,6 +80,7 @@ REASONS: Final = {
     Reason.GROWTH: "Times grow more with the number of custom fields than before.",
     Reason.FAILURES: "More requests fail than before.",
     Reason.INTEGRITY: "Saves, scripts or e-mails did not keep their promise.",
+    Reason.OBJECTIVE: "An objective that was agreed is broken.",
 }
 
 DESIGNS: Final = {

@@ -12,7 +12,7 @@ from analysis.assessment import assess
 from analysis.errors import IncomparableRuns
 from analysis.findings import Assessment, Verdict
 from analysis.ranking import rank
-from analysis.runs import Origin, Question, Run
+from analysis.runs import Objective, Origin, Question, Run
 from loadgen.run_folder import RunFolder, RunInfo, find_runs
 from reports import units
 from reports.model import ReportMeta
@@ -192,6 +192,7 @@ def question_of(path: Path, planned: Sequence[str]) -> Question:
         integrity_limits=asked.integrity_limits,
         planned=frozenset(planned),
         not_applicable=asked.not_applicable_cells,
+        objectives=tuple(Objective(**one.model_dump()) for one in asked.objectives),
     )
 
 

@@ -30,6 +30,45 @@ class KeyValue(click.ParamType[tuple[str, str]]):
         return key, text
 
 
+class Percent(click.ParamType[float]):
+    """``10%``, or ``0.1``: a share of at most 10 (1,000 %)."""
+
+    name = "PERCENT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The share, or a usage error."""
+        text = str(value).strip().removeprefix("+")
+        try:
+            number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            number = 0.0
+        if not 0 < number <= 10:
+            self.fail(f"{value!r} is no change; expected something like 10%", param, ctx)
+        return number
+
+
+class ManyPaths(click.Command):
+    """Lets ``--before A B C`` take several paths, as shells expand ``--before runs/before/*``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat a flag whose metavar ends in ``...`` before each further value."""
+        flags = {
+            flag
+            for option in self.params
+            if isinstance(option, click.Option) and (option.metavar or "").endswith("...")
+            for flag in option.opts
+        }
+        spread: list[str] = []
+        flag = ""
+        for word in args:
+            if word.startswith("-"):
+                flag = word if word in flags else ""
+            elif flag and spread[-1] != flag:
+                spread.append(flag)
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
 settings_option = click.option(
     "--set", "settings", type=KeyValue(), multiple=True, help="A variable of the target, e.g. base_url=http://..."
 )
@@ -44,5 +83,6 @@ allow_python_option = click.option(
     help="Let the mapping run the Python class that it names, with all your rights.",
 )
 
+RUN_FOLDER = click.Path(path_type=Path)
 OUT_FOLDER = click.Path(file_okay=False, path_type=Path)
 OUT_FILE = click.Path(dir_okay=False, path_type=Path)

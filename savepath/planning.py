@@ -7,7 +7,9 @@ import textwrap
 from collections.abc import Sequence
 
 from loadgen.plan import Plan
+from reports.units import duration
 from savepath.checking import answers_as_data
+from savepath.needs import Needs, needs_as_data
 from targets.readiness import Answer
 
 
@@ -30,10 +32,10 @@ def tell_plan(plan: Plan, pairs: int) -> str:
         f"offered     {scenario.load.rate_per_s:g} arrivals/s ({scenario.load.arrivals}), "
         f"at most {plan.peak_rate_per_s:g} in one second",
         f"mix         {_folded(mix)}",
-        f"one run     {_clock(scenario.warmup_s)} warm-up + {_clock(scenario.duration_s)} measured, "
+        f"one run     {duration(scenario.warmup_s)} warm-up + {duration(scenario.duration_s)} measured, "
         f"{plan.arrivals_expected:,} arrivals",
         f"writes      {plan.rows:,} rows, about {plan.bytes_expected / 1e6:.1f} MB a run",
-        f"in all      {pairs} pairs = {2 * pairs} runs, {_clock(2 * pairs * each)} and the time between them",
+        f"in all      {pairs} pairs = {2 * pairs} runs, {duration(2 * pairs * each)} and the time between them",
         f"digest      {plan.digest[:16]}",
     ]
     lines += [f"note        {_folded(warning)}" for warning in plan.warnings]
@@ -41,8 +43,10 @@ def tell_plan(plan: Plan, pairs: int) -> str:
     return "\n".join(lines)
 
 
-def plan_as_json(plan: Plan, pairs: int, checks: Sequence[Answer] | None = None) -> str:
-    """The same as JSON, with the units in the names, and what the target answered if it was asked."""
+def plan_as_json(
+    plan: Plan, pairs: int, checks: Sequence[Answer] | None = None, needs: Needs | None = None
+) -> str:
+    """The same as JSON, with the units in the names, and what was asked beside it."""
     return json.dumps(
         {
             "scenario": plan.scenario.model_dump(mode="json"),
@@ -57,17 +61,10 @@ def plan_as_json(plan: Plan, pairs: int, checks: Sequence[Answer] | None = None)
             "duration_of_all_s": 2 * pairs * plan.duration_s,
             "warnings": list(plan.warnings),
             **({} if checks is None else {"checks": answers_as_data(checks)}),
+            **({} if needs is None else {"detect": needs_as_data(needs)}),
         },
         indent=2,
     )
-
-
-def _clock(seconds: float) -> str:
-    """``45 s``, ``2 min``, ``1 h 20 min``."""
-    if seconds < 120:
-        return f"{seconds:g} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _folded(text: str) -> str:

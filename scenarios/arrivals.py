@@ -60,6 +60,18 @@ def count_arrivals(scenario: Scenario) -> int:
     )
 
 
+def cell_shares(scenario: Scenario) -> dict[tuple[str, int], float]:
+    """The expected share of the arrivals that falls on each (operation, custom fields); they add up to 1."""
+    found: dict[tuple[str, int], float] = {}
+    for name, cohort in scenario.cohorts.items():
+        possible = {op: weight for op, weight in scenario.mix.items() if weight and op.possible_for(cohort)}
+        for operation, weight in possible.items():
+            cell = (str(operation), cohort.custom_fields)
+            share = scenario.share_of(name) * weight / sum(possible.values())
+            found[cell] = found.get(cell, 0.0) + share
+    return found
+
+
 def _blocks(scenario: Scenario) -> int:
     return math.ceil((scenario.warmup_s + scenario.duration_s) / BLOCK_S)
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from scenarios.errors import did_you_mean
+from scenarios.objectives import Objective, parse_objective
 from scenarios.source import StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -111,6 +113,15 @@ class Tenant:
     scripts_on_save: int
 
 
+def _check_objective(text: str, info: ValidationInfo) -> str:
+    """The text of an objective. Raises ValueError if it is none, or of what the scenario does not do."""
+    objective = parse_objective(text)
+    if objective.operation is not None and "mix" in info.data and "cohorts" in info.data:
+        at = "" if objective.custom_fields is None else f"@{objective.custom_fields}"
+        _cells_named(f"{objective.operation}{at}", info.data["mix"], info.data["cohorts"])
+    return text
+
+
 class Scenario(StrictModel):
     """What is offered to a target, and what is asked about it."""
 
@@ -145,6 +156,12 @@ class Scenario(StrictModel):
     limits: Limits = Limits()
     required: tuple[str, ...] = Field(
         (), description="cells that must be shown harmless: an operation, or operation@custom_fields"
+    )
+
+    objectives: tuple[Annotated[str, AfterValidator(_check_objective)], ...] = Field(
+        (),
+        description="limits on what users get: [OPERATION[@FIELDS]] MEASURE <= LIMIT, "
+        "like save_custom@500 p95 <= 2 s, failures <= 0.1 %, scripts missed == 0, slower than before <= 10 %",
     )
 
     @field_validator("mix", "field_types")
@@ -197,6 +214,11 @@ class Scenario(StrictModel):
         return frozenset((str(op), n) for text in named for op, n in _cells_named(text, self.mix, self.cohorts))
 
     @property
+    def parsed_objectives(self) -> tuple[Objective, ...]:
+        """What the objectives ask for, in their order."""
+        return tuple(parse_objective(text) for text in self.objectives)
+
+    @property
     def impossible_cells(self) -> frozenset[tuple[str, int]]:
         """(operation, custom fields) that the mix names but the cohort cannot do."""
         return frozenset(
@@ -234,8 +256,9 @@ def _cells_named(
     name, at, fields = text.partition("@")
     operation = next((op for op, weight in mix.items() if weight and op == name), None)
     if operation is None:
-        known = ", ".join(op for op, weight in mix.items() if weight)
-        raise ValueError(f"{text!r} is not in the mix; expected one of {known}")
+        known = [str(op) for op, weight in mix.items() if weight]
+        hint = did_you_mean(name, known) or f"; expected one of {', '.join(known)}"
+        raise ValueError(f"{text!r} is not in the mix{hint}")
     found = frozenset(
         (operation, cohort.custom_fields)
         for cohort in cohorts.values()

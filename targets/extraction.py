@@ -27,6 +27,8 @@ def _check_expression(text: str) -> str:
     except jmespath.exceptions.JMESPathError as error:
         reason = str(error).splitlines()[0].rstrip(": ")
         raise ValueError(f"{text!r} is not a JMESPath expression: {reason}") from None
+    except RecursionError:
+        raise ValueError("the JMESPath expression is nested too deeply") from None
     return text
 
 

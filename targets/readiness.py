@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from scenarios.errors import Aborted, InputError
 from scenarios.fields import CustomField, define_fields
@@ -20,29 +19,21 @@ from targets.clock import Clock
 from targets.control import ControlClient
 from targets.credentials import Credentials
 from targets.extension import bind
-from targets.extraction import Unreadable
 from targets.forms import compile_form
 from targets.http import Request, Response
 from targets.inventory import Inventory, TenantInventory
 from targets.model import RequestMapping, Step, Target
 from targets.provisioning import SEED_KEY
+from targets.trials import LOOKUPS, Answer, Trials
 from targets.wanted import case_type_of, is_as_wanted
+
+__all__ = ["Answer", "ask"]
 
 #: A clock that is off by more is a fault.
 CLOCK_OFF_S: Final = 5.0
 #: An answer to a check is not waited for as long as one to a preparation.
 _TIMEOUT_S: Final = 10.0
 _READS: Final = ("GET", "HEAD")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one question. ``open``: it could not be asked; only ``no`` stands in the way of a run."""
-
-    question: str
-    word: Literal["ok", "no", "open"]
-    said: str
-    remedy: str = ""
 
 
 class _NotAsked(Exception):
@@ -277,12 +268,13 @@ class _Questions:
             yield Answer("reads", "no", str(error))
             return
         call = Call(0, save_id(SEED_KEY, 0), tenant, self._cases[tenant.key][0], "")
+        trials = Trials(self._target, binding, self._client, call)
         for operation in Operation:
             if binding.supports(operation):
-                yield from self._read_of(binding, operation, call)
-        for lookup in ("scripts", "mails", "values", "history", "saves"):
+                yield from self._read_of(operation, trials)
+        for lookup in LOOKUPS:
             if getattr(self._target.verify, lookup):
-                yield self._asked(f"verify {lookup}", self._look_up, binding, lookup, call)
+                yield self._asked(f"verify {lookup}", trials.look_up, lookup)
 
     def _bind(self, tenant: Tenant) -> Binding:
         """The requests of the first tenant of a cohort alone."""
@@ -294,67 +286,14 @@ class _Questions:
         inventory = Inventory(tenants={tenant.key: known})
         return bind(self._target, alone, inventory, self._environ, credentials=self._credentials)
 
-    def _read_of(self, binding: Binding, operation: Operation, call: Call) -> Iterator[Answer]:
+    def _read_of(self, operation: Operation, trials: Trials) -> Iterator[Answer]:
         """The operation itself if it is a read, or the read before it."""
         if operation is Operation.READ_CASE:
-            yield self._asked(operation, self._tried, binding, operation, call)
+            yield self._asked(operation, trials.read)
             return
-        before = binding.precondition(operation, call)
+        before = trials.binding.precondition(operation, trials.call)
         if before is not None and operation is not Operation.RUN_SCRIPT:
-            yield self._asked(operation, self._prepared, binding, operation, call, before)
-
-    def _tried(self, binding: Binding, operation: Operation, call: Call) -> Answer:
-        request = binding.request(operation, call)
-        response = self._client.send(request)
-        judgement = binding.judge(operation, response)
-        said = f"case {call.case}: {judgement.detail or 'http ' + str(response.status)}"
-        if judgement.outcome == "ok":
-            return Answer(operation, "ok", said)
-        mapping = self._target.operations[operation]
-        raise self._client.complaints.unfit(request, response, judgement.detail, mapping, "success")
-
-    def _prepared(self, binding: Binding, operation: Operation, call: Call, before: Request) -> Answer:
-        response = self._client.expect(before)
-        try:
-            binding.request(operation, call, before=response)
-        except Unreadable as error:
-            mapping = self._target.operations[operation]
-            raise self._client.complaints.unfit(before, response, str(error), mapping, "request") from None
-        return Answer(operation, "ok", f"the read before it has what it needs: http {response.status}")
-
-    def _look_up(self, binding: Binding, lookup: str, call: Call) -> Answer:
-        """A token that no run draws finds nothing, but in an answer that can be read."""
-        part = getattr(self._target.verify, lookup)
-        if getattr(part, "base_url", None):
-            return Answer(f"verify {lookup}", "open", f"not asked: looked up elsewhere, at {part.base_url}")
-        match lookup:
-            case "scripts":
-                request = binding.look_up_scripts(call.tenant, [call.token])
-            case "mails":
-                request = binding.look_up_mails(call.tenant, [call.token])
-            case "history":
-                request = binding.look_up_history(call.tenant, [call.case])
-            case "saves":
-                request = binding.look_up_saves(call.tenant, [call.token])
-            case _:
-                request = binding.read_back(call.tenant, call.case)
-        response = self._client.expect(request)
-        with self._client.complaints.reading(request, response, part, "fields" if lookup == "values" else "items"):
-            match lookup:
-                case "scripts":
-                    binding.script_runs(response)
-                case "mails":
-                    binding.mails_seen(response)
-                case "saves":
-                    binding.saves_found(response)
-                case "history":
-                    number = len(binding.changes(call.tenant, [call.case], response))
-                    return Answer(f"verify {lookup}", "ok", f"case {call.case} tells {number} changes")
-                case _:
-                    number = len(binding.values_read(call.tenant, response).values)
-                    said = f"case {call.case} has values in {number} of {call.tenant.custom_fields} fields"
-                    return Answer(f"verify {lookup}", "ok", said)
-        return Answer(f"verify {lookup}", "ok", "the look-up of a token can be read")
+            yield self._asked(operation, trials.prepare, operation, before)
 
     # -- the rest --------------------------------------------------------------------------------
 

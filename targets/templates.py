@@ -30,6 +30,9 @@ Context = Mapping[str, Any]
 Scope = Mapping[str, frozenset[str] | None]
 
 FILTERS: Final = ("default", "first", "int", "join", "last", "length", "lower", "replace", "round", "upper")
+#: A template with expressions is no longer than this, and ``replace`` makes no longer text than that.
+LENGTH_MAX: Final = 20_000
+REPLACED_MAX: Final = 1_000_000
 _TESTS: Final = ("defined", "none", "eq", "ne", "in")
 
 _ALLOWED: Final = (
@@ -59,10 +62,19 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self.undefined(f"{argument!r} is not there")
 
 
+def _replace(text: str, old: str, new: str) -> str:
+    """Jinja's filter, which would let a chain of a few words grow to fill the memory, with an end to it."""
+    if not (isinstance(text, str) and isinstance(old, str) and isinstance(new, str)):
+        raise TypeError("replace is for texts")
+    if len(text) + text.count(old) * len(new) > REPLACED_MAX:
+        raise ValueError(f"replace would make more than {REPLACED_MAX:,} characters")
+    return text.replace(old, new)
+
+
 def _make_environment() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     environment.globals.clear()
-    environment.filters = {name: environment.filters[name] for name in FILTERS}
+    environment.filters = {name: environment.filters[name] for name in FILTERS} | {"replace": _replace}
     environment.tests = {name: environment.tests[name] for name in _TESTS}
     return environment
 
@@ -106,14 +118,23 @@ class Template:
 
 def compile_template(text: str, scope: Scope | None = None) -> Template:
     """Compile a template. Raises TemplateError for what is not allowed, or names that ``scope`` does not have."""
+    if len(text) > LENGTH_MAX and "{" in text:
+        raise TemplateError(f"the template has {len(text):,} characters; at most {LENGTH_MAX:,} are read")
+    try:
+        return _compile(text, scope)
+    except RecursionError:
+        raise TemplateError("the template is nested too deeply") from None
+
+
+def _compile(text: str, scope: Scope | None) -> Template:
     try:
         tree = _ENVIRONMENT.parse(text)
     except TemplateSyntaxError as error:
         raise TemplateError(f"not a valid template: {error.message}") from None
     _check_nodes(tree)
-    if scope is not None:
-        _check_names(tree, scope)
     try:
+        if scope is not None:
+            _check_names(tree, scope)
         parts = tuple(_compile_part(node) for output in tree.body for node in cast(nodes.Output, output).nodes)
     except TemplateSyntaxError as error:  # an unknown filter is found only here
         raise TemplateError(_unknown_filter(tree) or f"not a valid template: {error.message}") from None

@@ -17,6 +17,8 @@ from analysis.findings import (
     FailureKind,
     IntegrityFinding,
     Measure,
+    ObjectiveFinding,
+    ObjectiveOutcome,
     Reason,
     Side,
     SlopeFinding,
@@ -342,6 +344,28 @@ ESCALATE_FAILURES = assessment(
     timeline=timeline(1.0, 3),
 )
 
+#: One of each outcome and of each unit.
+OBJECTIVES = (
+    ObjectiveFinding(
+        "save_custom@500 p95 <= 2 s", "s", 2.0, 1.58, 3.48, 3.31, 3.66, 4200, ObjectiveOutcome.BROKEN, True
+    ),
+    ObjectiveFinding(
+        "failures <= 0.1 %", "share", 0.001, 0.0003, 0.0012, 0.0006, 0.0023, 63_990, ObjectiveOutcome.NEAR
+    ),
+    ObjectiveFinding("scripts missed == 0", "count", 0, 0, 0, 0, 0, 83_912, ObjectiveOutcome.HELD),
+    ObjectiveFinding(
+        "slower than before <= 10 %", "change", 0.1, NAN, NAN, NAN, NAN, 0, ObjectiveOutcome.NO_DATA, True
+    ),
+)
+
+ESCALATE_OBJECTIVE = assessment(
+    verdict=Verdict.ESCALATE, reasons=(Reason.OBJECTIVE,), objectives=OBJECTIVES, timeline=()
+)
+
+HOLD_OBJECTIVE = assessment(
+    verdict=Verdict.HOLD, reasons=(Reason.NEAR_LIMIT,), objectives=OBJECTIVES[1:3], timeline=()
+)
+
 EXAMPLES = {
     "clear": CLEAR,
     "hold-needs-data": HOLD_NEEDS_DATA,
@@ -350,4 +374,5 @@ EXAMPLES = {
     "escalate-incident": ESCALATE_INCIDENT,
     "escalate-integrity": ESCALATE_INTEGRITY,
     "escalate-failures": ESCALATE_FAILURES,
+    "escalate-objective": ESCALATE_OBJECTIVE,
 }

@@ -143,6 +143,22 @@ class Versioned(Behaviour):
         return Reply(204) if not self.stamp_in_body else Reply(200, {"version": self.version})
 
 
+class Arrays(Behaviour):
+    """Speaks in bare lists: a save is a list of fields, and so is what is read; anything else is refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: dict[str, Any] = {}
+
+    def reply(self, asked: Asked) -> Reply:
+        if asked.method == "PATCH":
+            if not isinstance(asked.json, list):
+                return Reply(400, [{"error": "a list is wanted"}])
+            self.fields |= {one["path"]: one["value"] for one in asked.json}
+            return Reply(200, [{"path": one["path"], "done": True} for one in asked.json])
+        return Reply(200, [{"path": path, "value": value} for path, value in self.fields.items()])
+
+
 class Pages(Behaviour):
     """Lists cases a few at a time; ``way`` is page, cursor, link or url (of the next page, in the body)."""
 

@@ -12,6 +12,8 @@ from analysis.findings import (
     Design,
     FailureFinding,
     IntegrityFinding,
+    ObjectiveFinding,
+    ObjectiveOutcome,
     Reason,
     SlopeFinding,
     Verdict,
@@ -32,6 +34,8 @@ FINE = cell(Word.NO_HARM, p=0.5)
 SLOPE = SlopeFinding("save_custom", 0.95, 0.5, 0.3, 0.7, True, 1e-9)
 FAILING = FailureFinding("save_custom", None, 1, 50, 1000, 1000, 0.03, 0.07, True, 1e-9)
 LOST = IntegrityFinding("value", "lost", 0, 1, 100, 100, 0, False)
+OVER = ObjectiveFinding("p95 <= 2 s", "s", 2, 1.9, 3, 2.8, 3.2, 500, ObjectiveOutcome.BROKEN, latency=True)
+LATE = ObjectiveFinding("scripts late == 0", "count", 0, 0, 1, 1, 1, 500, ObjectiveOutcome.BROKEN)
 SPOILED = Checked(Check("ledger closes", CheckOutcome.FAIL, "It does not."), Reason.INVALID_LOAD)
 PASSED = Checked(Check("ledger closes", CheckOutcome.PASS, "It does."))
 
@@ -154,3 +158,25 @@ def test_apart_in_time_a_slower_level_is_confounded_unless_beyond_every_before_r
 
 def test_apart_in_time_growth_escalates():
     assert judged(slopes=[SLOPE], design=Design.APART) == (Verdict.ESCALATE, (Reason.GROWTH,))
+
+
+def test_a_broken_objective_escalates_as_the_last_reason():
+    assert judged(objectives=[OVER]) == (Verdict.ESCALATE, (Reason.OBJECTIVE,))
+    assert judged(integrity=[LOST], objectives=[OVER])[1] == (Reason.INTEGRITY, Reason.OBJECTIVE)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [(ObjectiveOutcome.NO_DATA, Reason.NEEDS_DATA), (ObjectiveOutcome.NEAR, Reason.NEAR_LIMIT)],
+)
+def test_an_objective_without_an_answer_holds(outcome, reason):
+    assert judged(objectives=[replace(OVER, outcome=outcome)]) == (Verdict.HOLD, (reason,))
+
+
+def test_a_kept_objective_stands_in_nobodys_way():
+    assert judged(objectives=[replace(OVER, outcome=ObjectiveOutcome.HELD)]) == (Verdict.CLEAR, ())
+
+
+def test_a_failed_check_voids_an_objective_about_times_and_no_other():
+    assert judged(checks=[SPOILED], objectives=[OVER]) == (Verdict.HOLD, (Reason.INVALID_LOAD,))
+    assert judged(checks=[SPOILED], objectives=[LATE]) == (Verdict.ESCALATE, (Reason.OBJECTIVE,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -253,3 +254,26 @@ def test_a_target_that_dies_in_the_middle_aborts_the_run_and_says_so(tmp_path):
     assert "aborted" in said
     assert '"aborted"' in (out / "run.json").read_text()
     assert "Traceback" not in said
+
+
+def test_plan_says_how_many_pairs_tell_a_change_how_long_they_take_and_what_cannot_be_told():
+    done = savepath("plan", "field-sweep", "--target", "casedesk", "--detect", "10%")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^by turns, quiet +\d+ \([\d hmin]+\) .* never$", done.stdout, re.MULTILINE)
+    assert re.search(r"^both at once, noisy +\d+ \([\d hmin]+\) ", done.stdout, re.MULTILINE)
+    assert "Growth up to +10 % is never acted upon" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_plan_learns_noise_from_three_runs_at_least(run, tiny):
+    done = savepath("plan", tiny, "--target", "casedesk", "--detect", "10%", "--from", run)
+    assert (done.returncode, "--from: 1 run; noise is learnt from 3 or more" in done.stderr) == (Exit.USAGE, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--detect", "much"], "expected something like 10%"), (["--from", "runs"], "no use without --detect")],
+)
+def test_plan_refuses_what_it_cannot_answer(tiny, words, said):
+    done = savepath("plan", tiny, "--target", "casedesk", *words)
+    assert (done.returncode, said in done.stderr) == (Exit.USAGE, True)

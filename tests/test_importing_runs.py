@@ -147,6 +147,26 @@ def test_nothing_is_left_of_an_import_that_failed(tmp_path, breaks):
     assert [one.name for one in tmp_path.iterdir()] == ["a.jtl"]
 
 
+@pytest.mark.parametrize(
+    ("at", "message"), [(1_795_623_481, "sent at 1970-01-21"), (10**30, "beyond the year 2262")]
+)
+def test_times_in_another_unit_are_told(tmp_path, at, message):
+    path = tmp_path / "a.jtl"
+    path.write_text(f"timeStamp,elapsed,label\n{at},5,save_custom\n")
+    with pytest.raises(InputError, match=message):
+        imported(tmp_path, path)
+
+
+def test_nothing_is_left_where_the_samples_cannot_be_written(tmp_path):
+    path = tmp_path / "a.jtl"
+    rows = "".join(f"{AT_MS},5,save {n}\n" for n in range(2**15))
+    path.write_text("timeStamp,elapsed,label\n" + rows)
+    label_map = parse_label_map("labels: [{label: 'save {tenant}', operation: save_custom}]", "map.yaml")
+    with pytest.raises(InputError, match="the labels tell 32,768 tenants; the most is 32,767"):
+        imported(tmp_path, path, label_map=label_map)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.jtl"]
+
+
 def test_a_folder_in_use_is_refused_before_anything_is_read(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine").touch()

@@ -119,6 +119,12 @@ def test_an_answer_that_is_not_http_is_invalid():
     assert fail(lambda request, connection: b"220 mail ready\r\n\r\n") == ("invalid", "not http")
 
 
+def test_an_answer_in_chunks_without_end_is_cut_off():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+    assert fail(lambda request, connection: head + chunks * 34) == ("invalid", "body too large")
+
+
 def test_an_endless_answer_is_cut_off():
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {BODY_MAX + 1}\r\n\r\n".encode()
     assert fail(lambda request, connection: head + bytes(BODY_MAX + 1)) == ("invalid", "body too large")

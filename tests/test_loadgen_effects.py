@@ -135,6 +135,14 @@ def test_a_save_reported_as_failed_whose_script_ran_was_saved_after_all(outcome)
     ]
 
 
+def test_what_a_denied_save_did_late_shows_in_a_second_look_after_the_deadline():
+    pending = scripts("http_error")
+    pending.look(102.0, 102.1, {})
+    assert (pending.settled, pending.next_look_s) == (False, 111.0)
+    pending.look(111.0, 111.1, {"a": Sight(2, delay_s=9.5)})
+    assert outcomes(pending)["a"] == "doubled"
+
+
 def test_what_a_timed_out_save_did_is_looked_at_when_it_may_have_finished_or_in_the_sweep():
     pending = scripts("timeout")
     assert pending.next_look_s == 111.0

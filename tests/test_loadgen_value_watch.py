@@ -76,7 +76,7 @@ class Desk:
 
     def save(self, seq, case="01-a", tenant=OURS, outcome="ok"):
         call = Call(seq, save_id(KEY, seq), tenant, case, "")
-        self.values.saving(call, seq + 0.0)
+        self.values.saving(call, seq + 0.0, custom=True)
         self.values.answered(
             call, Origin(seq, call.token, tenant, Operation.SAVE_CUSTOM, outcome, seq + 0.5, case)
         )
@@ -211,6 +211,40 @@ def test_without_histories_a_case_is_read_right_after_its_save():
     desk.save(1)
     assert desk.outcomes() == {1: "foreign"}
     assert desk.asked[0] == "/two-some-01/01-a"
+
+
+READ_BACK = re.sub("  (history|saves).*\n", "", MAPPING)
+
+
+@pytest.mark.parametrize(
+    ("sent_s", "outcome", "word"),
+    [
+        (1.4, "ok", "superseded"),
+        (1.4, None, "superseded"),
+        (1.4, "conflict", "lost"),
+        (0.2, "timeout", "superseded"),
+    ],
+)
+def test_what_is_missing_beside_another_save_of_the_case_that_was_under_way_nobody_can_tell(sent_s, outcome, word):
+    desk = Desk({"/two-some-01/01-a": FIRST})
+    desk.watch(READ_BACK)
+    other = Call(7, save_id(KEY, 7), OURS, "01-a", "")
+    desk.values.saving(other, sent_s, custom=False)
+    if outcome:
+        done = Origin(7, other.token, OURS, Operation.SAVE_STANDARD, outcome, sent_s + 0.4, "01-a")
+        desk.values.answered(other, done)
+    desk.save(1)
+    assert desk.outcomes() == {1: word}
+
+
+def test_a_save_of_the_case_that_was_over_before_is_no_excuse():
+    desk = Desk({"/two-some-01/01-a": FIRST})
+    desk.watch(READ_BACK)
+    other = Call(7, save_id(KEY, 7), OURS, "01-a", "")
+    desk.values.saving(other, 0.1, custom=False)
+    desk.values.answered(other, Origin(7, other.token, OURS, Operation.SAVE_STANDARD, "ok", 0.9, "01-a"))
+    desk.save(1)
+    assert desk.outcomes() == {1: "lost"}
 
 
 def test_when_the_time_is_up_what_is_open_is_unverified():

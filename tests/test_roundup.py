@@ -1,4 +1,4 @@
-"""What is peculiar to Roundup 2.6: entity tags, tables made late, and PostgreSQL below it."""
+"""What is peculiar to Roundup 2.6: tables that it makes late, and PostgreSQL below it."""
 
 import importlib.util
 import sqlite3
@@ -7,7 +7,6 @@ import pytest
 
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
-from scenarios.model import Operation
 from targets.binding import Judgement
 from targets.control import preflight
 from targets.mail_sink import running_sink
@@ -33,22 +32,6 @@ def scenario_file(tmp_path_factory):
     file = tmp_path_factory.mktemp("scenario") / "sweep.yaml"
     file.write_text(SCENARIO)
     return file
-
-
-@pytest.fixture(scope="module")
-def tracker(scenario_file, tmp_path_factory):
-    with running_roundup(scenario_file, tmp_path_factory.mktemp("roundup")) as url:
-        made = Driven("roundup", {"base_url": url}, scenario_file, ENVIRON)
-        with made.client:
-            yield made
-
-
-def test_a_save_over_someone_elses_is_a_conflict_and_runs_no_script(tracker):
-    first, second = tracker.call("few"), tracker.call("few")
-    before = tracker.client.send(tracker.binding.precondition(Operation.SAVE_CUSTOM, second))
-    assert tracker.do(Operation.SAVE_CUSTOM, first) == Judgement("ok", "")
-    assert tracker.do(Operation.SAVE_CUSTOM, second, before) == Judgement("conflict", "version conflict")
-    assert tracker.scripts(second) == []
 
 
 def test_the_tables_that_roundup_would_make_at_the_first_request_are_there_beforehand(scenario_file, tmp_path):

@@ -16,16 +16,17 @@ pytestmark = [pytest.mark.live, pytest.mark.skipif(bool(slow_disk.obstacle()), r
 
 SYNC_MS = 20
 
-#: Commits or reads at each word on stdin, and answers with a line.
+#: Commits, reads or closes at each word on stdin, and answers with a line.
 _SQLITE = """\
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None)
 db.execute(f"pragma journal_mode={sys.argv[2]}")
 db.execute(f"pragma synchronous={sys.argv[3]}")
-db.execute("create table t (x)")
+db.execute("create table if not exists t (x)")
+words = {"save": "insert into t values (1)", "read": "select count(*) from t"}
 print("ready", flush=True)
-for word in sys.stdin:
-    db.execute({"save\\n": "insert into t values (1)", "read\\n": "select count(*) from t"}[word]).fetchall()
+for word in map(str.strip, sys.stdin):
+    db.close() if word == "close" else db.execute(words[word]).fetchall()
     print("done", flush=True)
 """
 
@@ -115,6 +116,16 @@ def test_sqlite_with_a_wal_and_synchronous_normal_does_not_feel_a_slow_sync(disk
     with Database(disk, tmp_path, "wal", "normal") as database:
         disk.set_delay(sync_ms=SYNC_MS)
         assert database.slowed("save") == 0
+
+
+def test_who_lets_go_of_a_wal_last_waits_for_the_disk_though_it_only_read(disk, tmp_path):
+    with Database(disk, tmp_path, "wal", "full") as reader:
+        with Database(disk, tmp_path, "wal", "full") as writer:
+            disk.set_delay(sync_ms=1)
+            assert writer.slowed("save") > 0
+            assert reader.slowed("read") == 0
+            assert writer.slowed("close") == 0
+        assert reader.slowed("close") > 0
 
 
 def test_a_delay_reaches_a_process_that_runs_already_and_leaves_it_again(disk, tmp_path):

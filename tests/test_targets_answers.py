@@ -1,7 +1,7 @@
 """Answers that are hard to judge: composite ones, conflicts, broken and hostile bodies."""
 
 import pytest
-from misbehaving_server import Composite, Versioned, misbehaving
+from misbehaving_server import Arrays, Composite, Versioned, misbehaving
 
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
@@ -165,3 +165,26 @@ def test_a_condition_that_does_not_fit_the_answer_is_not_met(expression):
     binding = bind(f'operations: {{read_case: {{request: "GET /x", success: {{condition: "{expression}"}}}}}}\n')
     for body in (b'{"id": 1e300}', b'{"id": [1, "a", null]}', b'[{"id": 1}, {"id": "a"}]', b"3"):
         assert binding.judge(Operation.READ_CASE, Response(200, {}, body)) in (OK, NOT_MET)
+
+
+# -- bare lists ------------------------------------------------------------------------------------
+
+ARRAYS = """\
+operations:
+  save_custom:
+    request: {method: PATCH, path: "/cases/{{ case }}", body: [{path: reference, value: "{{ save.id }}"}]}
+    success: {items: "@", each: done}
+fields: {shape: list, id_key: path}
+verify: {values: {request: "GET /cases/{{ case }}"}}
+"""
+
+
+def test_a_body_that_is_a_list_is_sent_judged_and_read_back():
+    with misbehaving(desk := Arrays()) as url:
+        binding = bind(ARRAYS, url)
+        with ControlClient(parse_target(f"name: t\nbase_url: {url}\n{ARRAYS}", "t")) as client:
+            answer = client.send(binding.request(Operation.SAVE_CUSTOM, call()))
+            assert binding.judge(Operation.SAVE_CUSTOM, answer) == OK
+            read = binding.values_read(TENANT, client.send(binding.read_back(TENANT, "7")))
+    assert [one["path"] for one in desk.asked[0].json] == ["reference", "cf_001", "cf_002", "cf_003"]
+    assert read.values == binding.values_saved(TENANT, 1, call().token)

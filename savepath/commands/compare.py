@@ -6,25 +6,7 @@ from pathlib import Path
 
 import click
 
-from savepath.options import OUT_FILE
-
-RUN_FOLDER = click.Path(path_type=Path)
-
-
-class ManyPaths(click.Command):
-    """Lets ``--before A B C`` take several paths, as shells expand ``--before runs/before-*``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat a flag of several values before each further value."""
-        spread: list[str] = []
-        flag = ""
-        for word in args:
-            if word.startswith("-"):
-                flag = word if word in ("--before", "--after", "--both", "--candidate") else ""
-            elif flag and spread[-1] != flag:
-                spread.append(flag)
-            spread.append(word)
-        return super().parse_args(ctx, spread)
+from savepath.options import OUT_FILE, RUN_FOLDER, ManyPaths
 
 
 @click.command(cls=ManyPaths)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from savepath.exits import Exit
-from savepath.options import allow_python_option, scenario_argument, settings_option, target_option
+from savepath.options import (
+    RUN_FOLDER,
+    ManyPaths,
+    Percent,
+    allow_python_option,
+    scenario_argument,
+    settings_option,
+    target_option,
+)
 
 
-@click.command()
+@click.command(cls=ManyPaths)
 @scenario_argument
 @target_option
 @settings_option
@@ -20,6 +29,17 @@ from savepath.options import allow_python_option, scenario_argument, settings_op
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON on stdout.")
 @click.option(
     "--check", is_flag=True, help="Ask the target, by reads alone, whether all is there that a run needs."
+)
+@click.option(
+    "--detect", type=Percent(), help="Say how many pairs of runs tell a change of so much, e.g. 10%, and how long."
+)
+@click.option(
+    "--from",
+    "earlier",
+    type=RUN_FOLDER,
+    multiple=True,
+    metavar="RUN...",
+    help="Earlier runs, to know the noise by; else that of typical hosts.",
 )
 @click.pass_context
 def command(
@@ -31,6 +51,8 @@ def command(
     pairs: int | None,
     as_json: bool,
     check: bool,
+    detect: float | None,
+    earlier: tuple[Path, ...],
 ) -> None:
     """Say what SCENARIO would offer to TARGET: rate, rows, time. No packet is sent.
 
@@ -44,8 +66,12 @@ def command(
     Examples:
       savepath plan field-sweep --target casedesk
       savepath plan field-sweep --target my.yaml --check
+      savepath plan field-sweep --target my.yaml --detect 10% --from runs/before
       savepath plan my.yaml --target roundup --set base_url=http://127.0.0.1:8080 --json
     """
+    if earlier and detect is None:
+        raise click.UsageError("--from is of no use without --detect PERCENT.")
+
     from loadgen.plan import make_plan
     from savepath.checking import check_target
     from savepath.planning import plan_as_json, tell_plan
@@ -59,13 +85,20 @@ def command(
     plan = replace(plan, warnings=(*plan.warnings, *reasons))
     wanted = pairs or plan.scenario.pairs
     answers = check_target(system, plan.scenario, (lambda _: None) if as_json else click.echo) if check else None
+    needs = None
+    if detect is not None:
+        from savepath.needs import needs_of, tell_needs
+
+        needs = needs_of(plan, detect, wanted, earlier)
     if as_json:
-        click.echo(plan_as_json(plan, wanted, answers))
+        click.echo(plan_as_json(plan, wanted, answers, needs))
     elif check:
         for reason in reasons:
             click.echo(reason)
     else:
         click.echo(tell_plan(plan, wanted))
+        if needs is not None:
+            click.echo(f"\n{tell_needs(needs)}")
     if any(answer.word == "no" for answer in answers or ()):
         context.exit(Exit.ABORTED)
     if reasons:

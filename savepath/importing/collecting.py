@@ -14,9 +14,11 @@ import pyarrow as pa
 from analysis.samples import SAMPLE_COLUMNS, arrow_schema
 from savepath.importing.label_map import LabelMap, Meaning
 from savepath.importing.requests import Request, S
+from scenarios.errors import InputError
 
 _UINT16_MOST: Final = 2**16 - 1
 _UINT32_MOST: Final = 2**32 - 1
+_TEXTS_MOST: Final = 2**15 - 1  # of a dictionary column
 _UNMAPPED, _IGNORED = -1, -2
 
 
@@ -64,7 +66,7 @@ class Collected:
         return self._left_out(_IGNORED)
 
     def add(self, requests: Iterable[Request]) -> None:
-        """Take in the requests of one more file."""
+        """Take in the requests of one more file. Raises OverflowError for a time that no clock shows."""
         worker, first_ns, last_ns = len(self.spans), 2**63, 0
         for label, sent_ns, took_ns, status, outcome, detail, bytes_out, bytes_in in requests:
             first_ns, last_ns = min(first_ns, sent_ns), max(last_ns, sent_ns)
@@ -125,8 +127,13 @@ class Collected:
 
 
 def _texts(numbers: Any, texts: Iterable[str] | Mapping[str, int]) -> pa.DictionaryArray:
-    """A column of texts from their numbers. Equal texts become one: a dictionary holds 32,767 at most."""
+    """A column of texts from their numbers. Equal texts become one. Raises InputError for too many."""
     texts = list(texts)
     unique = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    if len(unique) > _TEXTS_MOST:
+        raise InputError(
+            f"the labels tell {len(unique):,} tenants; the most is {_TEXTS_MOST:,}: what the label map takes "
+            "for a tenant is rather a case, write * in its place"
+        )
     places = np.asarray([unique[text] for text in texts], np.int16)
     return pa.DictionaryArray.from_arrays(pa.array(places[numbers]), pa.array(list(unique), pa.string()))

@@ -22,6 +22,8 @@ from scenarios.errors import InputError
 
 #: Files of one run follow each other or overlap; with a longer pause between them they are several runs.
 PAUSE_MOST_S: Final = 60
+#: The year 2000: what is older was written in another unit, as seconds for milliseconds.
+EARLIEST_NS: Final = 946_684_800 * S
 #: So many labels are named.
 NAMED_MOST: Final = 30
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,7 +52,12 @@ def read_files(tool: str, files: Sequence[Path], label_map: LabelMap) -> Reading
         found = recognise(path, tool)
         formats.append(found.name)
         before = len(collected.spans)
-        collected.add(found.requests(path, notes.append))
+        try:
+            collected.add(found.requests(path, notes.append))
+        except OverflowError:
+            raise InputError(
+                f"{path} holds a time or a duration beyond the year 2262; is its unit the one {tool} writes?"
+            ) from None
         if len(collected.spans) == before:
             raise InputError(f"{path} holds no HTTP request, though it looks like {found.name}")
     _one_run(files, collected)
@@ -60,7 +67,7 @@ def read_files(tool: str, files: Sequence[Path], label_map: LabelMap) -> Reading
 def make_run(reading: Reading, out: Path, label_map: LabelMap, *, labels: Mapping[str, str]) -> RunInfo:
     """Make the run folder ``out``. Raises InputError, and then leaves nothing behind."""
     refuse_used(out)
-    start_ns = _start_ns(reading.collected, label_map)
+    start_ns = _start_ns(reading, label_map)
     info = _facts(reading, label_map, start_ns, name=out.resolve().name, labels=labels)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -102,12 +109,19 @@ def _one_run(files: Sequence[Path], collected: Collected) -> None:
             last_ns, last = span.last_ns, path
 
 
-def _start_ns(collected: Collected, label_map: LabelMap) -> int:
+def _start_ns(reading: Reading, label_map: LabelMap) -> int:
     """Second 0: the first request of any label, and the warm-up after it. Raises InputError if nothing is left."""
+    collected = reading.collected
     if not len(collected):
         raise InputError(_nothing_named(collected))
+    first_ns = min(span.first_ns for span in collected.spans)
+    if first_ns < EARLIEST_NS:
+        raise InputError(
+            f"the first request was sent at {_moment(first_ns)}; is the time in another unit than "
+            f"{reading.tool} writes?"
+        )
     warmup_s = label_map.document.warmup_s
-    start_ns = min(span.first_ns for span in collected.spans) + round(warmup_s * S)
+    start_ns = first_ns + round(warmup_s * S)
     if max(span.last_ns for span in collected.spans) < start_ns:
         raise InputError(f"no request was sent after the warm-up of {warmup_s:g} s; give a shorter warmup_s")
     return start_ns
@@ -130,7 +144,7 @@ def _facts(
         target=document.target,
         plan_digest=digest,
         labels=dict(labels),
-        started_at=(_EPOCH + timedelta(microseconds=start_ns // 1000)).isoformat(timespec="milliseconds"),
+        started_at=_moment(start_ns),
         warmup_s=document.warmup_s,
         duration_s=duration_s,
         ended_s=duration_s,
@@ -162,6 +176,10 @@ def _left_out(collected: Collected) -> list[str]:
         f"{n:,} requests ({share:.1%}) are left out, since the label map does not name their labels: "
         f"{listed(unmapped, 3)}."
     ]
+
+
+def _moment(ns: int) -> str:
+    return (_EPOCH + timedelta(microseconds=ns // 1000)).isoformat(timespec="milliseconds")
 
 
 def _shortened(counts: Mapping[str, int]) -> dict[str, int]:

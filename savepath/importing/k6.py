@@ -15,17 +15,18 @@ The label is the method and the tag ``name``, which is the URL where the script 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from savepath.importing.files import broken, place_columns, read_lines, read_rows
+from savepath.importing.files import broken, place_columns, read_lines, read_rows, whole_number
 from savepath.importing.requests import MS, Request, S, judge, rfc3339_ns
 
 _WANTED: Final = ("http_req_duration", "http_req_blocked", "dropped_iterations")
-_MARKS: Final = tuple(f'"{name}"'.encode() for name in _WANTED)
+_MARK: Final = re.compile(f'"(?:{"|".join(_WANTED)})"'.encode())
 #: Digits of a Unix time -> nanoseconds in its unit (seconds, milli-, micro-, nanoseconds).
 _UNITS: Final = {10: S, 13: MS, 16: 1000, 19: 1}
 
@@ -54,7 +55,7 @@ def _json_points(path: Path) -> Iterator[_Point]:
         if text[:1] != b"{" or text[-1:] != b"}":
             broken(path, number, _cut(text))
         # Eight of ten lines are of other metrics: parsing them would take most of the time.
-        if not any(mark in text for mark in _MARKS):
+        if not _MARK.search(text):
             continue
         try:
             found = orjson.loads(text)
@@ -120,7 +121,7 @@ def _request(path: Path, point: _Point, blocked_ms: float) -> Request:
     except ValueError:
         broken(path, point.line, f"the time is {point.time!r}; expected a Unix time or RFC 3339")
     took_ns = round((point.value + blocked_ms) * MS)
-    status = int(tags.get("status") or 0)
+    status = whole_number(tags.get("status", ""))
     expected = tags.get("expected_response")
     failed = expected == "false" if expected else bool(tags.get("error_code")) or not 200 <= status < 400
     outcome, detail = judge(status, failed=failed, error=tags.get("error", "") if not status else "")

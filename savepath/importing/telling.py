@@ -58,7 +58,7 @@ def _lines(reading: Reading, info: RunInfo, out: Path) -> Iterator[str]:
         ("left out by the map", collected.ignored),
     ):
         if left_out:
-            yield f"{what}: {sum(left_out.values()):,} requests: {listed(left_out, 5)}"
+            yield f"{what}: {sum(left_out.values()):,}: {listed(left_out, 5)}"
     if info.origin:
         yield from (f"note: {note}" for note in info.origin.notes)
         yield "cannot be shown:"
