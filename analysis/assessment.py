@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Final
 
+from analysis.baseline import check_itself
 from analysis.checks import Checked, Left, check_data, check_load
 from analysis.comparison import Histograms, Opposing, compare
 from analysis.days import PredictedByDay, check_days, days_of
@@ -66,6 +67,8 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
     integrity = check_integrity(before, after, question)
     differences = compare_settings(before, after, question)
     checks = _check(before, after, matching, guard, kept, differences)
+    if before and after:
+        checks.append(check_itself(histograms[0], question, design))
     objectives = measure_objectives(
         question.objectives, after, before, timed=kept.after, cells=comparison.cells, design=design
     )

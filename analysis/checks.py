@@ -76,6 +76,7 @@ def check_load(
         _had_a_core(runs),
         _kept(matching, Left(len(before), len(after)), kept),
         _same_mix(before, after),
+        _same_cohorts(before, after),
         *(Checked(note) for note in tell_origin(before, after)),
     ]
 
@@ -93,6 +94,7 @@ def check_data(
         _effects_seen(before, after),
         _volume(before, after),
         _announced(differences),
+        *_labels(before, after),
     ]
     if design is Design.APART:
         checks.append(_same_hour(before, after))
@@ -236,6 +238,15 @@ def _same_mix(before: Sequence[Run], after: Sequence[Run]) -> Checked:
     return _checked("same mix", text)
 
 
+def _same_cohorts(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+    sides = [sorted({fields for _, fields in _cell_requests(side)}) for side in (before, after)]
+    told = [", ".join(f"{fields:,}" for fields in side) or "none" for side in sides]
+    if sides[0] == sides[1]:
+        return _checked("same cohorts", f"Both sides asked tenants with {told[0]} custom fields.")
+    text = f"Tenants with {told[0]} custom fields were asked before, with {told[1]} after."
+    return _failed("same cohorts", text, Reason.INVALID_LOAD) if all(sides) else _noted("same cohorts", text)
+
+
 def _samples(runs: Sequence[Run]) -> Checked:
     empty = [run.id for run in runs if not len(run.slices) or not int(run.slices["requests"].sum())]
     if empty:
@@ -329,6 +340,22 @@ def _announced(differences: Sequence[Difference]) -> Checked:
         return _noted(name, f"Settings that differ and were not announced: {', '.join(surprises)}.")
     count = f"{len(differences)} settings differ, all of them announced" if differences else "No setting differs"
     return _checked(name, f"{count}.")
+
+
+def _labels(before: Sequence[Run], after: Sequence[Run]) -> list[Checked]:
+    """Runs of one side with unlike labels may not belong together; a label that counts runs varies on both."""
+    keys = sorted({key for run in (*before, *after) for key in run.labels})
+    told = []
+    for key in keys:
+        values = [sorted({run.labels.get(key, "none") for run in side}) for side in (before, after)]
+        if (len(values[0]) > 1) != (len(values[1]) > 1):
+            side, found = ("before", values[0]) if len(values[0]) > 1 else ("after", values[1])
+            told.append(f"{key} is {' and '.join(found[:3])} {side}")
+    if not keys:
+        return []
+    if told:
+        return [_noted("labels agree", f"Runs of one side carry unlike labels: {'; '.join(told)}.")]
+    return [_checked("labels agree", "The runs of each side carry the same labels.")]
 
 
 def _same_hour(before: Sequence[Run], after: Sequence[Run]) -> Checked:

@@ -30,7 +30,7 @@ def first_only(**facts):
 
 
 def test_runs_beyond_reproach_pass_every_check():
-    checks = assessed(pairs=3).checks
+    checks = assessed(pairs=4).checks
     # The examples have effects of scripts, stored cases and no setting: nothing is unknown.
     assert [one.name for one in checks if one.outcome is not CheckOutcome.PASS] == []
 
@@ -201,6 +201,7 @@ def test_what_imported_results_do_not_tell_is_a_note_and_never_a_pass():
         "after side keeps up",
         "effects checked",
         "same stored data",
+        "baseline alike itself",
     }
     assert [one.name for one in found.checks if one.outcome is CheckOutcome.FAIL] == []
     assert (found.imported_from, found.pairs) == ("k6", 3)
@@ -227,3 +228,82 @@ def test_what_was_seen_at_the_import_is_told_by_run():
 def test_runs_imported_with_two_mappings_are_not_compared():
     with pytest.raises(IncomparableRuns, match="not imported in the same way"):
         assessed(pairs=2, before=IMPORTED, after={**IMPORTED, "plan_digest": "cd" * 32})
+
+
+def scaled(factor):
+    """Samples of the few cells, so many times as slow."""
+    return samples({cell: typical_s * factor for cell, typical_s in FEW.items()})
+
+
+def unlike_itself(pair):
+    """In each two neighbours of a baseline the one that counts as first is 1.5 times as slow."""
+    return {"slices": run("x", 0, scaled(1.5 if pair % 4 in (1, 2) else 1.0)).slices}
+
+
+def test_a_baseline_that_differs_from_itself_is_unfit():
+    found = assessed(pairs=8, before=unlike_itself)
+    assert outcome(found, "baseline alike itself") is CheckOutcome.FAIL
+    assert Reason.BASELINE_UNFIT in found.reasons
+
+
+def test_a_quiet_baseline_is_alike_itself():
+    assert outcome(assessed(pairs=8), "baseline alike itself") is CheckOutcome.PASS
+
+
+def test_three_runs_before_are_too_few_to_be_held_against_each_other():
+    assert outcome(assessed(pairs=3), "baseline alike itself") is CheckOutcome.NOTE
+
+
+def test_apart_in_time_a_course_over_the_days_before_makes_them_unfit():
+    rising = [run(f"b{day}", day * 24 * 60, scaled(1.08**day)) for day in range(12)]
+    after = [run("a", 20 * 24 * 60, samples(FEW))]
+    assert outcome(assess(rising, after, Question()), "baseline alike itself") is CheckOutcome.FAIL
+
+
+def test_a_cohort_that_was_asked_on_one_side_alone_is_invalid_load():
+    more = {**FEW, ("read_case", 500): 0.1}
+    found = assess(sides(3, cells=FEW)[0], sides(3, cells=more)[1], Question())
+    assert outcome(found, "same cohorts") is CheckOutcome.FAIL
+    assert Reason.INVALID_LOAD in found.reasons
+
+
+def released(releases):
+    return lambda pair: {"labels": {"release": releases.split()[pair]}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("24.3 24.3 24.3", "24.4 24.4 24.4", CheckOutcome.PASS),
+        ("24.3 24.4 24.3", "24.4 24.4 24.4", CheckOutcome.NOTE),
+        ("1 2 3", "1 2 3", CheckOutcome.PASS),  # the number of the pair
+    ],
+)
+def test_labels_that_differ_within_one_side_alone_are_noted(before, after, expected):
+    found = assessed(pairs=3, before=released(before), after=released(after))
+    assert outcome(found, "labels agree") is expected
+
+
+FAILING = {
+    "dropped pairs": {"after": {"run_queue_delay": 0.5}},
+    "an open ledger": {"after": {"scheduled": 500}},
+    "an aborted run": {"after": {"status": "aborted"}},
+    "failures before": {"before": {"samples": {"failed": 2}}},
+    "a full pool before": {"before": {"waited_for_pool": 48}},
+    "more data": {"after": {"stored_cases": 5000}},
+    "a baseline unlike itself": {"before": unlike_itself},
+}
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+@pytest.mark.parametrize("way", FAILING)
+def test_what_fails_voids_the_latency_verdict_and_never_the_integrity_verdict(way, lost):
+    shape = {side: facts if callable(facts) else dict(facts) for side, facts in FAILING[way].items()}
+    after = shape.get("after", {})
+    shape["after"] = {**after, "effects": effects(script_once=99, script_missed=lost)}
+    pairs = 8 if callable(shape.get("before")) else 4
+    found = assess(*sides(pairs, dict.fromkeys(FEW, 3.0), cells=FEW, **shape), Question())
+    assert CheckOutcome.FAIL in {one.outcome for one in found.checks}
+    expected = (Verdict.ESCALATE, (Reason.INTEGRITY,)) if lost else (Verdict.HOLD, found.reasons)
+    assert (found.verdict, found.reasons) == expected
+    assert Reason.LATENCY not in found.reasons
