@@ -28,9 +28,9 @@ SINK_START_S = 20.0
 def sink_for(target: Target) -> Iterator[None]:
     """While the block lasts, a mail sink answers where the mapping says ``verify: {mails: sink}``.
 
-    One that answers already is used as it is and goes on. Otherwise ``python -m targets.mail_sink`` is
-    started on the port of the variable ``mail_sink`` and, for SMTP, on that of ``smtp_port`` (8825), and
-    ended afterwards. Raises Aborted where neither can be.
+    One that answers already is used as it is and goes on, but not that of another run, which will end it.
+    Otherwise ``python -m targets.mail_sink`` is started on the port of the variable ``mail_sink`` and, for
+    SMTP, on that of ``smtp_port`` (8825), and ended afterwards. Raises Aborted where neither can be.
     """
     lookup = target.verify.mails
     url = str(target.variables.get("mail_sink", ""))
@@ -49,6 +49,8 @@ def sink_for(target: Target) -> Iterator[None]:
         smtp_port,
         "--http-port",
         str(parts.port or 80),
+        "--owner",
+        str(os.getpid()),
     ]
     with tempfile.TemporaryFile() as said:
         # A session of its own: Ctrl-C ends the run in order, and its mails are looked up until then.
@@ -89,13 +91,31 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _sink_answers(url: str) -> bool:
-    """Whether a mail sink is there. Raises Aborted for anything else that answers at its address."""
+    """Whether a mail sink is there. Raises Aborted for anything else there, and for the sink of another run."""
     try:
         answer = httpx.get(f"{url}/mails?tokens=", timeout=5, trust_env=False)
         if answer.is_success and isinstance(answer.json()["mails"], list):
+            _refuse_if_owned(url, int(answer.json().get("owner", 0)))
             return True
     except httpx.TransportError:
         return False
     except (ValueError, KeyError, TypeError):
         pass
     raise Aborted(f"what answers at {url} is no mail sink; end it, or name another address with --set mail_sink=")
+
+
+def _refuse_if_owned(url: str, owner: int) -> None:
+    """Raises Aborted for the sink of another run that is still going: it would end in the middle of this one."""
+    if owner in (0, os.getpid()):
+        return
+    try:
+        os.kill(owner, 0)
+    except ProcessLookupError:
+        return  # left behind; it goes on
+    except PermissionError:
+        pass
+    raise Aborted(
+        f"the mail sink at {url} belongs to another run (process {owner}) and ends with it; wait for that run, "
+        "or take ports of your own, and let the target send its mail there: "
+        "--set mail_sink=http://127.0.0.1:8726 --set smtp_port=8826"
+    )

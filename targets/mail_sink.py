@@ -91,11 +91,14 @@ def tokens_in(raw: bytes) -> frozenset[str]:
 
 
 @contextlib.contextmanager
-def running_sink(smtp_port: int = 0, http_port: int = 0) -> Iterator[tuple[int, str]]:
-    """A sink on loopback until the block ends: its SMTP port and the URL that answers for it."""
+def running_sink(smtp_port: int = 0, http_port: int = 0, owner: int = 0) -> Iterator[tuple[int, str]]:
+    """A sink on loopback until the block ends: its SMTP port and the URL that answers for it.
+
+    ``owner`` is the process that will end it, for whoever else thinks of using it; 0 if nobody in particular.
+    """
     sink = MailSink()
     listener = socket.create_server(("127.0.0.1", smtp_port))
-    http = ThreadingHTTPServer(("127.0.0.1", http_port), _handler(sink))
+    http = ThreadingHTTPServer(("127.0.0.1", http_port), _handler(sink, owner))
     http.daemon_threads = True
     answering = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
     with http, _smtp(sink, listener):
@@ -131,7 +134,7 @@ def _smtp(sink: MailSink, listener: socket.socket) -> Iterator[None]:
         thread.join()
 
 
-def _handler(sink: MailSink) -> type[BaseHTTPRequestHandler]:
+def _handler(sink: MailSink, owner: int) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -139,7 +142,8 @@ def _handler(sink: MailSink) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             known = parts.path == "/mails"
             tokens = ",".join(parse_qs(parts.query).get("tokens", [])).split(",")
-            body = orjson.dumps({"mails": sink.find(tokens), "strays": sink.strays} if known else {})
+            told = {"mails": sink.find(tokens), "strays": sink.strays, "owner": owner}
+            body = orjson.dumps(told if known else {})
             self.send_response(200 if known else 404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -157,12 +161,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m targets.mail_sink", description=__doc__.splitlines()[0])
     parser.add_argument("--smtp-port", type=int, default=8825)
     parser.add_argument("--http-port", type=int, default=8725)
+    parser.add_argument("--owner", type=int, default=0, help="the process that will end it, told to who asks")
     given = parser.parse_args(words)
     # Blocked before there is a thread, a signal stays until it is waited for. A handler is set off at any
     # moment: just before a wait, or in another thread, and the wait goes on.
     ending = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
-    with running_sink(given.smtp_port, given.http_port) as (port, url):
+    with running_sink(given.smtp_port, given.http_port, given.owner) as (port, url):
         sys.stdout.write(f"mail sink ready: SMTP at 127.0.0.1:{port}, asked at {url}\n")
         sys.stdout.flush()
         signal.sigwait(ending)

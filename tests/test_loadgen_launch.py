@@ -141,6 +141,25 @@ def test_a_sink_that_answers_already_is_used_and_goes_on():
         assert httpx.get(f"{url}/mails?tokens=", trust_env=False).json()["mails"] == []
 
 
+def test_the_sink_of_another_run_is_not_used_since_it_ends_with_that_run():
+    with running_sink(owner=os.getppid()) as (_, url):
+        target = with_sink(int(url.rpartition(":")[2]))
+        with pytest.raises(Aborted, match="belongs to another run") as said, sink_for(target):
+            pass
+    assert f"process {os.getppid()}" in str(said.value)
+
+
+@pytest.mark.parametrize("owner", ["this run", "gone"])
+def test_a_sink_of_this_run_or_one_left_behind_is_used(owner):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    with (
+        running_sink(owner=os.getpid() if owner == "this run" else child.pid) as (_, url),
+        sink_for(with_sink(int(url.rpartition(":")[2]))),
+    ):
+        assert httpx.get(f"{url}/mails?tokens=x", trust_env=False).json()["mails"] == []
+
+
 def test_a_sink_that_was_started_ends_with_the_block_whatever_happens_in_it():
     smtp_port, http_port = free_ports(2)
     before = signal.getsignal(signal.SIGTERM)
