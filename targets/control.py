@@ -23,7 +23,7 @@ import orjson
 from scenarios.errors import Aborted
 from targets.complaints import Complaints
 from targets.credentials import Credentials
-from targets.extraction import Unreadable, compile_expression, read_json
+from targets.extraction import Unreadable, read_json
 from targets.forms import compile_form
 from targets.http import Request, Response
 from targets.model import RequestMapping, Target
@@ -34,6 +34,8 @@ BODY_MAX: Final = 32 * 1024 * 1024
 ATTEMPTS: Final = 4
 #: Longest single wait that a Retry-After can ask for; one that asks for more is an error.
 RETRY_AFTER_MAX_S: Final = 60.0
+#: A fact of the fingerprint is cut off here; it is made to be read in a table.
+FACT_MAX: Final = 200
 _BACK_OFF_S: Final = 0.2
 _SUCCESS: Final = frozenset(range(200, 300))
 
@@ -198,21 +200,27 @@ def preflight(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
         client.log_in()
         return compile_form(mapping, target.headers).fill(context, authorisation=credentials.headers_for(None))
 
+    def told(value: Any) -> str:
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        return client.complaints.masked(text)[:FACT_MAX]  # it is kept with the run, and shown
+
     with ControlClient(target, credentials) as client:
         if fingerprint.health:
             client.expect(fill(fingerprint.health))
-        if fingerprint.request is None:
-            return {}
-        request = fill(fingerprint.request)
-        response = client.expect(request)
-        data = client.readable(request, response)
-        found = {}
-        for name, text in fingerprint.values.items():
+        answers: dict[str, tuple[Request, Response]] = {}
+        found: dict[str, str] = {}
+        for name, fact in fingerprint.values.items():
+            mapping = fact.request or fingerprint.request
+            assert mapping is not None  # noqa: S101 (the model has looked)
+            key = mapping.model_dump_json()
+            if key not in answers:
+                request = fill(mapping)
+                answers[key] = request, client.expect(request)
+            request, response = answers[key]
+            data = client.readable(request, response) if fact.find.answer is None else None
             with client.complaints.reading(request, response, fingerprint, "values", name):
-                found[name] = compile_expression(text)(data)
-    return {
-        name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in found.items()
-    }
+                found[name] = told(fact.find.look(response, data))
+    return found
 
 
 def _wait_before_retry(request: Request, response: Response, attempt: int) -> float | None:

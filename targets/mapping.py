@@ -13,14 +13,12 @@ from scenarios.library import find_text
 from scenarios.model import Operation
 from scenarios.source import Path, Source, check, dotted, read_yaml
 from targets.forms import compile_form
-from targets.model import Login, RequestMapping, Target, Variable, check_base_url
+from targets.model import SECRET, Login, RequestMapping, Target, Variable, check_base_url
 from targets.scopes import names_of, scope
 from targets.templates import Scope, TemplateError, compile_template
 
 __all__ = ["Target", "load_target", "parse_target", "target_schema"]
 
-#: Keys in a login that are those of a secret.
-_SECRET = re.compile(r"pass(word|wd|phrase)?$|secret|api_?key|private_?key", re.IGNORECASE)
 #: What may be known of a tenant before anything was asked about it.
 _KEY_ONLY = frozenset({"key"})
 
@@ -76,6 +74,7 @@ def target_schema() -> dict[str, Any]:
         ("RequestMapping", {"type": "string", "pattern": "^[A-Z]+ +/"}),
         ("Codec", {"enum": definitions["Codec"]["properties"]["kind"]["enum"]}),
         ("Auth", {"const": "none"}),
+        ("Fact", {"$ref": "#/$defs/Find"}),
         ("Find", {"type": "string"}),
         ("Conflict", {"type": "array", "items": {"type": "integer"}}),
         ("MailsLookup", {"const": "sink"}),
@@ -126,7 +125,7 @@ def _literal_secrets(source: Source) -> Iterator[Problem]:
             continue
         remedy = remedies.get((str(path[-2]), str(path[-1]))) if len(path) > 2 else None
         text = _at(source.data, path)
-        if "login" in path and isinstance(text, str) and "{{" not in text and _SECRET.search(str(path[-1])):
+        if "login" in path and isinstance(text, str) and "{{" not in text and SECRET.search(str(path[-1])):
             remedy = "secrets: {it: NAME}, and write {{ secret.it }} here"
         if remedy and "secrets" not in path:
             yield source.problem(
@@ -231,6 +230,8 @@ def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
         yield from at(("verify", "history", "request"), verify.history.request, "tenant", "cases")
     yield from at(("fingerprint", "health"), target.fingerprint.health)
     yield from at(("fingerprint", "request"), target.fingerprint.request)
+    for name, fact in target.fingerprint.values.items():
+        yield from at(("fingerprint", "values", name, "request"), fact.request)
     for kind, step, listed, made in (
         ("tenants", provision.tenants, [], ["tenant"]),
         ("case_types", provision.case_types, ["tenant"], ["tenant", "case_type"]),

@@ -50,6 +50,8 @@ BaseUrl = Annotated[
 ]
 #: Reserved for tests (RFC 2606): a mail that does leave the system reaches nobody.
 RESERVED_DOMAINS: Final = ("*.test", "*.example", "*.invalid")
+#: Names of what must never be written down.
+SECRET: Final = re.compile(r"pass(word|wd|phrase)?$|secret|api_?key|private_?key", re.IGNORECASE)
 Variable = str | int | float | bool
 Status = Annotated[int, Field(ge=100, le=599)]
 
@@ -327,12 +329,36 @@ class Verify(StrictModel):
         return self
 
 
+class Fact(StrictModel):
+    """One fact of a fingerprint. Text alone is an expression on the answer that the others are found in."""
+
+    request: RequestMapping | None = Field(None, description="the answer it is found in, if not in that of all")
+    find: Find = Field(description="where it stands in the answer")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_find(cls, given: Any) -> Any:
+        alone = isinstance(given, str) or (isinstance(given, dict) and not {"request", "find"} & given.keys())
+        return {"find": given} if alone else given
+
+
 class Fingerprint(StrictModel):
     """What identifies the system under test, so that two runs are known to be comparable."""
 
     health: RequestMapping | None = Field(None, description="must succeed before anything else is sent")
     request: RequestMapping | None = Field(None, description="the answer in which the values are found")
-    values: dict[str, Expression] = Field({}, description="a mapping of names to where their values are found")
+    values: dict[str, Fact] = Field({}, description="a mapping of names to where their values are found")
+
+    @model_validator(mode="after")
+    def _facts_can_be_asked(self) -> Self:
+        for name, fact in self.values.items():
+            if (fact.request or self.request) is None:
+                raise ValueError(f"values.{name} has no request, and there is none for all; give one of them")
+            if SECRET.search(name):
+                raise ValueError(
+                    f"values.{name}: a fingerprint is kept with each run and shown; leave secrets out"
+                )
+        return self
 
 
 class Listing(StrictModel):

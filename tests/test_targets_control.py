@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -216,3 +217,46 @@ def test_a_fingerprint_that_cannot_be_read_is_told():
 def test_json_is_read_whatever_it_is_called():
     with misbehaving(Scripted(Reply(200, b"{}", {"Content-Type": "text/html"}))) as url:
         assert preflight(target(url), ENVIRON) == {"version": "null", "pages": "null", "sync": "null"}
+
+
+FACTS = TARGET.replace(
+    "  values: {version: version, pages: settings.pages, sync: settings.sync}",
+    """  values:
+    version: version
+    server: {answer: headers."x-server", until: "/"}
+    disk: {request: GET /disk, find: kind}
+    status: {request: GET /disk, find: {answer: status}}""",
+)
+
+
+def test_facts_are_found_in_other_answers_and_headers_and_each_answer_is_asked_for_once():
+    version = Reply(200, b'{"version": "1.2"}', {"X-Server": "stub/1", "Content-Type": "application/json"})
+    script = Scripted(Reply(200, {}), version, Reply(200, {"kind": "nvme"}))
+    with misbehaving(script) as url:
+        found = preflight(parse_target(FACTS, "t", {"base_url": url}), ENVIRON)
+    assert found == {"version": "1.2", "server": "stub", "disk": "nvme", "status": "200"}
+    assert len(script.asked) == 3
+
+
+def test_a_secret_that_the_target_repeats_is_not_kept():
+    with misbehaving(Scripted(Reply(200, {}), Reply(200, {"version": "1.2 with ENVIRONS-SECRET"}))) as url:
+        found = preflight(parse_target(TARGET, "t", {"base_url": url}), {"STUB_PASSWORD": "ENVIRONS-SECRET"})
+    assert "ENVIRONS-SECRET" not in found["version"]
+    assert found["version"].startswith("1.2 with ")
+
+
+@pytest.mark.parametrize(
+    ("find", "said"),
+    [
+        ("request: GET /version\n  values: {api_key: key}", "values.api_key: a fingerprint is kept with each run"),
+        ("values: {version: v}", "values.version has no request, and there is none for all"),
+        (
+            "request: GET /v\n  values: {at: {request: 'GET /{{ tenant.key }}', find: v}}",
+            "fingerprint.values.at.req",
+        ),
+    ],
+)
+def test_a_fact_that_cannot_be_asked_or_must_not_be_kept_is_a_mistake(find, said):
+    begin, end = TARGET.index("  health"), TARGET.index("operations:")
+    with pytest.raises(InputError, match=re.escape(said)):
+        parse_target(f"{TARGET[:begin]}  {find}\n{TARGET[end:]}", "t")
