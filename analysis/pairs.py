@@ -153,8 +153,6 @@ def pairs_for_growth(noise: PairNoise, effect: float, *, alpha: float) -> int | 
 
     ``noise`` is that of the means. Never is what lies within the margin, or has no slope.
     """
-    if math.log1p(effect) <= MARGIN:
-        return None
     return _least(lambda pairs: _power_of_growth(noise, effect, pairs, alpha))
 
 

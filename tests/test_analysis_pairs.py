@@ -7,6 +7,7 @@ import pytest
 from analysis_examples import CELLS, sides
 
 from analysis.failures import ALPHA, p_more_failures
+from analysis.histograms import histogram_of
 from analysis.pairs import (
     noise_of_pairs,
     noise_of_runs,
@@ -90,6 +91,18 @@ def test_noise_is_learnt_from_three_runs_and_not_from_two():
     before, _ = sides(3)
     assert noise_of_runs(histograms(before[:2]), PLANNED, 0.95) is None
     assert noise_of_runs(histograms(before), PLANNED, 0.95).cells == tuple(sorted(CELLS))
+
+
+def test_noise_that_is_learnt_is_the_noise_that_was_there_brought_to_the_samples_planned():
+    rng = np.random.default_rng(11)
+    own_sd, sigma, n, runs = 0.05, 0.5, 400, 30
+    made = [
+        {cell: histogram_of(np.exp(rng.normal(0, own_sd) + sigma * rng.standard_normal(n))) for cell in CELLS}
+        for _ in range(runs)
+    ]  # 30 runs x 12 cells: the mean variance is known to 2 x sqrt(2 / 319), some 16 %
+    same, fewer = (noise_of_runs(made, dict.fromkeys(CELLS, planned), None) for planned in (400.0, 100.0))
+    assert same.own.mean() == pytest.approx(2 * (own_sd**2 + sigma**2 / 400), rel=0.16)
+    assert fewer.own.mean() == pytest.approx(2 * (own_sd**2 + sigma**2 / 100), rel=0.16)
 
 
 def test_what_two_systems_differ_by_is_no_noise():
