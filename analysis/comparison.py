@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from analysis.findings import CellFinding, Word
 from analysis.histograms import Histogram
@@ -99,7 +99,7 @@ def compare(
 
 def cells_of(before: Histograms, after: Histograms, question: Question) -> list[Cell]:
     """Every cell with a sample, and every one that the question names."""
-    seen = {cell for run in (*before, *after) for cell, histogram in run.items() if histogram.n}
+    seen = {cell for run in (*before, *after) for cell, histogram in run.items() if len(histogram.bins)}
     return sorted(seen | question.required | question.not_applicable)
 
 
@@ -151,9 +151,10 @@ def _judged(
 ) -> list[CellFinding]:
     """The findings of the cells with enough data."""
     critical = simultaneous(variation)
-    alone = stats.t.ppf(HARMLESS_LEVEL, variation.df)
+    alone = special.stdtrit(variation.df, HARMLESS_LEVEL)
+    answers = len(question.required) * sum(one in DECIDING for one in question.quantiles)
     se = np.sqrt(contrast.factor * variation.each)
-    p_values = stats.t.sf(contrast.estimate / se, variation.df)
+    p_values = special.stdtr(variation.df, -contrast.estimate / se)
     before_log, after_log = _typical(*sides)
     limit = 1 + question.tolerance
     found = []
@@ -163,7 +164,7 @@ def _judged(
         word = word_for(low, high, limit, highest=_ratio(estimate + reach))
         needed = None
         if word in (Word.UNCLEAR, Word.NEAR_THE_LIMIT) and contrast.factor < 1:
-            needed = max(pairs_needed(float(variation.each[at]), question.tolerance), pairs + 1)
+            needed = max(pairs_needed(float(variation.each[at]), question.tolerance, answers), pairs + 1)
         found.append(
             CellFinding(
                 operation=operation,
@@ -187,12 +188,13 @@ def _judged(
     return found
 
 
-def pairs_needed(variance: float, tolerance: float) -> int:
-    """Pairs after which an unchanged cell is shown harmless nine times out of ten, at this noise.
+def pairs_needed(variance: float, tolerance: float, answers: int) -> int:
+    """Pairs after which an unchanged system is shown harmless nine times out of ten, at this noise.
 
-    ``variance`` is that of one pair difference.
+    ``variance`` is that of one pair difference of the cell; ``answers`` is for how many cells and
+    quantiles the verdict waits: all of them must come out harmless, so each gets a share of the tenth.
     """
-    reach = float(stats.norm.ppf(HARMLESS_LEVEL)) + float(stats.norm.ppf(0.90))
+    reach = float(special.ndtri(HARMLESS_LEVEL) - special.ndtri(0.10 / max(answers, 1)))
     return math.ceil(variance * (reach / math.log1p(tolerance)) ** 2)
 
 
@@ -243,7 +245,7 @@ def _common(
     """Everything got slower: the mean over the cells, with an interval of its own."""
     estimate = float(contrast.estimate.mean())
     se = math.sqrt(contrast.factor * max(variation.common, QUANTISATION))
-    reach, alone = (float(stats.t.ppf(level, variation.common_df)) * se for level in (0.975, HARMLESS_LEVEL))
+    reach, alone = (float(special.stdtrit(variation.common_df, level)) * se for level in (0.975, HARMLESS_LEVEL))
     before_log, after_log = _typical(*sides)
     low, high, limit = _ratio(estimate - reach), _ratio(estimate + alone), 1 + question.tolerance
     return CellFinding(
@@ -261,7 +263,7 @@ def _common(
         n_before=int(sides[0].n.sum()),
         n_after=int(sides[1].n.sum()),
         pairs=pairs,
-        p_value=float(stats.t.sf(estimate / se, variation.common_df)),
+        p_value=float(special.stdtr(variation.common_df, -estimate / se)),
     )
 
 

@@ -22,6 +22,7 @@ from scipy import special, stats
 from analysis.histograms import Histogram, log_seconds
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _NAN: Final = float("nan")
 #: Up to so many samples the weights of all ranks are computed once and kept.
@@ -34,7 +35,7 @@ class Estimates:
 
     log_s: Floats
     variance: Floats
-    n: NDArray[np.int64]
+    n: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,48 +69,93 @@ def interval(histogram: Histogram, q: float, level: float = 0.95) -> Interval:
 
 def quiet_quantiles(histograms: Sequence[Histogram], q: float) -> Estimates:
     """The Harrell-Davis estimate of the log quantile of each, with its Maritz-Jarrett variance."""
-    return _weighted(histograms, [np.diff(_share_of_weight(h, q), prepend=0.0) for h in histograms])
+    table = _tabulate(histograms)
+    up_to = _weight_up_to(table, q)
+    weights = np.diff(up_to, prepend=0.0)
+    weights[table.starts] = up_to[table.starts]  # each histogram begins at 0 again
+    return _weighted(table, weights)
 
 
 def log_means(histograms: Sequence[Histogram]) -> Estimates:
     """The mean of the logarithms of each. All samples bear it, so it is far quieter than any quantile."""
-    found = _weighted(histograms, [h.counts / max(h.n, 1) for h in histograms])
+    table = _tabulate(histograms)
+    found = _weighted(table, table.counts / np.repeat(table.n, table.lengths))
     return replace(found, variance=found.variance / np.maximum(found.n, 1))
 
 
-def _weighted(histograms: Sequence[Histogram], weights: Sequence[Floats]) -> Estimates:
-    """The weighted mean of the log bins of each histogram and their weighted variance; NaN without samples."""
-    n = np.array([h.n for h in histograms], np.int64)
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Many histograms as one array, one after the other: by bin the logs and counts, by histogram the rest."""
+
+    logs: Floats
+    counts: Ints
+    n: Ints
+    lengths: Ints
+
+    @property
+    def starts(self) -> Ints:
+        """Where each histogram that has a bin begins."""
+        begins: Ints = (np.cumsum(self.lengths) - self.lengths)[self.lengths > 0]
+        return begins
+
+    @property
+    def ranks(self) -> Ints:
+        """How many samples of its histogram lie up to and in each bin."""
+        before: Ints = np.cumsum(self.n) - self.n
+        ranks: Ints = np.cumsum(self.counts) - np.repeat(before, self.lengths)
+        return ranks
+
+
+def _tabulate(histograms: Sequence[Histogram]) -> _Table:
+    none = np.empty(0, np.int64)
+    counts = np.concatenate([none, *(h.counts for h in histograms)])
     lengths = np.array([len(h.bins) for h in histograms], np.int64)
-    mean, variance, filled = np.full(len(n), _NAN), np.full(len(n), _NAN), lengths > 0
+    samples = np.concatenate([[0], np.cumsum(counts)])
+    ends = np.cumsum(lengths)
+    logs = log_seconds(np.concatenate([none, *(h.bins for h in histograms)]))
+    return _Table(logs, counts, samples[ends] - samples[ends - lengths], lengths)
+
+
+def _weighted(table: _Table, weights: Floats) -> Estimates:
+    """The weighted mean of the log bins of each histogram and their weighted variance; NaN without samples."""
+    mean, variance, filled = np.full(len(table.n), _NAN), np.full(len(table.n), _NAN), table.lengths > 0
     if filled.any():
-        starts = (np.cumsum(lengths) - lengths)[filled]
-        logs, weight = log_seconds(np.concatenate([h.bins for h in histograms])), np.concatenate(weights)
-        mean[filled] = np.add.reduceat(weight * logs, starts)
-        apart = logs - np.repeat(mean, lengths)
-        variance[filled] = np.add.reduceat(weight * apart**2, starts)
-    return Estimates(mean, variance, n)
+        mean[filled] = np.add.reduceat(weights * table.logs, table.starts)
+        apart = table.logs - np.repeat(mean, table.lengths)
+        variance[filled] = np.add.reduceat(weights * apart**2, table.starts)
+    return Estimates(mean, variance, table.n)
 
 
-def _share_of_weight(histogram: Histogram, q: float) -> Floats:
-    """How much of the Harrell-Davis weight lies up to and in each bin: a beta law of the rank."""
-    n, ranks = histogram.n, np.cumsum(histogram.counts)
-    if n <= _TABLED:
-        return np.asarray(_tabled_weight(n, q)[ranks], np.float64)
+def _weight_up_to(table: _Table, q: float) -> Floats:
+    """How much of the Harrell-Davis weight lies up to and in each bin: a beta law of its rank."""
+    sizes, size_of = np.unique(table.n, return_inverse=True)
+    tables = [_tabled_weight(int(n) if n <= _TABLED else 0, q) for n in sizes]
+    begins = np.cumsum([0, *(len(one) for one in tables)])
+    ranks, n = table.ranks, np.repeat(table.n, table.lengths)
+    tabled = n <= _TABLED
+    up_to = np.empty(len(ranks))
+    up_to[tabled] = np.concatenate([*tables, []])[
+        np.repeat(begins[size_of], table.lengths)[tabled] + ranks[tabled]
+    ]
+    up_to[~tabled] = _weight_of_many(ranks[~tabled], n[~tabled], q)
+    return up_to
+
+
+def _weight_of_many(ranks: Ints, n: Ints, q: float) -> Floats:
+    """The same for ranks among so many samples that a table of all ranks would not pay."""
     shares = ranks / n
     # Beyond eight standard deviations the beta distribution is 0 or 1 to the last digit; not computing
     # it there keeps the cost independent of the number of bins.
     reach = 8 * np.sqrt(q * (1 - q) / (n + 2))
-    close = (shares > q - reach) & (shares < q + reach)
-    cumulative: Floats = (shares >= q + reach).astype(np.float64)
-    cumulative[close] = special.betainc((n + 1) * q, (n + 1) * (1 - q), shares[close])
-    cumulative[-1:] = 1.0
-    return cumulative
+    close = (shares > q - reach) & (shares < q + reach) & (ranks < n)
+    weight: Floats = ((shares >= q + reach) | (ranks == n)).astype(np.float64)
+    weight[close] = special.betainc((n[close] + 1) * q, (n[close] + 1) * (1 - q), shares[close])
+    return weight
 
 
 @lru_cache(maxsize=2048)
 def _tabled_weight(n: int, q: float) -> Floats:
-    """The same for every rank from 0 to ``n``: runs of one plan have cells of about the same size."""
+    """The weight up to every rank from 0 to ``n``: runs of one plan have cells of about the same size."""
     weights: Floats = special.betainc((n + 1) * q, (n + 1) * (1 - q), np.arange(n + 1) / max(n, 1))
     return weights
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from analysis.comparison import Histograms, Opposing, cells_of, holm, sufficient
 from analysis.findings import Measure, SlopeFinding
@@ -50,7 +50,7 @@ class _Slope:
 
     @property
     def p_value(self) -> float:
-        return float(stats.t.sf(self.estimate / self.se, self.df))
+        return float(special.stdtr(self.df, -self.estimate / self.se))
 
     @property
     def goes_first(self) -> bool:
@@ -76,7 +76,7 @@ def compare_slopes(
     level = 1 - 0.05 / (2 * max(len(slopes), 1))
     found = []
     for one, adjusted in zip(slopes, holm([one.p_value for one in slopes], _weights(slopes)), strict=True):
-        reach = float(stats.t.ppf(level, one.df)) * one.se
+        reach = float(special.stdtrit(one.df, level)) * one.se
         found.append(
             SlopeFinding(
                 operation=one.operation,

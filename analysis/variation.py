@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from analysis.histograms import LOG_WIDTH
 
@@ -122,7 +122,7 @@ def simultaneous(variation: Variation, level: float = 0.95) -> float:
     common_z = rng.standard_normal((_DRAWS, 1))
     common_s2 = rng.chisquare(variation.common_df, (_DRAWS, 1)) / variation.common_df
     if cells == 1:
-        return float(stats.t.ppf((1 + level) / 2, variation.common_df))
+        return float(special.stdtrit(variation.common_df, (1 + level) / 2))
     own_z = rng.standard_normal((_DRAWS, cells))
     own_z = (own_z - own_z.mean(axis=1, keepdims=True)) * np.sqrt(cells / (cells - 1))
     if np.isinf(variation.own_df):

@@ -1,4 +1,4 @@
-"""``python -m benchmarks NAME``: measure, print the table, write ``benchmarks/out/NAME.json``.
+"""``python -m benchmarks NAME [OPTION ...]``: measure, print the table, write ``benchmarks/out/NAME.json``.
 
 Ratios side by side in one run, since the machines are shared and noisy. A row is
 {figure, value, low, high, goal, reached}; low and high bound the value over its repetitions.
@@ -9,19 +9,22 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 #: name of the bench -> the modules whose ``measure()`` make its rows, in order.
 BENCHES = {
     "load": ("benchmarks.startup", "benchmarks.load"),
     "scale": ("benchmarks.analysis_scale",),
-    "truth": ("benchmarks.analysis_truth",),
+    "truth": ("benchmarks.truth",),
     "plan": ("benchmarks.planned_pairs",),
     "disk": ("benchmarks.casedesk_disk",),
     "effects": ("benchmarks.effects",),
     "real": ("benchmarks.real_systems",),
     "watch": ("benchmarks.watch_truth",),
 }
+#: Those whose ``measure()`` takes the words that follow the name.
+WITH_OPTIONS = {"truth"}
 OUT = Path(__file__).parent / "out"
 
 
@@ -35,14 +38,18 @@ def table(rows: list[dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
-def main(name: str) -> int:
+def main(name: str, options: Sequence[str]) -> int:
     if name not in BENCHES:
         print(f"no bench {name!r}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    if options and name not in WITH_OPTIONS:
+        print(f"the bench {name} takes no options", file=sys.stderr)
         return 2
     rows: list[dict[str, object]] = []
     for module in BENCHES[name]:
         print(f"== {module}", file=sys.stderr, flush=True)
-        rows += importlib.import_module(module).measure()
+        measure = importlib.import_module(module).measure
+        rows += measure(options) if options else measure()
     OUT.mkdir(exist_ok=True)
     (OUT / f"{name}.json").write_text(json.dumps(rows, indent=2) + "\n")
     print(table(rows))
@@ -50,4 +57,4 @@ def main(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "load"))
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "load", sys.argv[2:]))

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.comparison import compare, holm, pairs_needed, word_for
 from analysis.findings import Word
-from analysis.histograms import histogram_of
+from analysis.histograms import LOG_WIDTH, histogram_of
 from analysis.levels import paired, predicted
 from analysis.runs import Question
 
@@ -200,6 +200,30 @@ def test_runs_compared_with_themselves_never_regress(logs):
     assert {(cell.word, cell.ratio) for cell in cells} == {(Word.NO_HARM, 1.0)}
 
 
+@given(st.lists(st.lists(st.floats(-3, 1), min_size=4, max_size=4), min_size=2, max_size=5))
+@settings(max_examples=20)
+def test_sides_that_change_places_turn_every_ratio_over(logs):
+    before, after = (flat_runs(np.array(logs)[:, at : at + 2], CELLS) for at in (0, 2))
+    there = compare(before, after, MEDIAN, paired, pairs=len(logs)).cells
+    back = compare(after, before, MEDIAN, paired, pairs=len(logs)).cells
+    assert [one.ratio for one in back] == pytest.approx([1 / one.ratio for one in there])
+
+
+@given(
+    st.lists(st.lists(st.integers(-600, 200), min_size=4, max_size=4), min_size=2, max_size=5),
+    st.integers(-400, 400),
+)
+@settings(max_examples=20)
+def test_times_longer_by_a_factor_change_no_ratio_and_no_interval(bins, more):
+    def found(shift):
+        logs = (np.array(bins) + shift + 0.5) * LOG_WIDTH  # the middle of bins, so that both fall alike into them
+        sides = (flat_runs(logs[:, at : at + 2], CELLS) for at in (0, 2))
+        return compare(*sides, MEDIAN, paired, pairs=len(bins)).cells
+
+    for one, other in zip(found(0), found(more), strict=True):
+        assert (other.ratio, other.low, other.high) == pytest.approx((one.ratio, one.low, one.high))
+
+
 def test_holm_steps_down_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
@@ -215,4 +239,6 @@ def test_holm_of_nothing_is_nothing():
 
 def test_the_pairs_needed_follow_their_formula():
     # Var .01 a pair: .01 ((1.645 + 1.282) / log 1.1)^2 = .01 x (2.926 / .09531)^2 = 9.43
-    assert pairs_needed(0.01, 0.10) == 10
+    assert pairs_needed(0.01, 0.10, 1) == 10
+    # All of fifty: .01 ((1.645 + 2.878) / log 1.1)^2 = .01 x (4.523 / .09531)^2 = 22.52
+    assert pairs_needed(0.01, 0.10, 50) == 23

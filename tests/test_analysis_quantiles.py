@@ -68,6 +68,10 @@ def test_no_samples_have_no_quantile():
         assert found.n.tolist() == [0]
 
 
+def test_of_no_histograms_there_are_no_estimates():
+    assert quiet_quantiles([], 0.95).log_s.tolist() == log_means([]).log_s.tolist() == []
+
+
 @pytest.mark.parametrize("n", [7, 1024, 1025, 3000])
 def test_the_weights_of_any_number_of_samples_are_those_of_the_beta_law(n):
     logs = np.linspace(-3, 1, n)

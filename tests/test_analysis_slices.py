@@ -135,6 +135,15 @@ def test_folding_a_union_is_merging_the_folds(one, other):
     assert as_values(fold(union)) == as_values(merge([fold(one), fold(other)]))
 
 
+@given(some_samples(), some_samples(), some_samples())
+@settings(max_examples=12)
+def test_the_order_in_which_slices_are_merged_is_irrelevant(a, b, c):
+    folds = [fold(part) for part in (a, b, c)]
+    one_by_one = merge([merge(folds[:2]), folds[2]])
+    assert as_values(merge([folds[0], merge(folds[1:])])) == as_values(one_by_one)
+    assert as_values(merge(folds[::-1])) == as_values(one_by_one)
+
+
 @given(table=some_samples(), seed=st.integers(0, 99))
 @settings(max_examples=12)
 def test_the_order_of_samples_is_irrelevant(table, seed):
