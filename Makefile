@@ -50,8 +50,8 @@ format: .venv/dev ## write the format
 bench: .venv/dev ## the figures of this machine, side by side (minutes)
 	$(BIN)/python -m benchmarks load
 
-bench-truth: .venv/dev ## false alarms and power of the comparison, by simulation
-	$(BIN)/python -m benchmarks truth
+bench-truth: .venv/dev ## false alarms and power of the comparison, by simulation; TRUTH=--write puts them into docs/method.md
+	$(BIN)/python -m benchmarks truth $(TRUTH)
 
 bench-scale: .venv/dev ## ten and a hundred million samples: folding and comparing, seconds and memory
 	$(BIN)/python -m benchmarks scale

@@ -109,17 +109,18 @@ def identical(lab: Lab) -> Iterator[Row]:
 def power(lab: Lab) -> Iterator[Row]:
     """Something is planted in pairs of runs: is it found?"""
     tenth, quarter = Change(one_cell=1.10), Change(one_cell=1.25)
+    busy = World(QUIET, 20, duration_s=60.0, rate_per_s=100.0, change=tenth)
     for name, world, goal in (
-        ("40 min, quiet", World(QUIET, 20, duration_s=60, change=tenth), 0.90),
-        ("80 min, quiet", World(QUIET, 40, duration_s=60, change=tenth), 0.95),
-        ("80 min, noisy, concurrent", World(NOISY, 40, duration_s=120, design="concurrent", change=tenth), 0.95),
+        ("40 min, quiet, 30/s", replace(busy, rate_per_s=30.0), None),
+        ("40 min, quiet, 100/s", busy, 0.90),
+        ("80 min, quiet, 100/s", replace(busy, pairs=40), 0.95),
+        ("20 min at once, quiet, 100/s", replace(busy, design="concurrent"), 0.90),
+        ("40 min at once, noisy, 100/s", replace(busy, host=NOISY, pairs=40, design="concurrent"), 0.95),
     ):
         heard = lab.ask(world)
         at_p95 = [h.p_value(0.95) < 0.01 for h in heard]
         yield row("power", f"+10 % in a cell, {name}: p95 by itself at 1 %", at_p95, goal)
         yield row("power", f"+10 % in a cell, {name}: found among 50 (Holm)", [h.listed() for h in heard], None)
-    heard = lab.ask(World(QUIET, 5, change=tenth))
-    yield row("power", "+10 % in a cell, 20 min, quiet: found among 50 (Holm)", [h.listed() for h in heard], None)
     heard = lab.ask(World(QUIET, 5, change=quarter))
     yield row("power", "+25 % in a cell, 20 min, quiet: found among 50 (Holm)", [h.listed() for h in heard], 0.95)
     yield row("power", "+25 % in a cell, 20 min, quiet: ESCALATE", [h.escalates for h in heard], None)
@@ -143,6 +144,8 @@ def harmless(lab: Lab) -> Iterator[Row]:
         "quiet, 8 pairs": World(QUIET, 8),
         "quiet, 10 pairs": World(QUIET, 10),
         "quiet, 20 pairs": World(QUIET, 20),
+        "quiet, concurrent, 20 pairs": World(QUIET, 20, design="concurrent"),
+        "quiet, concurrent, 20 pairs, 100/s": World(QUIET, 20, design="concurrent", rate_per_s=100.0),
         "noisy, concurrent, 20 pairs": World(NOISY, 20, design="concurrent"),
     }.items():
         heard = lab.ask(world)
@@ -171,7 +174,7 @@ def harmless(lab: Lab) -> Iterator[Row]:
             [k[0] for k in kept],
             0.90,
         )
-        yield row("harmless", f"{name}, after the pairs that 5 pairs promised: CLEAR", [k[1] for k in kept], None)
+        yield row("harmless", f"{name}, after the pairs that 5 pairs promised: CLEAR", [k[1] for k in kept], 0.90)
         yield number("harmless", f"{name}: pairs promised, median", [k[2] for k in kept])
 
 

@@ -64,6 +64,8 @@ def splits(runs: Sequence[Run]) -> list[tuple[list[Run], list[Run]]]:
 
 
 def _said(name: str, found: Sequence[Assessment]) -> Iterator[Row]:
+    kept = [one.pairs / (one.pairs + one.pairs_dropped) for one in found]
+    yield row("real", f"{name}, {len(found)} splits: pairs whose generator kept up", kept, None)
     said: dict[str, Callable[[Assessment], object]] = {
         "ESCALATE by latency": lambda one: Reason.LATENCY in one.reasons,
         "ESCALATE by growth": lambda one: Reason.GROWTH in one.reasons,
