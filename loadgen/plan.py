@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
-from scenarios.arrivals import arrivals, count_arrivals
+from scenarios.arrivals import Offered, expected_in_cells, survey
 from scenarios.errors import InputError
 from scenarios.model import Operation, Scenario
 from targets.mapping import Target
-
-#: Up to so many arrivals the peak rate is counted out; beyond, it is a bound that a Poisson count stays below.
-COUNTED_OUT = 200_000
 
 #: Bytes on disk: a sample and an effect compacted, and what the same rows take in the shards.
 _SAMPLE_BYTES, _EFFECT_BYTES, _SHARD_BYTES = 12, 14, 110
@@ -59,18 +53,19 @@ class Plan:
 def make_plan(scenario: Scenario, target: Target) -> Plan:
     """The plan of the scenario on the target. Raises InputError if nothing of the mix can be done there."""
     driven, warnings = _without_unsupported(scenario, target)
-    number = count_arrivals(driven)
+    offered = survey(driven)
+    number = offered.arrivals
     effects = round(number * _effects_per_arrival(driven))
     return Plan(
         scenario=driven,
         target_name=target.name,
         digest=_digest(driven, target),
         arrivals_expected=number,
-        peak_rate_per_s=_peak(driven, number),
+        peak_rate_per_s=float(offered.peak_per_s),
         rows=number + effects,
         bytes_expected=number * (_SAMPLE_BYTES + _SHARD_BYTES) + effects * (_EFFECT_BYTES + _SHARD_BYTES),
         duration_s=driven.warmup_s + driven.duration_s,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_notes(driven, offered)),
     )
 
 
@@ -100,9 +95,22 @@ def plan_for(scenario: Scenario, targets: Sequence[Target]) -> Plan:
         digest=hashlib.sha256(f"{plan.digest} both at once".encode()).hexdigest(),
         warnings=(
             *plan.warnings,
-            f"each target gets about half of the arrivals, {plan.scenario.load.rate_per_s / 2:g}/s",
+            f"each target gets about half of the arrivals, {plan.arrivals_expected / plan.duration_s / 2:.3g}/s",
         ),
     )
+
+
+def _notes(scenario: Scenario, offered: Offered) -> list[str]:
+    """What becomes of arrivals that are not simply offered as they are drawn."""
+    load, notes = scenario.load, []
+    if offered.held_back:
+        lost = f", and {offered.left_out:,} are left out by the end of the run" if offered.left_out else ""
+        notes.append(f"load.rate_max_per_s {load.rate_max_per_s} makes {offered.held_back:,} arrivals later{lost}")
+    if load.recording:
+        recorded, replayed = len(load.recording.at_s), offered.arrivals
+        if recorded > replayed:
+            notes.append(f"{recorded - replayed:,} of the {recorded:,} arrivals of {load.replay} are not replayed")
+    return notes
 
 
 def _missing(scenario: Scenario, target: Target) -> dict[Operation, str]:
@@ -118,7 +126,11 @@ def _without_unsupported(scenario: Scenario, target: Target) -> tuple[Scenario, 
     missing = _missing(scenario, target)
     if not missing:
         return scenario, []
-    warnings = [f"{op} is left out of the mix: {why} ({target.name})" for op, why in missing.items()]
+    in_bursts = {burst.operation for burst in scenario.load.bursts}
+    warnings = [
+        f"{op} is left out of the mix{' and its bursts' if op in in_bursts else ''}: {why} ({target.name})"
+        for op, why in missing.items()
+    ]
     mix = {op: weight for op, weight in scenario.mix.items() if weight and op not in missing}
     idle = [name for name, cohort in scenario.cohorts.items() if not any(op.possible_for(cohort) for op in mix)]
     if idle:
@@ -138,6 +150,10 @@ def _without_unsupported(scenario: Scenario, target: Target) -> tuple[Scenario, 
 def _digest(scenario: Scenario, target: Target) -> str:
     """What decides the load, and nothing else: neither who is asked where, nor what is asked about it."""
     offered = scenario.model_dump(mode="json", exclude={"about", "pairs", "limits", "objectives", "required"})
+    # What a scenario does not say is no part of it, so that runs of before these keys stay comparable.
+    offered["load"] = {key: value for key, value in offered["load"].items() if value}
+    if scenario.load.recording:
+        offered["load"]["replay"] = scenario.load.recording.sha256  # not where the file is
     operations = target.model_dump(mode="json", by_alias=True)["operations"]
     text = json.dumps({"scenario": offered, "operations": operations}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -145,35 +161,19 @@ def _digest(scenario: Scenario, target: Target) -> str:
 
 def _effects_per_arrival(scenario: Scenario) -> float:
     """Expected rows of the effects table for one arrival."""
-    total = 0.0
-    for name, cohort in scenario.cohorts.items():
-        possible = {op: weight for op, weight in scenario.mix.items() if op.possible_for(cohort)}
-        rows = 0.0
-        for operation, weight in possible.items():
-            rows += weight * cohort.scripts_on_save * operation.saves
-            rows += weight * scenario.verification.read_back_share * (operation is Operation.SAVE_CUSTOM)
-            rows += weight * (operation is Operation.SEND_EMAIL)
-            rows += weight * scenario.batch_size * (operation is Operation.SEND_BATCH)
-        total += scenario.share_of(name) * rows / sum(possible.values())
-    return total
-
-
-def _peak(scenario: Scenario, number: int) -> float:
-    if number <= COUNTED_OUT:
-        return float(most_in_a_second(arrival.at_s for arrival in arrivals(scenario)))
-    counted = most_in_a_second(islice((arrival.at_s for arrival in arrivals(scenario)), COUNTED_OUT))
-    rate = scenario.load.rate_per_s
-    bound = rate if scenario.load.arrivals == "constant" else rate + 6 * math.sqrt(rate)
-    return float(max(counted, math.ceil(bound)))
-
-
-def most_in_a_second(times_s: Iterable[float]) -> int:
-    """The most of the rising times that any half-open second holds."""
-    recent: deque[float] = deque()
-    most = 0
-    for at_s in times_s:
-        recent.append(at_s)
-        while recent[0] <= at_s - 1 + 1e-9:  # evenly spaced times are not exact
-            recent.popleft()
-        most = max(most, len(recent))
-    return most
+    cells = expected_in_cells(scenario)
+    scripts = {cohort.custom_fields: cohort.scripts_on_save for cohort in scenario.cohorts.values()}
+    rows = 0.0
+    for (operation, custom_fields), number in cells.items():
+        match Operation(operation):
+            case Operation.SEND_EMAIL:
+                rows += number
+            case Operation.SEND_BATCH:
+                rows += number * scenario.batch_size
+            case Operation.SAVE_CUSTOM:
+                rows += number * (scripts[custom_fields] + scenario.verification.read_back_share)
+            case Operation.SAVE_STANDARD | Operation.RUN_SCRIPT:
+                rows += number * scripts[custom_fields]
+            case Operation.READ_CASE:
+                pass
+    return rows / sum(cells.values())

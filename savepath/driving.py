@@ -145,9 +145,6 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
 def _refuse_over_quota(scenario: Scenario, targets: Mapping[str, Target], *, at_once: bool) -> None:
     """Raises Refused, or InputError where two targets cannot be offered the same."""
     offered = plan_of(scenario, targets, at_once=at_once)[0].scenario
-    if at_once:  # each gets half of the arrivals
-        load = offered.load.model_copy(update={"rate_per_s": offered.load.rate_per_s / 2})
-        offered = offered.model_copy(update={"load": load})
-    reasons = [reason for target in targets.values() for reason in over_quota(target, offered)]
+    reasons = [reason for target in targets.values() for reason in over_quota(target, offered, at_once=at_once)]
     if reasons:
         raise Refused("\n".join(reasons))

@@ -31,7 +31,7 @@ from loadgen.plan import Plan
 from loadgen.run_folder import RunFolder, find_runs
 from reports import units
 from savepath.comparing import load_arms, load_run
-from scenarios.arrivals import cell_shares
+from scenarios.arrivals import expected_in_cells
 from scenarios.errors import InputError
 from scenarios.model import Scenario
 
@@ -95,7 +95,7 @@ class Needs:
 def needs_of(plan: Plan, detect: float, pairs: int, earlier: Sequence[Path]) -> Needs:
     """What it takes to tell a change of ``detect`` (0.10). Raises InputError for runs that tell no noise."""
     scenario = plan.scenario
-    whole = {cell: share * scenario.load.rate_per_s * scenario.duration_s for cell, share in _shares(scenario)}
+    whole = dict(sorted(expected_in_cells(scenario).items()))
     required = [cell for cell in whole if cell in scenario.required_cells or not scenario.required_cells]
     if earlier:
         noises, failed = _noise_of(find_runs(earlier), whole)
@@ -161,10 +161,6 @@ def tell_needs(needs: Needs) -> str:
         "A uniform slow-down is never more than HOLD there."
     )
     return "\n".join([*lines, *(line for note in notes for line in _wrapped(note))])
-
-
-def _shares(scenario: Scenario) -> list[tuple[Cell, float]]:
-    return sorted(cell_shares(scenario).items())
 
 
 def _typical_noises(whole: dict[Cell, float]) -> list[tuple[str, str, _Noise]]:

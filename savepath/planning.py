@@ -29,8 +29,7 @@ def tell_plan(plan: Plan, pairs: int) -> str:
     each = plan.duration_s
     lines += [
         "",
-        f"offered     {scenario.load.rate_per_s:g} arrivals/s ({scenario.load.arrivals}), "
-        f"at most {plan.peak_rate_per_s:g} in one second",
+        f"offered     {_folded(f'{_offered(plan)}, at most {plan.peak_rate_per_s:g} in one second')}",
         f"mix         {_folded(mix)}",
         f"one run     {duration(scenario.warmup_s)} warm-up + {duration(scenario.duration_s)} measured, "
         f"{plan.arrivals_expected:,} arrivals",
@@ -65,6 +64,24 @@ def plan_as_json(
         },
         indent=2,
     )
+
+
+def _offered(plan: Plan) -> str:
+    """What the load is, in a few words."""
+    load, mean = plan.scenario.load, f"{plan.arrivals_expected / plan.duration_s:.3g} arrivals/s on average"
+    if load.recording:
+        parts = [f"{mean} from {load.replay}"]
+    elif load.is_steady:
+        parts = [f"{load.rate_per_s:g} arrivals/s ({load.arrivals})"]
+    else:
+        curve = load.curve(warmup_s=plan.scenario.warmup_s, duration_s=plan.scenario.duration_s)
+        parts = [f"{curve.lowest:g} to {curve.highest:g} arrivals/s ({load.arrivals})"]
+    for burst in load.bursts:
+        times = f"every {duration(burst.every_s)}" if burst.every_s else f"at {duration(burst.at_s)}"
+        parts.append(f"{burst.arrivals:,} {burst.operation or 'more'} {times}")
+    if load.bursts and not load.recording:
+        parts.append(f"in all {mean}")
+    return ", ".join(parts)
 
 
 def _folded(text: str) -> str:

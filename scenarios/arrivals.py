@@ -1,22 +1,27 @@
 """The plan of arrivals: a pure function of the scenario's seed and the time.
 
 The schedule is made in blocks of ten seconds, each from its own seed, so that any number of workers
-sees the same arrivals. Within a Poisson block the number of arrivals is Poisson and their times
-are independent and uniform, which is the law of a Poisson process (Kingman 1993, section 2.4).
+sees the same arrivals. Within a Poisson block the number of arrivals is Poisson and their times are
+independent, spread as the rate says, which is the law of a Poisson process (Kingman 1993, section 2.4).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.load import Burst
 from scenarios.model import Operation, Scenario, Tenant
 
 BLOCK_S = 10.0
+#: Times of evenly spaced arrivals are sums of fractions: nearer than this they are the same.
+INSTANT_S = 1e-9
+#: Last in the seeds of what comes beside the rate, so that none is a seed of a block.
+_BURSTS, _REPLAY = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,83 +35,244 @@ class Arrival:
     case: int  # which of the tenant's cases, from 0
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a schedule amounts to."""
+
+    arrivals: int  # warm-up included
+    peak_per_s: int  # the most in any half-open second
+    held_back: int  # arrivals that come later than drawn, for the sake of ``rate_max_per_s``
+    left_out: int  # of them, those that the end of the run leaves out
+
+
 def arrivals(scenario: Scenario) -> Iterator[Arrival]:
     """All arrivals of the warm-up and the measured window, in order of time."""
-    tenants = scenario.tenants
-    draws = _Draws(scenario, tenants)
+    tenants, operations = scenario.tenants, list(Operation)
     seq = 0
-    for block in range(_blocks(scenario)):
-        rng = np.random.default_rng((scenario.seed, block))
-        times = _times(scenario, block, rng)
-        tenant_numbers, uniform_operation, uniform_case = draws.draw(rng, len(times))
-        for at_s, number, u_operation, u_case in zip(
-            times.tolist(),
-            tenant_numbers.tolist(),
-            uniform_operation.tolist(),
-            uniform_case.tolist(),
-            strict=True,
-        ):
+    for block in _blocks(scenario):
+        who = [part.who() for part in block.parts]
+        columns = [np.concatenate(column)[block.order].tolist() for column in zip(*who, strict=True)]
+        # Those that the end of the run leaves out are the last.
+        for at_s, number, operation, u_case in zip(block.times_s.tolist(), *columns, strict=False):
             tenant = tenants[number]
-            operation = draws.operation(tenant, u_operation)
-            yield Arrival(seq, at_s, tenant, operation, int(u_case * tenant.cases))
+            yield Arrival(seq, at_s, tenant, operations[operation], int(u_case * tenant.cases))
             seq += 1
 
 
-def count_arrivals(scenario: Scenario) -> int:
-    """How many arrivals the plan holds, warm-up included, without making all of them."""
-    return sum(
-        len(_times(scenario, block, np.random.default_rng((scenario.seed, block))))
-        for block in range(_blocks(scenario))
-    )
+def survey(scenario: Scenario) -> Offered:
+    """How many arrivals the plan holds and how close they come, exactly; without making each of them."""
+    number = peak = held_back = left_out = 0
+    recent = np.empty(0)
+    for block in _blocks(scenario):
+        number += len(block.times_s)
+        held_back += block.held_back
+        left_out += len(block.order) - len(block.times_s)
+        recent = np.concatenate([recent[recent > block.begin_s - 1], block.times_s])
+        peak = max(peak, most_in_a_second(recent))
+    return Offered(number, peak, held_back, left_out)
 
 
-def cell_shares(scenario: Scenario) -> dict[tuple[str, int], float]:
-    """The expected share of the arrivals that falls on each (operation, custom fields); they add up to 1."""
+def most_in_a_second(times_s: NDArray[np.float64]) -> int:
+    """The most of the rising times that any half-open second holds."""
+    ends = np.searchsorted(times_s, times_s + 1 - INSTANT_S, side="left")
+    return int((ends - np.arange(len(times_s))).max(initial=0))
+
+
+def expected_in_cells(scenario: Scenario) -> dict[tuple[str, int], float]:
+    """The arrivals expected in the measured window for each (operation, custom fields) that has any."""
+    load, end_s = scenario.load, scenario.duration_s
+    curve = load.curve(warmup_s=scenario.warmup_s, duration_s=end_s)
+    numbers = {("", ""): curve.expected(end_s) - curve.expected(0)}
+    for burst in load.bursts:
+        whole = sum(
+            burst.arrivals * min((end_s - begin_s) / burst.within_s, 1)
+            for _, begin_s in _repetitions(burst, end_s)
+        )
+        numbers[burst.kind] = numbers.get(burst.kind, 0) + whole
+    if load.recording:
+        at_s = load.recording.at_s
+        counts = np.bincount(
+            load.recording.kind[(at_s >= 0) & (at_s < end_s)], minlength=len(load.recording.kinds)
+        )
+        for kind, count in zip(load.recording.kinds, counts.tolist(), strict=True):
+            numbers[kind] = numbers.get(kind, 0) + count
     found: dict[tuple[str, int], float] = {}
-    for name, cohort in scenario.cohorts.items():
-        possible = {op: weight for op, weight in scenario.mix.items() if weight and op.possible_for(cohort)}
-        for operation, weight in possible.items():
-            cell = (str(operation), cohort.custom_fields)
-            share = scenario.share_of(name) * weight / sum(possible.values())
-            found[cell] = found.get(cell, 0.0) + share
+    for (operation, cohort), number in numbers.items():
+        if number and scenario.can(operation, cohort):
+            for cell, share in _Aim(scenario, operation, cohort).shares().items():
+                found[cell] = found.get(cell, 0.0) + share * number
     return found
 
 
-def _blocks(scenario: Scenario) -> int:
-    return math.ceil((scenario.warmup_s + scenario.duration_s) / BLOCK_S)
+class _Aim:
+    """Who arrives and what they do: cohort by share, tenant evenly, operation by the mix; or as it is said."""
 
-
-def _times(scenario: Scenario, block: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Times of the block's arrivals, from the start of the measured window, rising."""
-    begin, end = block * BLOCK_S, min((block + 1) * BLOCK_S, scenario.warmup_s + scenario.duration_s)
-    rate = scenario.load.rate_per_s
-    if scenario.load.arrivals == "constant":
-        first, last = math.ceil(begin * rate - 1e-9), math.ceil(end * rate - 1e-9)
-        times = np.arange(first, last) / rate
-    else:
-        times = np.sort(rng.uniform(begin, end, rng.poisson(rate * (end - begin))))
-    return times - scenario.warmup_s
-
-
-class _Draws:
-    """Who arrives and what they do: cohort by share, tenant evenly, operation by the mix."""
-
-    def __init__(self, scenario: Scenario, tenants: tuple[Tenant, ...]) -> None:
-        weight = [scenario.share_of(t.cohort) / scenario.cohorts[t.cohort].tenants for t in tenants]
-        self._tenant_edges = np.cumsum(weight) / np.sum(weight)
-        self._operations: dict[str, tuple[list[Operation], list[float]]] = {}
-        for name, cohort in scenario.cohorts.items():
-            possible = [(op, w) for op, w in scenario.mix.items() if w and op.possible_for(cohort)]
-            total = sum(w for _, w in possible)
-            edges = np.cumsum([w / total for _, w in possible]).tolist() if possible else []
-            self._operations[name] = ([op for op, _ in possible], edges)
+    def __init__(self, scenario: Scenario, operation: str = "", cohort: str = "") -> None:
+        self._scenario = scenario
+        self._all = list(Operation)
+        self._possible: dict[str, dict[Operation, float]] = {}
+        for name, one in scenario.cohorts.items():
+            mix = {op: w for op, w in scenario.mix.items() if w and op.possible_for(one)}
+            mix = {op: w for op, w in mix.items() if operation in ("", op)}
+            self._possible[name] = mix if cohort in ("", name) else {}
+        weights = [
+            scenario.share_of(t.cohort) / scenario.cohorts[t.cohort].tenants if self._possible[t.cohort] else 0.0
+            for t in scenario.tenants
+        ]
+        self._edges = np.cumsum(weights) / np.sum(weights)
+        self._last = int(np.flatnonzero(weights)[-1])
+        names = list(scenario.cohorts)
+        self._cohort_of = np.array([names.index(t.cohort) for t in scenario.tenants])
 
     def draw(
-        self, rng: np.random.Generator, n: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        tenants = np.searchsorted(self._tenant_edges, rng.random(n), side="right")
-        return np.minimum(tenants, len(self._tenant_edges) - 1), rng.random(n), rng.random(n)
+        self, rng: np.random.Generator, number: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Numbers of tenants, numbers of operations, and which case, as a part of 1."""
+        tenants = np.minimum(np.searchsorted(self._edges, rng.random(number), side="right"), self._last)
+        u_operation, u_case = rng.random(number), rng.random(number)
+        operations = np.empty(number, np.int64)
+        for place, mix in enumerate(self._possible.values()):
+            here = self._cohort_of[tenants] == place
+            if here.any():
+                edges = np.cumsum(list(mix.values())) / sum(mix.values())
+                chosen = np.minimum(np.searchsorted(edges, u_operation[here], side="right"), len(mix) - 1)
+                operations[here] = np.array([self._all.index(op) for op in mix])[chosen]
+        return tenants, operations, u_case
 
-    def operation(self, tenant: Tenant, u: float) -> Operation:
-        operations, edges = self._operations[tenant.cohort]
-        return next((op for op, edge in zip(operations, edges, strict=True) if u < edge), operations[-1])
+    def shares(self) -> dict[tuple[str, int], float]:
+        """The expected share of each (operation, custom fields); they add up to 1."""
+        scenario = self._scenario
+        whole = sum(scenario.share_of(name) for name, mix in self._possible.items() if mix)
+        return {
+            (str(operation), scenario.cohorts[name].custom_fields): scenario.share_of(name)
+            / whole
+            * weight
+            / sum(mix.values())
+            for name, mix in self._possible.items()
+            for operation, weight in mix.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Arrivals of a block that come from one source: some of those which it draws together."""
+
+    times_s: NDArray[np.float64]  # rising
+    drawn: int
+    chosen: NDArray[np.bool_] | slice
+    aim: _Aim
+    rng: np.random.Generator  # after it gave the times
+
+    def who(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        tenants, operations, cases = self.aim.draw(self.rng, self.drawn)
+        return tenants[self.chosen], operations[self.chosen], cases[self.chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The arrivals of ten seconds from all sources, in order."""
+
+    begin_s: float
+    parts: Sequence[_Part]
+    order: NDArray[np.int64]  # of what the parts hold, one after the other
+    times_s: NDArray[np.float64]  # perhaps fewer: the end of the run leaves out what was held back too long
+    held_back: int
+
+
+def _blocks(scenario: Scenario) -> Iterator[_Block]:
+    whole_s = scenario.warmup_s + scenario.duration_s
+    sources = _Sources(scenario)
+    ceiling = _Ceiling(scenario.load.rate_max_per_s)
+    for number in range(math.ceil(whole_s / BLOCK_S)):
+        begin_s = number * BLOCK_S - scenario.warmup_s
+        end_s = min((number + 1) * BLOCK_S, whole_s) - scenario.warmup_s
+        parts = sources.parts(number, begin_s, end_s)
+        drawn_s = np.concatenate([part.times_s for part in parts])
+        order = np.argsort(drawn_s, kind="stable")
+        times_s = ceiling.hold(drawn_s[order])
+        held_back = int((times_s > drawn_s[order] + INSTANT_S).sum())
+        yield _Block(begin_s, parts, order, times_s[times_s < max(scenario.duration_s, end_s)], held_back)
+
+
+class _Sources:
+    """The rate, the bursts and the recording of a scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        load = scenario.load
+        self._seed = scenario.seed
+        self._even = load.arrivals == "constant"
+        self._curve = load.curve(warmup_s=scenario.warmup_s, duration_s=scenario.duration_s)
+        self._anyone = _Aim(scenario)
+        self._bursts = {
+            place: (burst, _Aim(scenario, *burst.kind))
+            for place, burst in enumerate(load.bursts)
+            if scenario.can(*burst.kind)
+        }
+        self._recording = load.recording
+        kinds = load.recording.kinds if load.recording else ()
+        self._aims = {place: _Aim(scenario, *kind) for place, kind in enumerate(kinds) if scenario.can(*kind)}
+
+    def parts(self, number: int, begin_s: float, end_s: float) -> list[_Part]:
+        """What arrives from ``begin_s`` until just before ``end_s``."""
+        parts = [self._at_rate(number, begin_s, end_s)]
+        for place, (burst, aim) in self._bursts.items():
+            parts += self._in_burst(place, burst, aim, begin_s, end_s)
+        return [*parts, *self._recorded(number, begin_s, end_s)]
+
+    def _at_rate(self, number: int, begin_s: float, end_s: float) -> _Part:
+        rng = np.random.default_rng((self._seed, number))
+        begun, done = self._curve.expected(begin_s), self._curve.expected(end_s)
+        if self._even:
+            at = np.arange(math.ceil(begun - INSTANT_S), math.ceil(done - INSTANT_S), dtype=np.float64)
+        else:
+            at = np.sort(begun + (done - begun) * rng.random(rng.poisson(done - begun)))
+        return _Part(self._curve.moment(at), len(at), slice(None), self._anyone, rng)
+
+    def _in_burst(self, place: int, burst: Burst, aim: _Aim, begin_s: float, end_s: float) -> Iterator[_Part]:
+        for repetition, at_s in _repetitions(burst, end_s, begin_s):
+            rng = np.random.default_rng((self._seed, place, repetition, _BURSTS))
+            times_s = at_s + burst.within_s * np.sort(rng.random(burst.arrivals))
+            chosen = (times_s >= begin_s) & (times_s < end_s)
+            yield _Part(times_s[chosen], burst.arrivals, chosen, aim, rng)
+
+    def _recorded(self, number: int, begin_s: float, end_s: float) -> Iterator[_Part]:
+        if self._recording is None:
+            return
+        first, beyond = np.searchsorted(self._recording.at_s, [begin_s, end_s])
+        times_s, kinds = self._recording.at_s[first:beyond], self._recording.kind[first:beyond]
+        for kind in np.unique(kinds).tolist():
+            if kind in self._aims:
+                mine = times_s[kinds == kind]
+                rng = np.random.default_rng((self._seed, number, kind, _REPLAY))
+                yield _Part(mine, len(mine), slice(None), self._aims[kind], rng)
+
+
+def _repetitions(burst: Burst, until_s: float, from_s: float = 0.0) -> Iterator[tuple[int, float]]:
+    """Number and beginning of each time that the burst comes in that stretch, even in part."""
+    if burst.every_s is None:
+        if burst.at_s < until_s and burst.at_s + burst.within_s > from_s:
+            yield 0, burst.at_s
+        return
+    first = max(math.floor((from_s - burst.within_s - burst.at_s) / burst.every_s), 0)
+    beyond = math.ceil((until_s - burst.at_s) / burst.every_s)
+    for repetition in range(first, beyond):
+        yield repetition, burst.at_s + repetition * burst.every_s
+
+
+class _Ceiling:
+    """Holds arrivals back so that no half-open second has more than so many: each waits for its place."""
+
+    def __init__(self, per_s: int | None) -> None:
+        self._per_s = per_s
+        self._last_s = np.full(per_s or 0, -np.inf)  # of as many arrivals as a second may hold
+
+    def hold(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The moments at which they may come, rising; called with the arrivals of a schedule in their order."""
+        if self._per_s is None:
+            return times_s
+        held_s = np.concatenate([self._last_s, times_s])
+        for place in range(self._per_s, len(held_s), self._per_s):
+            here = held_s[place : place + self._per_s]
+            np.maximum(here, held_s[place - self._per_s : place][: len(here)] + 1, out=here)
+        self._last_s = held_s[-self._per_s :]
+        return held_s[self._per_s :]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from scenarios.arrivals import expected_in_cells
 from scenarios.errors import InputError, did_you_mean
+from scenarios.load import Burst
 from scenarios.model import Scenario
-from scenarios.source import check, read_yaml
+from scenarios.recording import read_recording
+from scenarios.source import Source, check, read_yaml
 
 
 def load_scenario(name_or_path: str) -> Scenario:
@@ -19,7 +23,47 @@ def load_scenario(name_or_path: str) -> Scenario:
 
 def parse_scenario(text: str, file: str) -> Scenario:
     """A scenario from YAML text; ``file`` is the name for messages. Raises InputError with every problem."""
-    return check(Scenario, read_yaml(text, file))
+    source = read_yaml(text, file)
+    scenario = check(Scenario, source)
+    problems = [
+        source.problem(("load", "bursts", place, key), message)
+        for place, burst in enumerate(scenario.load.bursts)
+        for key, message in _problems_of(burst, scenario)
+    ]
+    if problems:
+        raise InputError(problems)
+    if scenario.load.replay:
+        _take_recording(scenario, source, Path(file).parent / scenario.load.replay)
+    if not expected_in_cells(scenario):
+        raise InputError(source.problem(("load",), "nothing arrives in the measured window; raise the rate"))
+    return scenario
+
+
+def _problems_of(burst: Burst, scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """What a burst names that the scenario does not have: the key, and what is wrong."""
+    operation, cohort = burst.kind
+    for key, name, known in (
+        ("operation", operation, [str(op) for op, weight in scenario.mix.items() if weight]),
+        ("cohort", cohort, list(scenario.cohorts)),
+    ):
+        if name and name not in known:
+            hint = did_you_mean(name, known) or f"; expected one of {', '.join(known)}"
+            yield key, f"{name!r} is not in the {'mix' if key == 'operation' else 'cohorts'}{hint}"
+            return
+    if not scenario.can(operation, cohort):
+        yield "operation", f"{cohort or 'no cohort'} can{'not' if cohort else ''} do {operation}"
+
+
+def _take_recording(scenario: Scenario, source: Source, path: Path) -> None:
+    possible = {
+        name: {str(op) for op, weight in scenario.mix.items() if weight and op.possible_for(cohort)}
+        for name, cohort in scenario.cohorts.items()
+    }
+    if not path.is_file():
+        raise InputError(
+            source.problem(("load", "replay"), f"{path} is not there; name a CSV beside the scenario")
+        )
+    scenario.load.take(read_recording(path, possible, from_s=-scenario.warmup_s))
 
 
 def names(package: str) -> tuple[str, ...]:

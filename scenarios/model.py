@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from scenarios.errors import did_you_mean
+from scenarios.load import Load
 from scenarios.objectives import Objective, parse_objective
 from scenarios.source import StrictModel
 
@@ -67,19 +68,6 @@ class Cohort(StrictModel):
     share: float | None = Field(
         None, gt=0, le=1, description="the cohort's share of all arrivals; equal parts where none says"
     )
-
-
-class Load(StrictModel):
-    """How many arrivals, and how they are spread over time."""
-
-    rate_per_s: float = Field(gt=0, le=5000, description="arrivals per second, over all tenants")
-    arrivals: Literal["poisson", "constant"] = Field(
-        "poisson", description="independent users (poisson) or evenly spaced (constant)"
-    )
-    in_flight_max: int = Field(
-        500, ge=1, le=20_000, description="open requests at most; beyond it arrivals wait, and it is said"
-    )
-    timeout_s: float = Field(30, gt=0, le=600, description="a request that takes longer is a timeout")
 
 
 class Verification(StrictModel):
@@ -242,6 +230,15 @@ class Scenario(StrictModel):
             )
             for name, cohort in self.cohorts.items()
             for number in range(1, cohort.tenants + 1)
+        )
+
+    def can(self, operation: str, cohort: str = "") -> bool:
+        """Whether some cohort (or that one) can do something of the mix (or that operation)."""
+        return any(
+            weight and operation in ("", op) and op.possible_for(one)
+            for name, one in self.cohorts.items()
+            if cohort in ("", name)
+            for op, weight in self.mix.items()
         )
 
     def share_of(self, cohort: str) -> float:

@@ -13,27 +13,32 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from scenarios.arms import ARMS, arm_of
 from scenarios.arrivals import Arrival, arrivals
 from scenarios.model import Operation, Scenario
 from targets.forms import compile_form
 from targets.model import OperationMapping, Quota, Target
 
-#: The rate of a scenario does not change, so of a long one the beginning is looked at.
+#: Where the rate of a scenario does not change, the beginning of a long one is looked at.
 ARRIVALS_MAX: Final = 200_000
 #: Times of evenly spaced arrivals are sums of fractions: nearer than this they are the same.
 _INSTANT_S: Final = 1e-6
+#: Each run tosses its arms anew; one toss stands for all of them.
+_ANY_RUN: Final = "quota"
 
 
-def over_quota(target: Target, scenario: Scenario) -> tuple[str, ...]:
+def over_quota(target: Target, scenario: Scenario, *, at_once: bool = False) -> tuple[str, ...]:
     """Why the plan is over the target's quotas, with numbers and what to change; nothing if it is not.
 
-    Counted are the requests of the first 200,000 arrivals in the moments in which they are planned, with
-    the reads before them and each mail of a batch that is sent one by one. To a quota of the whole account
-    the verification comes, at the rate that the scenario allows it. Polls of ``run_script`` are not counted.
+    Counted are the requests of the arrivals in the moments in which they are planned (of the first 200,000, where
+    the rate does not change), with the reads before them and each mail of a batch that is sent one by one. To a
+    quota of the whole account the verification comes, at the rate that the scenario allows it. Polls of
+    ``run_script`` are not counted. ``at_once``: another target gets half of the arrivals.
     """
     if not target.quotas:
         return ()
-    plan = list(islice(arrivals(scenario), ARRIVALS_MAX))
+    whole = (one for one in arrivals(scenario) if not at_once or arm_of(_ANY_RUN, one.seq) == ARMS[0])
+    plan = list(islice(whole, ARRIVALS_MAX if scenario.load.is_steady and not scenario.load.bursts else None))
     costs = {op: _cost(target, op, scenario) for op in Operation}
     reasons = [_reason(target, scenario, quota, plan, costs) for quota in target.quotas]
     return tuple(reason for reason in reasons if reason)
@@ -87,13 +92,15 @@ def _reason(
             f"{said} and its verification {checks:,}; set verification.rate_per_s to {_down(rate)} or less "
             "or lower load.rate_per_s"
         )
-    rate = scenario.load.rate_per_s * quota.requests / peak.requests
     other = {"account": "", "tenant": ", or spread it over more tenants", "record": ", or over more cases"}
     largest = max(offered, key=lambda op: costs[op].requests)
     if costs[largest].requests > quota.requests:
         remedy = "lower batch_size" if largest is Operation.SEND_BATCH else "leave it out of the mix"
         return f"{said}; a single {largest} takes {costs[largest].requests:,}: {remedy}"
-    now = f" (it is {scenario.load.rate_per_s:g})"
+    share, load = quota.requests / peak.requests, scenario.load
+    if load.rate_per_s is None:
+        return f"{said}; leave {1 - share:.0%} or more of the arrivals out of {load.replay}{other[quota.per]}"
+    rate, now = load.rate_per_s * share, f" (it is {load.rate_per_s:g})"
     return f"{said}; set load.rate_per_s to {_down(rate)} or less{now}{other[quota.per]}"
 
 

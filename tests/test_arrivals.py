@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scenarios.arrivals import arrivals, count_arrivals
+from scenarios.arrivals import arrivals, survey
 from scenarios.library import parse_scenario
 from scenarios.model import Operation, Scenario
 
@@ -38,7 +38,7 @@ def test_the_plan_is_a_pure_function_of_the_seed_rises_and_stays_inside_its_time
     assert first == second
     assert times == sorted(times)
     assert all(-warmup <= t <= duration for t in times)
-    assert [a.seq for a in first] == list(range(count_arrivals(plan)))
+    assert [a.seq for a in first] == list(range(survey(plan).arrivals))
 
 
 def test_constant_arrivals_are_evenly_spaced_across_blocks():

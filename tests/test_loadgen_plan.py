@@ -1,12 +1,13 @@
 """The plan: what decides its digest, what it counts, and what a target leaves out of it."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgen.driver import share_of
-from loadgen.plan import make_plan, most_in_a_second
-from scenarios.arrivals import arrivals
+from loadgen.plan import make_plan
+from scenarios.arrivals import arrivals, most_in_a_second
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
 from scenarios.model import Operation, Scenario
@@ -76,6 +77,47 @@ def test_what_is_offered_changes_the_digest(other):
     assert digest(other) != digest()
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "ramp: [{at_s: 0, times: 2}]",
+        "steps: [{at_s: 0, times: 2}]",
+        "daily: {}",
+        "rate_max_per_s: 20",
+        "bursts: [{at_s: 0, arrivals: 1}]",
+    ],
+)
+def test_how_the_load_changes_over_time_changes_the_digest(other):
+    assert digest(TEXT.replace("arrivals: constant", f"arrivals: constant, {other}")) != digest()
+
+
+def test_of_a_recording_what_it_holds_decides_the_digest_and_not_where_it_is(tmp_path):
+    digests = []
+    for name, rows in (("a.csv", "1\n2\n"), ("b.csv", "1\n2\n"), ("c.csv", "1\n3\n")):
+        (tmp_path / name).write_text(f"at_s\n{rows}")
+        text = TEXT.replace("rate_per_s: 20, arrivals: constant", f"replay: {name}")
+        digests.append(make_plan(parse_scenario(text, str(tmp_path / "s.yaml")), target()).digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_plan_says_what_the_ceiling_does():
+    plan = make_plan(
+        scenario(TEXT.replace("arrivals: constant", "arrivals: constant, rate_max_per_s: 10")), target()
+    )
+    # 200 in 10 s at 20/s, of which a half fits.
+    assert (plan.arrivals_expected, plan.peak_rate_per_s) == (100, 10)
+    assert plan.warnings == (
+        "load.rate_max_per_s 10 makes 190 arrivals later, and 100 are left out by the end of the run",
+    )
+
+
+def test_a_burst_of_what_the_target_cannot_do_does_not_come_and_it_is_said():
+    burst = "arrivals: constant, bursts: [{at_s: 1, arrivals: 7, operation: send_batch}]"
+    plan = make_plan(scenario(TEXT.replace("arrivals: constant", burst)), target(Operation.SEND_BATCH))
+    assert plan.arrivals_expected == 200
+    assert plan.warnings[0].startswith("send_batch is left out of the mix and its bursts: ")
+
+
 def test_where_the_target_is_does_not_change_the_digest():
     assert digest(on=load_target("casedesk", {"base_url": "http://127.0.0.1:9"})) == digest()
 
@@ -113,7 +155,7 @@ def test_a_target_that_can_do_nothing_of_the_mix_is_refused():
     ("times_s", "most"), [([], 0), ([0.0, 0.5, 0.99], 3), ([0.0, 0.5, 1.0], 2), ([1, 2, 3], 1)]
 )
 def test_the_peak_is_the_most_in_any_half_open_second(times_s, most):
-    assert most_in_a_second(times_s) == most
+    assert most_in_a_second(np.array(times_s)) == most
 
 
 @given(st.integers(1, 7), st.integers(0, 2**31))

@@ -4,6 +4,7 @@ import pytest
 from misbehaving_server import Reply, Scripted, misbehaving
 
 from scenarios.library import parse_scenario
+from scenarios.load import Load, Point
 from targets.control import ControlClient
 from targets.http import Request
 from targets.mapping import parse_target
@@ -47,6 +48,18 @@ def test_a_reason_tells_the_numbers_and_the_rate_that_fits():
         "t allows 25 requests in 10 s per account; the plan sends up to 100; "
         "set load.rate_per_s to 2.5 or less (it is 10)"
     )
+
+
+def test_a_late_step_is_over_a_quota_as_well():
+    steps = (Point(at_s=0, times=1), Point(at_s=50, times=4))
+    late = scenario().model_copy(update={"load": Load(rate_per_s=10, arrivals="constant", steps=steps)})
+    (reason,) = over_quota(target("{requests: 25, in_s: 1}"), late)
+    assert "the plan sends up to 40; set load.rate_per_s to 6.2 or less (it is 10)" in reason
+
+
+def test_of_two_targets_at_once_each_gets_half():
+    quota = target("{requests: 340, in_s: 60}")  # 600 in all, about 300 each
+    assert (len(over_quota(quota, scenario())), over_quota(quota, scenario(), at_once=True)) == (1, ())
 
 
 def test_the_read_before_a_save_and_each_mail_of_a_batch_count():
