@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from analysis.details import Details
+
 
 class Verdict(StrEnum):
     """The one answer: may the window close, must it stay open, or must someone act now."""
@@ -269,6 +271,7 @@ class Assessment:
     pair_s: float = float("nan")  # how long a pair took
     shares: Mapping[str, float] = field(default_factory=dict)  # cohort (as text) -> share of all saves
     warnings: tuple[str, ...] = ()
+    details: Details = field(default_factory=Details)  # for engineers; the verdict does not rest on them
     imported_from: str = ""  # the tool whose results these are; empty where savepath drove every run
     objectives: tuple[ObjectiveFinding, ...] = ()
     ranking: tuple[Ranked, ...] = ()  # of several candidates, the best first; the rest is then the first one's

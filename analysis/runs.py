@@ -48,6 +48,7 @@ class Run:
     at_once: str = ""  # the run that drove this side and the other at once; empty where each had its own
     waited_for_pool: int | None = None  # arrivals held back because in_flight_max requests were open already
     origin: Origin | None = None  # None: driven by savepath, which tells everything
+    notable: pd.DataFrame = field(default_factory=pd.DataFrame)  # analysis.notable.COLUMNS and trace_id
 
     def lacks(self, fact: str) -> bool:
         """Whether this one of ``analysis.samples.FACTS`` is not told."""

@@ -6,6 +6,7 @@
     samples.parquet   the samples, compacted        } written when the run ends
     effects.parquet   the effects, compacted        }
     slices.parquet    the samples, folded           } what every comparison reads
+    notable.parquet   the slowest and failed samples}
     run.json          the facts of the run, written last and by rename
     failure.json      only where the run could not begin: {exit_code, message}
 
@@ -34,9 +35,11 @@ from loadgen.tables import (
     compress_effects,
     compress_samples,
     fold_samples,
+    pick_notable,
     read_slices,
     restore_effects,
     restore_samples,
+    write_notable,
     write_slices,
 )
 from scenarios.errors import InputError
@@ -301,6 +304,7 @@ class RunFolder:
 
     def _keep_slices(self) -> None:
         self._keep("slices", fold_samples(self.path / "samples.parquet"), write_slices)
+        self._keep("notable", pick_notable(self.path / "samples.parquet"), write_notable)
 
     def finish(self, info: RunInfo) -> None:
         """Make the folder a run: the last thing that is written. The shards go: the tables hold their rows."""
@@ -327,6 +331,12 @@ class RunFolder:
         found = self._read("slices", read_slices) if self._slices.exists() else None
         return self._read("samples", fold_samples) if found is None else found
 
+    def read_notable(self) -> pd.DataFrame:
+        """The notable samples (``analysis.notable``); an older run's are picked here and now."""
+        if (self.path / "notable.parquet").exists():
+            return self._read("notable", pd.read_parquet)
+        return self._read("samples", pick_notable)
+
     @property
     def _slices(self) -> Path:
         return self.path / "slices.parquet"
@@ -341,7 +351,9 @@ class RunFolder:
             return read(path)
         except (OSError, pa.ArrowInvalid) as error:
             what = (
-                "delete it, it is made of the samples" if name == "slices" else "the run is damaged, make it again"
+                "delete it, it is made of the samples"
+                if name in ("slices", "notable")
+                else "the run is damaged, make it again"
             )
             raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); {what}") from None
 

@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from analysis.notable import READS as READS_NOTABLE
+from analysis.notable import pick, pick_again
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS, arrow_schema
 from analysis.slices import READS, VERSION, fold, merge, width_for
 
@@ -63,6 +65,20 @@ def fold_samples(path: Path) -> pd.DataFrame:
         width_s = width_for(last_us / _US)
         pieces = file.iter_batches(FOLDED_AT_ONCE, columns=stored)
         return merge([fold(restore_samples(pa.Table.from_batches([piece]), READS), width_s) for piece in pieces])
+
+
+def pick_notable(path: Path) -> pd.DataFrame:
+    """The notable samples of a samples table in Parquet, read and picked piece by piece."""
+    stored = [name for name in READS_NOTABLE if not name.endswith("_s")] + [SCHEDULED, WAITED, SERVED]
+    with pq.ParquetFile(path) as file:
+        pieces = file.iter_batches(FOLDED_AT_ONCE, columns=stored)
+        parts = (restore_samples(pa.Table.from_batches([piece]), READS_NOTABLE) for piece in pieces)
+        return pick_again(pick(part) for part in parts)
+
+
+def write_notable(picked: pd.DataFrame, path: Path) -> None:
+    """Write notable samples to Parquet."""
+    pq.write_table(pa.Table.from_pandas(picked, preserve_index=False), path, compression="zstd")
 
 
 def write_slices(slices: pd.DataFrame, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -11,9 +12,10 @@ from typing import Any, Final
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
 from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, Word
-from reports import figures, objectives, ranking, sentences, units, words
+from reports import detail_figures, drawing, figures, objectives, ranking, sentences, units, words
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixRow, lay_out
 from reports.model import ReportMeta, presentable
@@ -69,6 +71,19 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
         "evidence": sentences.evidence_told(assessment),
         "dropped": sentences.dropped_told(assessment),
         "cells": sorted(assessment.cells, key=_cell_rank),
+        "forest": _long(
+            detail_figures.forest_figure(assessment), "forest", "Change of every cell, with its range"
+        ),
+        "shift_charts": _charts(
+            detail_figures.shift_figures(assessment), "shift", "Change of each tenth of the requests"
+        ),
+        "tail_charts": _charts(detail_figures.tail_figures(assessment), "tail", "The slowest requests"),
+        "heat_charts": [
+            _long(figure, f"heat{number}", f"Durations over the elapsed time: {_title_of(figure)}")
+            for number, figure in enumerate(detail_figures.heat_figures(assessment))
+        ],
+        "slowest": [one for one in assessment.details.notable if one.outcome == "ok"],
+        "failed": [one for one in assessment.details.notable if one.outcome != "ok"],
         "slopes": sorted(assessment.slopes, key=words.slope_rank),
         "method": sentences.method_told(assessment),
         # As markup they are left as typed: a no-break space would not paste into a shell.
@@ -105,6 +120,7 @@ def _environment() -> Environment:
         "count": units.count,
         "css_class": lambda word: word.value.replace(" ", "-"),
         "effect": lambda finding: words.effect(finding.kind, finding.outcome),
+        "or_dash": lambda found: found or "–",
         "failure": lambda kind: words.failure(kind.outcome, kind.detail),
         "failure_place": lambda finding: words.place(finding.operation, finding.custom_fields),
         "failure_range": _failure_range,
@@ -147,23 +163,32 @@ def _not_required(row: MatrixRow) -> bool:
 
 
 def _growth_charts(assessment: Assessment) -> list[Markup]:
-    return [
-        Markup(figures.svg(figure, prefix=f"growth{number}", label=_growth_label(figure)))  # noqa: S704 (escaped by svg)
-        for number, figure in enumerate(figures.growth_figures(assessment))
-    ]
-
-
-def _growth_label(figure: Any) -> str:
-    return f"Before and after by number of custom fields: {figure.axes[0].get_title(loc='left')}"
+    return _charts(figures.growth_figures(assessment), "growth", "Before and after by number of custom fields")
 
 
 def _timeline_chart(assessment: Assessment) -> Markup:
     figure = figures.timeline_figure(assessment)
+    return _long(figure, "timeline", "Before and after over the elapsed time, and failed requests")
+
+
+def _charts(drawn: Sequence[Figure], prefix: str, label: str) -> list[Markup]:
+    """Panels that stand beside each other where there is room."""
+    return [
+        Markup(drawing.svg(figure, prefix=f"{prefix}{number}", label=f"{label}: {_title_of(figure)}"))  # noqa: S704 (escaped by svg)
+        for number, figure in enumerate(drawn)
+    ]
+
+
+def _long(figure: Figure | None, prefix: str, label: str) -> Markup:
+    """A chart that takes the whole width."""
     if figure is None:
         return Markup("")
-    label = "Before and after over the elapsed time, and failed requests"
-    chart = figures.svg(figure, prefix="timeline", label=label).replace('class="chart"', 'class="chart long"', 1)
+    chart = drawing.svg(figure, prefix=prefix, label=label).replace('class="chart"', 'class="chart long"', 1)
     return Markup(chart)  # noqa: S704 (escaped by svg)
+
+
+def _title_of(figure: Figure) -> str:
+    return figure.axes[0].get_title(loc="left")
 
 
 def _growth_cells(matrix: Matrix) -> list[CellFinding]:

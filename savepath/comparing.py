@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from analysis.assessment import assess
+from analysis.closer_look import look
 from analysis.errors import IncomparableRuns
 from analysis.findings import Assessment, Verdict
 from analysis.ranking import rank
@@ -19,6 +22,7 @@ from reports.model import ReportMeta
 from savepath import __version__
 from savepath.exits import Exit
 from scenarios.errors import InputError
+from scenarios.tokens import trace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ def compare_runs(
         else:
             before, after, first = _load_both(sides.both) if sides.both else _load_sides(sides)
             assessment = assess(before, after, question_of(first, planned))
+            assessment = replace(assessment, details=look(before, after))
     except IncomparableRuns as error:
         raise InputError(str(error)) from None
     command = ["savepath", "compare", *sides.words, *(word for key in planned for word in ("--planned", key))]
@@ -72,7 +77,8 @@ def _title(assessment: Assessment) -> str:
 def _rank(sides: Sides, planned: Sequence[str]) -> Assessment:
     before, first = _load_side("--before", sides.before)
     candidates = {name: _load_side(f"--candidate {name}", paths)[0] for name, paths in sides.candidates.items()}
-    return rank(before, candidates, question_of(first, planned))
+    found = rank(before, candidates, question_of(first, planned))
+    return replace(found, details=look(before, candidates[found.ranking[0].name]))
 
 
 def _load_sides(sides: Sides) -> tuple[list[Run], list[Run], Path]:
@@ -141,7 +147,14 @@ def load_run(path: Path) -> Run:
         fingerprint=info.fingerprint,
         stored_cases=info.stored_cases,
         origin=_origin_of(info),
+        notable=_traced(folder.read_notable(), info),
     )
+
+
+def _traced(notable: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
+    """The notable samples with the trace id that each request carried; imported ones carried none of ours."""
+    ids = ["" if info.origin else trace_id(info.key, int(seq)) for seq in notable["seq"]]
+    return notable.assign(trace_id=pd.Series(ids, index=notable.index, dtype="str"))
 
 
 def _origin_of(info: RunInfo) -> Origin | None:
@@ -166,6 +179,7 @@ def load_arms(path: Path) -> dict[str, Run]:
             waited_for_pool=facts.waited_for_pool,
             slices=whole.slices[whole.slices["arm"] == arm],
             effects=whole.effects[whole.effects["arm"] == arm],
+            notable=whole.notable[whole.notable["arm"] == arm],
             labels={**whole.labels, "address": facts.address},
             fingerprint=facts.fingerprint,
             stored_cases=facts.stored_cases,

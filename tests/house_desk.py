@@ -31,6 +31,7 @@ class HouseDesk:
         self.fields: dict[str, dict[str, object]] = {id_: {} for id_ in self.tenant_of}
         self.log: list[dict[str, str]] = []
         self.mails: list[dict[str, str]] = []
+        self.traces: list[str] = []  # the traceparent of every save
         self.url = ""
         paths = [
             Route("/cases", self.list_cases),
@@ -65,6 +66,7 @@ class HouseDesk:
         self.fields[id_] |= {one["id"]: one["value"] for one in given.pop("custom_fields", [])}
         self.cases[id_] |= given
         self.log.append({"token": request.query_params["token"], "name": "script-1"})
+        self.traces.append(request.headers.get("traceparent", ""))
         return JSONResponse(self.shown(id_))
 
     async def mail(self, request: Request) -> Response:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "scenarios": set(),
     "targets": {"scenarios"},
-    "loadgen": {"scenarios", "targets", "analysis.samples", "analysis.slices"},
+    "loadgen": {"scenarios", "targets", "analysis.samples", "analysis.slices", "analysis.notable"},
     "locustfiles": {"loadgen"},
     "analysis": set(),
     "reports": {"analysis"},

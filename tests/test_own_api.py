@@ -9,6 +9,7 @@ from house_desk import KEY, HouseDesk, serving
 
 from loadgen.run_folder import RunFolder
 from savepath.cli import cli
+from savepath.comparing import load_run
 from scenarios.library import parse_scenario
 
 pytestmark = pytest.mark.live
@@ -65,3 +66,13 @@ def test_every_effect_is_found_once_and_is_what_the_desk_did(driven):
     saves = run.read_samples()["operation"].isin(["save_standard", "save_custom", "run_script"]).sum()
     assert len(desk.log) == saves == (effects["kind"] == "script").sum()
     assert len(desk.mails) == (effects["kind"] == "mail").sum()
+
+
+def test_the_trace_id_that_a_report_tells_is_the_one_that_the_request_carried(driven):
+    desk, run = driven
+    carried = [header.split("-")[1] for header in desk.traces]
+    assert len(set(carried)) == len(desk.log)
+    notable = load_run(run.path).notable
+    told = notable[notable["operation"].isin(["save_standard", "save_custom", "run_script"])]["trace_id"]
+    assert len(told) >= 3
+    assert set(told) <= set(carried)

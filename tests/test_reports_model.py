@@ -34,7 +34,7 @@ def changed(path: list[Any], value: object) -> bytes:
 
 
 @given(st.from_type(Assessment))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_write_then_read_is_identity(assessment):
     read, meta = from_json(to_json(assessment, meta=META))
     # By text, since a number that is not known (NaN) equals nothing.

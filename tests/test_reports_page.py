@@ -19,7 +19,7 @@ from assessment_examples import (
 )
 
 from analysis.findings import TimelinePoint
-from reports import figures, html
+from reports import drawing, figures, html
 
 CSS = (files("reports") / "templates" / "report.css").read_text(encoding="utf-8")
 PAGES = {name: html.render(found, META) for name, found in EXAMPLES.items()}
@@ -181,7 +181,7 @@ def test_a_single_cohort_has_no_growth_curve():
 
 def test_a_chart_is_an_svg_that_can_be_embedded():
     figure = figures.growth_figures(CLEAR)[0]
-    text = figures.svg(figure, prefix="one", label='a "label" <b>')
+    text = drawing.svg(figure, prefix="one", label='a "label" <b>')
     root = ElementTree.fromstring(text)
     assert root.get("aria-label") == 'a "label" <b>'
     assert all(element.get("id", "one-").startswith("one-") for element in root.iter())
@@ -190,7 +190,7 @@ def test_a_chart_is_an_svg_that_can_be_embedded():
 
 
 def test_two_charts_of_the_same_figure_do_not_share_ids():
-    texts = [figures.svg(figures.growth_figures(CLEAR)[0], prefix=prefix, label="x") for prefix in ("a", "b")]
+    texts = [drawing.svg(figures.growth_figures(CLEAR)[0], prefix=prefix, label="x") for prefix in ("a", "b")]
     ids = [set(re.findall(r'\bid="([^"]*)"', text)) for text in texts]
     assert ids[0].isdisjoint(ids[1])
 
