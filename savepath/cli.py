@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "run": "Drive a target with a scenario and record what happened.",
     "import": "Make a run of the results of JMeter, k6, Locust or vegeta.",
     "compare": "Compare runs before and after a change: CLEAR, HOLD or ESCALATE.",
+    "watch": "Watch a stabilization window for days: CLEAR, HOLD or ESCALATE.",
+    "gate": "Ask a watch whether a release may go out: 0 CLEAR, 10 HOLD, 20 ESCALATE.",
     "desk": "Start casedesk, the embedded case-management system.",
     "schema": "Print the JSON Schema of a scenario, a target or results.json.",
 }

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -73,7 +73,15 @@ def in_turns(out: Path, pairs: int) -> Iterator[Turn]:
 
 
 def drive_runs(command: Drive, turns: Sequence[Turn]) -> None:
-    """Make the runs, in order.
+    """Make the runs, in order; see ``ready`` for what is looked at before anything is sent or written."""
+    with ready(command, turns) as make:
+        for turn in turns:
+            make(turn)
+
+
+@contextmanager
+def ready(command: Drive, turns: Sequence[Turn]) -> Iterator[Callable[[Turn], None]]:
+    """Get everything ready for runs such as ``turns``, and yield what makes one of them.
 
     Everything that can be wrong is looked at before anything is sent or written: the files, the
     folders, the quotas, the targets. Then tenants, fields and cases are made once on each target, and
@@ -97,8 +105,11 @@ def drive_runs(command: Drive, turns: Sequence[Turn]) -> None:
             known[side] = room / f"{side}.json"
             inventory = prepare(scenario, target, progress, environ_of(side, os.environ))
             known[side].write_text(inventory.model_dump_json(), encoding="utf-8")
-        for turn in turns:
+
+        def make(turn: Turn) -> None:
             drive_one(_launch(command, turn, known), Progress(sys.stderr, title=turn.title))
+
+        yield make
 
 
 def drive_one(launch: Launch, progress: Progress) -> None:

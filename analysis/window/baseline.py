@@ -150,7 +150,7 @@ def learn_baseline(blocks: Sequence[Block], *, day_s: float = 86_400.0) -> Basel
         raise ValueError(f"a baseline of {len(sound)} blocks is too short; expected {2 * SCALES[0]} or more")
     block_s = sound[0].length_s
     streams = _streams(sound)
-    days = len(sound) * block_s / day_s
+    days = min(len(sound) * block_s, sound[-1].end_s - sound[0].start_s) / day_s
     bins = PROFILE_BINS if days >= PROFILE_DAYS else 1
     part = np.array([int((one.start_s + one.length_s / 2) % day_s / day_s * bins) for one in sound])
     means = np.array([streams.means(one) for one in sound])
@@ -351,7 +351,7 @@ def _mean_of(rows: Floats) -> Floats:
 
 def _rates(blocks: Sequence[Block], part: NDArray[np.int64], bins: int, *, lowest: bool) -> Floats:
     """The range of requests a block by part of the day, widened by its neighbours, 10 % and Poisson noise."""
-    requests = np.array([one.requests for one in blocks], np.float64)
+    requests = np.array([one.rate for one in blocks])
     choose = np.min if lowest else np.max
     overall = float(choose(requests))
     found = np.array([choose(requests[part == i]) if (part == i).any() else overall for i in range(bins)])

@@ -71,6 +71,7 @@ class Block:
     effects: tuple[EffectCount, ...] = ()
     events: tuple[str, ...] = ()  # required events that were seen, and whole, in this block
     fault: str = ""  # why the load of this block proves nothing; empty if it does
+    loaded_s: float | None = None  # for how long of it there was load; None: all the time
 
     @property
     def end_s(self) -> float:
@@ -81,6 +82,11 @@ class Block:
     def requests(self) -> int:
         """All requests that were answered or failed."""
         return sum(one.requests for one in self.counts)
+
+    @property
+    def rate(self) -> float:
+        """Requests a block, had there been load all the time."""
+        return self.requests * self.length_s / (self.loaded_s or self.length_s)
 
     @property
     def is_outage(self) -> bool:
@@ -97,6 +103,7 @@ def fold_block(
     allowed: Mapping[tuple[str, str], float] | None = None,
     events: Sequence[str] = (),
     fault: str = "",
+    loaded_s: float | None = None,
 ) -> Block:
     """The block of a table of slices (``analysis.slices``), all of whose rows belong to it.
 
@@ -116,6 +123,7 @@ def fold_block(
         effects=_bad_effects(effects or {}, allowed or {}),
         events=tuple(events),
         fault=fault,
+        loaded_s=loaded_s,
     )
 
 
@@ -133,6 +141,7 @@ def block_as_plain(block: Block) -> dict[str, Any]:
         "effects": [[one.kind, one.outcome, one.count, one.checked, one.allowed] for one in block.effects],
         "events": list(block.events),
         "fault": block.fault,
+        "loaded_s": block.loaded_s,
     }
 
 
@@ -153,6 +162,7 @@ def block_from_plain(plain: Mapping[str, Any]) -> Block:
         ),
         events=tuple(str(name) for name in plain["events"]),
         fault=str(plain["fault"]),
+        loaded_s=None if plain["loaded_s"] is None else float(plain["loaded_s"]),
     )
 
 

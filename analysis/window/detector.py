@@ -19,6 +19,8 @@ from analysis.window.baseline import FILLED, SCALES, Baseline
 
 Floats = NDArray[np.float64]
 
+#: Scores below this are nobody's business; above it a stream that raised an alarm still shows.
+TOLD: Final = 0.5
 _SCALES: Final = np.array(SCALES)
 
 
@@ -68,19 +70,19 @@ def scores(baseline: Baseline, recent: Recent) -> tuple[Floats, Floats]:
 
 
 def strongest(baseline: Baseline, means: Floats, z: Floats) -> dict[str, Signal]:
-    """The most striking window of each stream that has one, by name."""
+    """The most striking window of each stream that stands out by ``TOLD`` at least, and of the first of all."""
     found = {}
     score = np.where(np.isfinite(z), z, -np.inf) / baseline.z_alarm[:, None]
-    best = score.argmax(axis=0)
-    for place, name in enumerate(baseline.streams.names):
-        scale = int(best[place])
-        if np.isfinite(score[scale, place]):
-            found[name] = Signal(
-                stream=name,
-                contrast=place >= len(baseline.streams.levels),
-                blocks=SCALES[scale],
-                shift=float(means[scale, place]),
-                z=float(z[scale, place]),
-                score=float(score[scale, place]),
-            )
+    best, highest = score.argmax(axis=0), score.max(axis=0)
+    told = (highest >= min(TOLD, float(highest.max()))) & np.isfinite(highest)
+    for place in np.flatnonzero(told).tolist():
+        scale, name = int(best[place]), baseline.streams.names[place]
+        found[name] = Signal(
+            stream=name,
+            contrast=place >= len(baseline.streams.levels),
+            blocks=SCALES[scale],
+            shift=float(means[scale, place]),
+            z=float(z[scale, place]),
+            score=float(score[scale, place]),
+        )
     return found

@@ -25,15 +25,13 @@ from analysis.window.baseline import SCALES, Baseline
 from analysis.window.blocks import Block
 from analysis.window.clearing import Totals, accumulate, no_totals, unsettled
 from analysis.window.decisions import Alarm, Decision, Evidence, Hold, Kind, Reason
-from analysis.window.detector import Recent, Signal, append, no_recent, scores, strongest
+from analysis.window.detector import TOLD, Recent, Signal, append, no_recent, scores, strongest
 from analysis.window.explanation import Objective, explain
 
 Floats = NDArray[np.float64]
 
 #: From this share of an alarm on the window stays open for half a day.
 DEVIATES: Final = 0.9
-#: An acknowledged alarm is over when its stream has come down to this share.
-OVER: Final = 0.5
 #: A block that is slower than every one of the baseline by this much is looked at for an hour.
 SUDDEN: Final = math.log(1.25)
 #: A gap in the data longer than this is remembered for half a day.
@@ -91,6 +89,11 @@ def acknowledge(state: State, baseline: Baseline) -> State:
         failing=failing.no_evidence(baseline.failures),
         effects={},
     )
+
+
+def see(state: State, event: str) -> State:
+    """Somebody saw an event that the load cannot show, as a failover."""
+    return replace(state, events=state.events | {event})
 
 
 def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[State, Decision]:
@@ -162,10 +165,10 @@ def _usable(baseline: Baseline, block: Block) -> tuple[list[Reason], Floats]:
     row, part = baseline.residual(block), baseline.bin_of(block)
     reasons = []
     low, high = float(baseline.rate_low[part]), float(baseline.rate_high[part])
-    if not low <= block.requests <= high:
+    if not low <= block.rate <= high:
         row = np.where(baseline.streams.is_contrast, math.nan, row)
         text = (
-            f"{block.requests} requests in the block, at this time of day the baseline had {max(low, 0):.0f} to "
+            f"{block.rate:.0f} requests a block, at this time of day the baseline had {max(low, 0):.0f} to "
             f"{high:.0f}: growth with custom fields is not judged"
         )
         reasons.append(Reason(Hold.LOAD_CHANGED, text))
@@ -189,7 +192,7 @@ def _sudden(baseline: Baseline, row: Floats, at_s: float) -> tuple[str, float] |
 
 
 def _still_shows(alarm: Alarm, signals: Mapping[str, Signal]) -> bool:
-    return alarm.what in signals and signals[alarm.what].score >= OVER
+    return alarm.what in signals and signals[alarm.what].score >= TOLD
 
 
 def _alarms(

@@ -1,0 +1,127 @@
+"""``savepath watch``: a stabilization window, block by block, for days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from savepath.options import KeyValue, allow_python_option, label_option
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class Span(click.ParamType[float]):
+    """A length of time on the command line: 90s, 5m, 72h, 3d."""
+
+    name = "SPAN"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds, or a usage error."""
+        if isinstance(value, float):
+            return value
+        text = str(value)
+        unit = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(text[-1:])
+        try:
+            seconds = float(text[:-1]) * (unit or 0)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < 1e9:
+            self.fail(f"{text!r} is no length of time; write 90s, 5m, 72h or 3d", param, ctx)
+        return seconds
+
+
+class BaselineRuns(click.Command):
+    """Lets ``--baseline A B C`` take several paths, as shells expand ``--baseline runs/before-*``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the flag before each further value."""
+        spread: list[str] = []
+        inside = False
+        for word in args:
+            if word.startswith("-"):
+                inside = word == "--baseline"
+            elif inside and spread[-1] != "--baseline":
+                spread.append("--baseline")
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
+@click.command(cls=BaselineRuns)
+@click.argument("scenario", metavar="[SCENARIO]", required=False)
+@click.option("--target", metavar="TARGET", help="The target to drive; with SCENARIO.")
+@click.option("--set", "settings", type=KeyValue(), multiple=True, help="A variable of the target.")
+@label_option
+@allow_python_option
+@click.option("--follow", type=FOLDER, metavar="DIR", help="Drive nothing; watch the runs that come into DIR.")
+@click.option("--baseline", type=FOLDER, multiple=True, metavar="RUN...", help="Runs before the change.")
+@click.option("--state", type=FOLDER, required=True, metavar="DIR", help="Where the watch keeps all it knows.")
+@click.option("--for", "lasts_s", type=Span(), default="72h", show_default=True, help="The length of the window.")
+@click.option("--until", type=click.Choice(["clear"]), help="End at the first CLEAR.")
+@click.option("--every", "block_s", type=Span(), default="5m", show_default=True, help="The length of a block.")
+@click.option("--settle", "settle_s", type=Span(), default="24h", show_default=True, help="No CLEAR before.")
+@click.option("--day", "day_s", type=Span(), default="24h", hidden=True, help="The target's daily cycle.")
+@click.option("--require", multiple=True, metavar="EVENT", help="What must be seen before CLEAR, e.g. failover.")
+@click.option("--note", metavar="TEXT", help="Write an unrelated change into the journal, and end.")
+@click.option("--seen", metavar="EVENT", help="Say that a required event happened, and end.")
+@click.option("--ack", is_flag=True, help="Acknowledge the alarms so far, and end.")
+def command(
+    scenario: str | None,
+    target: str | None,
+    settings: Sequence[tuple[str, str]],
+    labels: Sequence[tuple[str, str]],
+    allow_python: bool,
+    follow: Path | None,
+    baseline: Sequence[Path],
+    state: Path,
+    lasts_s: float,
+    until: str | None,
+    block_s: float,
+    settle_s: float,
+    day_s: float,
+    require: Sequence[str],
+    note: str | None,
+    seen: str | None,
+    ack: bool,
+) -> int:
+    """Watch a target after a change, and say after each block whether the window may close.
+
+    With SCENARIO and --target the watch drives the load itself, one run a block; with --follow it reads the
+    runs that others write. Started again on the same --state it goes on where it was.
+
+    \b
+    Examples:
+      savepath watch field-sweep --target my.yaml --baseline runs/before --state watch/24.4
+      savepath watch --follow runs/after --baseline runs/before --state watch/24.4 --for 72h
+      savepath watch --state watch/24.4 --note "deployed billing 7.1"
+      savepath watch --state watch/24.4 --ack
+    """
+    from savepath.watching.beginning import Wanted, watch
+    from savepath.watching.remarks import remark
+
+    said = {"note": note, "event": seen, "ack": "" if ack else None}
+    remarks = {kind: text for kind, text in said.items() if text is not None}
+    if remarks:
+        for kind, text in remarks.items():
+            remark(state, kind, text)
+        return 0
+    if (follow is None) == (scenario is None) or (scenario is None) != (target is None):
+        raise click.UsageError("Give SCENARIO and --target to drive, or --follow DIR to watch what others drive.")
+    wanted = Wanted(
+        state=state,
+        baseline=tuple(baseline),
+        scenario=scenario or "",
+        target=target or "",
+        settings=dict(settings),
+        labels=dict(labels),
+        allow_python=allow_python,
+        follow=follow,
+        lasts_s=lasts_s,
+        block_s=block_s,
+        settle_s=settle_s,
+        day_s=day_s,
+        required_events=tuple(require),
+        until_clear=until == "clear",
+    )
+    return watch(wanted, click.echo)

@@ -1,0 +1,134 @@
+"""Beginning a watch, or going on with one: everything that can be wrong is looked at before the first block."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from analysis.window.baseline import learn_baseline
+from analysis.window.blocks import OVERALL
+from loadgen.chosen import ChosenTarget
+from loadgen.run_folder import find_runs
+from savepath.comparing import exit_code, question_of
+from savepath.driving import BEFORE, Drive
+from savepath.watching.blocks_of_runs import BATCH, blocks_of_all
+from savepath.watching.rounds import drive, follow
+from savepath.watching.state import Agreed, Watching, is_state, make_state, only_watch, open_state, read_agreed
+from scenarios.errors import InputError
+from scenarios.library import load_scenario
+
+#: A driven run leaves this share of its block, and so many seconds at most, for its start and its verification.
+PAUSE_SHARE: Final = 0.3
+PAUSE_MOST_S: Final = 30.0
+WARMUP_SHARE: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asks for."""
+
+    state: Path
+    baseline: tuple[Path, ...]
+    scenario: str
+    target: str
+    follow: Path | None
+    lasts_s: float
+    block_s: float
+    settle_s: float
+    day_s: float
+    required_events: tuple[str, ...]
+    until_clear: bool
+    settings: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    allow_python: bool = False
+
+
+def watch(wanted: Wanted, say: Callable[[str], None]) -> int:
+    """Watch until the window is over; the exit code of the last verdict."""
+    command = _drive(wanted) if wanted.follow is None else None  # errors of scenario and target come first
+    if is_state(wanted.state):
+        _refuse_other_terms(wanted)
+    else:
+        _begin(wanted)
+    with only_watch(wanted.state):
+        watching = open_state(wanted.state)
+        say(_heading(watching))
+        try:
+            if command is None:
+                assert wanted.follow is not None  # noqa: S101 (the two are one choice)
+                verdict = follow(watching, wanted.follow, until_clear=wanted.until_clear, say=say)
+            else:
+                runs = wanted.state / "runs"
+                verdict = drive(watching, command, runs, until_clear=wanted.until_clear, say=say)
+        except KeyboardInterrupt:
+            return 130
+        watching.end(time.time())
+    return exit_code(verdict, "hold")
+
+
+def _begin(wanted: Wanted) -> None:
+    found = find_runs(wanted.baseline)
+    if not found:
+        raise InputError("--baseline: no run in the folders given; a watch needs runs from before the change")
+    blocks = blocks_of_all(found, wanted.block_s)
+    try:
+        learn_baseline(blocks, day_s=wanted.day_s)
+    except ValueError as error:
+        raise InputError(f"--baseline: {error} of {wanted.block_s:g} s") from None
+    batch = (BATCH,) if any(BATCH in one.events for one in blocks) else ()
+    agreed = Agreed(
+        block_s=wanted.block_s,
+        day_s=wanted.day_s,
+        settle_s=wanted.settle_s,
+        begun_s=time.time(),
+        lasts_s=wanted.lasts_s,
+        tolerance=question_of(found[0], ()).tolerance,
+        required_events=tuple(dict.fromkeys((*batch, *wanted.required_events))),
+        source=str(wanted.follow) if wanted.follow else f"{wanted.scenario} on {wanted.target}",
+    )
+    make_state(wanted.state, agreed, blocks)
+
+
+def _refuse_other_terms(wanted: Wanted) -> None:
+    """A watch goes on under the terms that it began with."""
+    agreed = read_agreed(wanted.state)
+    asked = {"--every": wanted.block_s, "--settle": wanted.settle_s, "--for": wanted.lasts_s}
+    kept = {"--every": agreed.block_s, "--settle": agreed.settle_s, "--for": agreed.lasts_s}
+    for flag, value in asked.items():
+        if value != kept[flag]:
+            raise InputError(
+                f"{flag}: the watch in {wanted.state} was begun with {kept[flag]:g} s, not {value:g} s; "
+                "go on with the same, or begin another with another --state"
+            )
+
+
+def _drive(wanted: Wanted) -> Drive:
+    """The scenario cut to a block, kept beside the state so that the child can read it."""
+    target = ChosenTarget(wanted.target, dict(wanted.settings))
+    target.load(allow_python=wanted.allow_python)
+    scenario = load_scenario(wanted.scenario)
+    warmup_s = min(scenario.warmup_s, WARMUP_SHARE * wanted.block_s)
+    pause_s = min(PAUSE_SHARE * wanted.block_s, PAUSE_MOST_S)
+    cut = scenario.model_copy(update={"warmup_s": warmup_s, "duration_s": wanted.block_s - warmup_s - pause_s})
+    wanted.state.mkdir(parents=True, exist_ok=True)
+    path = wanted.state / "scenario.yaml"
+    path.write_text(json.dumps(cut.model_dump(mode="json", exclude_none=True), indent=1), encoding="utf-8")
+    return Drive(
+        str(path), {BEFORE: target}, labels=wanted.labels, purpose="watch", allow_python=wanted.allow_python
+    )
+
+
+def _heading(watching: Watching) -> str:
+    """What the baseline can find, so that nobody takes silence for more than it is."""
+    baseline = watching.baseline
+    telling = {"growth of save_custom", "growth of all", OVERALL}
+    names = [name for name in baseline.streams.names if name in telling]
+    least = ", ".join(f"{name} {baseline.smallest(name):+.0%}" for name in names)
+    return (
+        f"baseline: {baseline.days:.1f} days, {baseline.blocks} blocks, {len(baseline.streams.names)} streams; "
+        f"a day can find: {least}"
+    )

@@ -1,0 +1,82 @@
+"""From run folders to the blocks of a watch or of its baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from analysis.generator import gate
+from analysis.integrity import count_effects
+from analysis.runs import Run
+from analysis.window.blocks import Block, fold_block
+from loadgen.run_folder import RunFolder
+from savepath.comparing import load_run, question_of
+
+BATCH: Final = "e-mail batch"
+#: A rest of a run that is shorter than this share of a block is left out.
+REST_LEAST: Final = 0.9
+
+
+def blocks_of(path: Path, block_s: float) -> list[Block]:
+    """The blocks of one run, in order. A run that is shorter than a block is one block.
+
+    What became of the effects of a run is told with its last block, when all of them are known.
+    Raises InputError for a folder that is no whole run.
+    """
+    run = load_run(path)
+    question = question_of(path, ())
+    begins_s = run.started_at.timestamp()
+    fault = _fault(run)
+    pieces = max(math.floor(run.duration_s / block_s + 1 - REST_LEAST), 1)
+    blocks = []
+    for number in range(pieces):
+        last = number == pieces - 1
+        start_s = number * block_s
+        inside = run.slices["t_s"].between(start_s, start_s + block_s, inclusive="left")
+        blocks.append(
+            fold_block(
+                run.slices[inside],
+                begins_s + start_s,
+                block_s,
+                effects=count_effects([run]) if last else None,
+                allowed=question.integrity_limits,
+                events=[BATCH] if last and _batch_was_whole(run) else [],
+                fault=fault,
+                loaded_s=min(run.duration_s - start_s, block_s),
+            )
+        )
+    return blocks
+
+
+def blocks_of_all(paths: Iterable[Path], block_s: float) -> list[Block]:
+    """The blocks of several runs, by time."""
+    return sorted((one for path in paths for one in blocks_of(path, block_s)), key=lambda one: one.start_s)
+
+
+def begun_at(path: Path) -> float:
+    """When the measured window of a run began, Unix time."""
+    return datetime.fromisoformat(RunFolder(path).read().started_at).timestamp()
+
+
+def _fault(run: Run) -> str:
+    found = gate([run], []).faults.get(run.id)
+    return f"the load of {run.id} proves nothing: the run {found}" if found else ""
+
+
+def _batch_was_whole(run: Run) -> bool:
+    """Whether an e-mail batch was sent and every mail of it came once."""
+    sent = (
+        run.slices.loc[run.slices["operation"].astype(str) == "send_batch", "ok"].sum() if len(run.slices) else 0
+    )
+    if not sent or not len(run.effects):
+        return False
+    mails: pd.DataFrame = run.effects[
+        (run.effects["kind"].astype(str) == "mail") & (run.effects["operation"].astype(str) == "send_batch")
+    ]
+    return bool(len(mails)) and bool(np.all(mails["outcome"].astype(str) == "once"))

@@ -1,0 +1,18 @@
+"""Remarks: what people tell a watch from beside it, through its journal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from savepath.watching.journal import Journal
+from savepath.watching.state import read_agreed
+
+
+def remark(state: Path, kind: str, text: str) -> None:
+    """Append a note, an event or an acknowledgement; it counts from the next block on."""
+    read_agreed(state)
+    journal = Journal(state)
+    with journal.locked():
+        journal.read()
+        journal.append({"kind": kind, "at_s": time.time(), "text": text})

@@ -1,0 +1,187 @@
+"""The watch as a service: runs that others write, the journal that survives, and the gate."""
+
+import json
+import os
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from analysis.findings import Verdict
+from loadgen.recorder import Recorder, Sample
+from loadgen.run_folder import Asked, Ledger, RunFolder, RunInfo
+from savepath.cli import cli
+from savepath.watching.beginning import Wanted, watch
+from savepath.watching.gatekeeping import ask
+from savepath.watching.journal import Journal
+from savepath.watching.state import only_watch
+from scenarios.errors import InputError
+
+BEGIN = datetime(2026, 11, 23, 19, tzinfo=UTC)
+BLOCK_S = 20.0
+
+
+def write_run(path: Path, number: int, growth: float = 0.0) -> None:
+    """Twenty seconds of reads and saves of three cohorts, 100 ms each, more with the custom fields."""
+    rng = np.random.default_rng(number)
+    folder = RunFolder(path / f"run-{number:03d}")
+    folder.create()
+    recorder, seq = Recorder(folder), 0
+    for operation in ("read_case", "save_custom", "save_standard"):
+        for fields in (10, 100, 500):
+            for at_s in np.linspace(0, 19.9, 25).tolist():
+                took_s = 0.1 * float(rng.lognormal(0, 0.2)) * (1 + growth * fields / 500)
+                recorder.sample(
+                    Sample(seq, 0, "", "t", fields, operation, at_s, at_s, at_s + took_s, 200, "ok", "", 0, 9)
+                )
+                seq += 1
+    recorder.close()
+    folder.compact()
+    begun = BEGIN + timedelta(seconds=BLOCK_S * number)
+    folder.finish(
+        RunInfo(
+            schema="savepath.run/1", id=f"run-{number}", key="0123456789", scenario="smoke", target="casedesk",
+            plan_digest="d" * 64, started_at=begun.isoformat(), warmup_s=0.0, duration_s=BLOCK_S, ended_s=BLOCK_S,
+            status="complete", offered_per_s=seq / BLOCK_S, fired=seq, question=Asked(tolerance=0.1),
+            ledger=Ledger(scheduled=seq, recorded=seq, aborted=0, unsent=0),
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Twenty runs before a change, ten quiet ones after it, and ten that grow by half."""
+    room = tmp_path_factory.mktemp("runs")
+    for number in range(40):
+        write_run(room / ("before" if number < 20 else "after" if number < 30 else "grown"), number,
+                  growth=0.5 if number >= 30 else 0.0)  # fmt: skip
+    return room
+
+
+def wanted(runs: Path, state: Path, after: str = "after", **changes) -> Wanted:
+    terms = {"lasts_s": 0.001, "block_s": BLOCK_S, "settle_s": 100.0, "day_s": 200.0, "required_events": ()}
+    terms |= {"until_clear": False, "scenario": "", "target": "", "follow": runs / after} | changes
+    return Wanted(state=state, baseline=(runs / "before",), **terms)
+
+
+@pytest.fixture(scope="module")
+def watched(runs, tmp_path_factory):
+    """A state folder after the ten quiet runs, and one after the ten that grow."""
+    room = tmp_path_factory.mktemp("watched")
+    for after in ("after", "grown"):
+        watch(wanted(runs, room / after, after), lambda line: None)
+    return room
+
+
+@pytest.fixture
+def quiet(watched, tmp_path):
+    """A state folder of its own after the quiet runs."""
+    return Path(shutil.copytree(watched / "after", tmp_path / "state"))
+
+
+@pytest.fixture
+def grown(watched, tmp_path):
+    """A state folder of its own after the runs that grow."""
+    return Path(shutil.copytree(watched / "grown", tmp_path / "state"))
+
+
+def decisions(state: Path) -> list[dict]:
+    return [
+        {key: value for key, value in line.items() if key != "written_s"}
+        for line in Journal(state).read()
+        if line["kind"] == "decision"
+    ]
+
+
+def age(state: Path, seconds: float) -> None:
+    """Let a journal be so old, and its watch dead."""
+    path = state / "decisions.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    kept = [line | {"written_s": time.time() - seconds} for line in lines if line["kind"] == "decision"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+
+def test_growth_after_the_change_escalates_and_says_where(runs, tmp_path):
+    said = []
+    assert watch(wanted(runs, tmp_path / "state", "grown"), said.append) == 20
+    assert len(decisions(tmp_path / "state")) == 10
+    assert "ESCALATE growth of" in said[-1]
+
+
+def test_the_gate_says_escalate_until_it_is_acknowledged_even_of_a_dead_watch(grown):
+    gate = CliRunner().invoke(cli, ["gate", "--state", str(grown)], standalone_mode=False)
+    assert (gate.return_value, gate.output[:9]) == (20, "ESCALATE:")
+    age(grown, 1e6)
+    assert ask(grown, time.time()).verdict is Verdict.ESCALATE
+    CliRunner().invoke(cli, ["watch", "--state", str(grown), "--ack"], standalone_mode=False)
+    assert ask(grown, time.time()).verdict is Verdict.HOLD
+
+
+def test_quiet_runs_hold_with_a_reason_and_each_decision_has_its_block(quiet):
+    found = decisions(quiet)
+    assert [line["run"] for line in found] == [f"run-{n:03d}" for n in range(20, 30)]
+    assert found[0]["reasons"][-1]["code"] == "settling"
+    assert found[0]["block"]["start_s"] == BEGIN.timestamp() + 400
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.77, 0.999])
+def test_a_journal_torn_anywhere_goes_on_to_the_decisions_of_an_undisturbed_watch(runs, watched, grown, share):
+    path = grown / "decisions.jsonl"
+    os.truncate(path, int(share * path.stat().st_size))
+    watch(wanted(runs, grown, "grown"), lambda line: None)
+    assert decisions(grown) == decisions(watched / "grown")
+
+
+def test_no_watch_no_decision_a_dead_watch_and_a_broken_journal_are_hold_for_the_gate(quiet, tmp_path):
+    assert ask(tmp_path / "none", 0.0).verdict is Verdict.HOLD
+    path = quiet / "decisions.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    clear = [line | {"verdict": "CLEAR", "sentence": "fine"} for line in lines if line["kind"] == "decision"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in clear))
+    written_s = clear[-1]["written_s"]
+    assert ask(quiet, written_s + 1).verdict is Verdict.CLEAR
+    assert ask(quiet, written_s + 121).reason.startswith("the watch has been silent for 2 min")
+    path.write_text(path.read_text()[:-30])  # torn: the decision before it counts
+    assert ask(quiet, written_s + 1).verdict is Verdict.CLEAR
+    path.write_text("not JSON\n" + path.read_text())
+    assert "decisions.jsonl:1" in ask(quiet, written_s + 1).reason
+    assert ask(quiet, written_s + 1).verdict is Verdict.HOLD
+    path.write_text("")
+    assert ask(quiet, written_s + 1).verdict is Verdict.HOLD
+
+
+def test_a_note_and_an_event_are_kept_in_the_journal(quiet):
+    for flag, text in (("--note", "deployed billing 7.1"), ("--seen", "failover")):
+        CliRunner().invoke(cli, ["watch", "--state", str(quiet), flag, text], standalone_mode=False)
+    assert [(line["kind"], line["text"]) for line in Journal(quiet).read()[-2:]] == [
+        ("note", "deployed billing 7.1"),
+        ("event", "failover"),
+    ]
+
+
+def test_a_second_watch_on_the_same_state_is_refused(runs, quiet):
+    with only_watch(quiet), pytest.raises(InputError, match="another watch is at work"):
+        watch(wanted(runs, quiet), lambda line: None)
+
+
+def test_a_watch_does_not_go_on_under_other_terms(runs, quiet):
+    with pytest.raises(InputError, match=r"--settle: the watch in .* was begun with 100 s, not 9 s"):
+        watch(wanted(runs, quiet, settle_s=9.0), lambda line: None)
+
+
+def test_a_baseline_that_is_too_short_is_refused_before_anything_is_written(runs, tmp_path):
+    few = Wanted(**{name: getattr(wanted(runs, tmp_path / "state"), name) for name in Wanted.__slots__}
+                 | {"baseline": (runs / "before" / "run-000",)})  # fmt: skip
+    with pytest.raises(InputError, match="--baseline: a baseline of 1 blocks is too short; expected 10 or more"):
+        watch(few, lambda line: None)
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("words", [["--for", "72"], ["--every", "soon"], ["--for", "-1h"]])
+def test_a_length_of_time_needs_its_unit(words, tmp_path):
+    done = CliRunner().invoke(cli, ["watch", "--state", str(tmp_path), *words])
+    assert "is no length of time; write 90s, 5m, 72h or 3d" in done.output
