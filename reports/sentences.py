@@ -426,7 +426,7 @@ def _cell_sureness(assessment: Assessment, claims: Claims) -> list[str]:
     limit = units.change(cell.limit)
     return [
         f"{words.capital(words.place(cell.operation, cell.custom_fields))}: {between}, limit {limit}, "
-        f"from {runs} (95 % range over all cells together)."
+        f"from {runs} (the lower end holds for all cells at once, the upper for this one)."
     ]
 
 

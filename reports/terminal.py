@@ -124,7 +124,8 @@ def _matrix_parts(assessment: Assessment, width: int) -> Iterable[RenderableType
         return
     percentile, limit = units.percentile(matrix.quantile), units.change(matrix.limit)
     yield Text(
-        f"\n{percentile} change (limit {limit}) and its 95 % range in %, over all cells together", style="dim"
+        f"\n{percentile} change (limit {limit}) and its range in %: low ends hold for all cells at once",
+        style="dim",
     )
     if claims.void:
         yield Text("No verdict on speed: a check failed. The words only describe what was measured.", style="bold")
