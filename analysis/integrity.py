@@ -10,7 +10,7 @@ from analysis.findings import IntegrityFinding
 from analysis.runs import Question, Run
 from analysis.samples import EFFECT_OUTCOMES
 
-#: Outcomes that say nothing: overwritten by a later save, or nobody looked. Never good, never broken.
+#: Outcomes that say nothing: covered by another save, or nobody looked. Never good, never broken.
 UNDECIDED: Final = ("superseded", "unverified")
 
 Counts = Mapping[tuple[str, str], int]  # (kind, outcome) -> effects
@@ -34,7 +34,7 @@ def check_integrity(
 
     The limit of a bad outcome is its agreed share of the checked effects of that kind, rounded down;
     0 where none was agreed. Good and undecided outcomes always hold; their limit is all there are.
-    Checked are the effects that somebody looked at and that a later save had not overwritten.
+    Checked are the effects that somebody looked at and that no other save had covered.
     """
     counts = count_effects(before), count_effects(after)
     found = []

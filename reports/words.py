@@ -44,7 +44,7 @@ _EFFECTS: Final = {  # (kind, outcome): (in a table, as a clause after "some ...
         "Reported as failed, but was saved",
         "were reported as failed but were saved",
     ),
-    ("value", "superseded"): ("Overwritten by a later save", "were overwritten by a later save"),
+    ("value", "superseded"): ("Covered by another save", "were covered by another save"),
     ("script", "once"): ("Ran exactly once", "ran once"),
     ("script", "missed"): ("Did not run", "did not run"),
     ("script", "doubled"): ("Ran twice or more", "ran twice or more"),

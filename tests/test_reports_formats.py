@@ -254,7 +254,7 @@ def test_every_format_tells_the_same_integrity_counts(name):
     assert sorted(shown) == [
         row
         for row in truth
-        if not (row[0] in ("Nobody looked", "Overwritten by a later save") and row[1:] == ("0", "0"))
+        if not (row[0] in ("Nobody looked", "Covered by another save") and row[1:] == ("0", "0"))
     ]
 
 
