@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 import apsw
@@ -77,8 +77,11 @@ def read_history(desk: Desk, tenant: Tenant, case_id: int, save_id: str | None) 
         return _changes_of(connection, case_type, case_id, save_id)
 
 
-def read_histories(desk: Desk, tenant: Tenant, case_ids: Sequence[int]) -> list[dict[str, Any]]:
-    """The same of several cases, one after the other, each row with its ``case_id``; unknown cases have none."""
+def read_histories(desk: Desk, tenant: Tenant, case_ids: Sequence[int], *, changes: int) -> list[dict[str, Any]]:
+    """The same of several cases, one after the other, each row with its ``case_id``; unknown cases have none.
+
+    Of each case the newest saves, as many as it takes to tell ``changes`` changes.
+    """
     found: list[dict[str, Any]] = []
     with desk.store.read() as connection:
         for case_id in case_ids:
@@ -87,8 +90,8 @@ def read_histories(desk: Desk, tenant: Tenant, case_ids: Sequence[int]) -> list[
             ).fetchone()
             case_type = row and desk.catalogue.case_type(row[0])
             if case_type is not None:
-                changes = _changes_of(connection, case_type, case_id, None)
-                found += [{"case_id": case_id, **change} for change in changes]
+                rows = _changes_of(connection, case_type, case_id, None, newest=changes)
+                found += [{"case_id": case_id, **row} for row in rows]
     return found
 
 
@@ -181,27 +184,30 @@ def stored_values(connection: apsw.Connection, case_id: int) -> apsw.Cursor:
 
 
 def _changes_of(
-    connection: apsw.Connection, case_type: CaseType, case_id: int, save_id: str | None
+    connection: apsw.Connection,
+    case_type: CaseType,
+    case_id: int,
+    save_id: str | None,
+    *,
+    newest: float = float("inf"),
 ) -> list[dict[str, Any]]:
+    """The changes by the case's saves, oldest first: by the newest saves that made so many changes together."""
     saves = connection.execute(
-        "SELECT id, version, save_id, at FROM saves WHERE case_id = ? ORDER BY id", (case_id,)
-    ).fetchall()
-    return [
-        {
-            "version": version,
-            "save_id": token,
-            "field": field,
-            "before": _as_json(case_type, field, before),
-            "after": _as_json(case_type, field, after),
-            "at": at,
-        }
-        for save, version, token, at in cast(list[tuple[int, int, str, float]], saves)
-        if save_id is None or token == save_id
-        for field, before, after in cast(
-            list[tuple[str, Stored, Stored]],
-            connection.execute("SELECT field, before, after FROM history WHERE save = ?", (save,)).fetchall(),
-        )
-    ]
+        "SELECT id, version, save_id, at FROM saves WHERE case_id = ? ORDER BY id DESC", (case_id,)
+    )
+    found: list[dict[str, Any]] = []
+    for save, version, token, at in cast(Iterable[tuple[int, int, str, float]], saves):
+        if save_id is not None and token != save_id:
+            continue
+        changes = connection.execute("SELECT field, before, after FROM history WHERE save = ?", (save,))
+        # Both turned round at the end.
+        for field, before, after in reversed(cast(list[tuple[str, Stored, Stored]], changes.fetchall())):
+            told = _as_json(case_type, field, before), _as_json(case_type, field, after)
+            row = {"version": version, "save_id": token, "field": field, "before": told[0], "after": told[1]}
+            found.append({**row, "at": at})
+        if len(found) >= newest:
+            break
+    return found[::-1]
 
 
 def _as_json(case_type: CaseType, field: str, stored: Stored) -> Any:

@@ -149,7 +149,8 @@ def _read_history(call: Call) -> Answer:
 
 def _read_histories(call: Call) -> Answer:
     case_ids = [int(text) for text in call.tokens("case_ids") if re.fullmatch("[0-9]{1,18}", text)]
-    return Answer(200, {"history": cases.read_histories(call.desk, call.tenant(), case_ids)})
+    changes = _query_number(call, "changes", default=2**62, least=1, most=2**62)
+    return Answer(200, {"history": cases.read_histories(call.desk, call.tenant(), case_ids, changes=changes)})
 
 
 def _find_saves(call: Call) -> Answer:

@@ -296,7 +296,10 @@ def _paths() -> dict[str, Any]:
                 "Changed fields of several cases, oldest first, case by case",
                 answer=_list("history", _CHANGE_OF_CASE),
                 errors=(400, 404),
-                parameters=(_query("case_ids", _TEXT, "cases, by commas", required=True),),
+                parameters=(
+                    _query("case_ids", _TEXT, "cases, by commas", required=True),
+                    _query("changes", {"type": "integer", "minimum": 1}, "of each the newest saves with so many"),
+                ),
             )
         },
         f"{t}/saves": {

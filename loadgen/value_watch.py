@@ -21,7 +21,7 @@ from loadgen.client import Unanswered
 from loadgen.effects import SAID_NO, Origin
 from loadgen.pace import Pace
 from loadgen.recorder import Effect
-from loadgen.values import CustomSave, classify_values, held_after_saves, same_values
+from loadgen.values import CustomSave, all_but_the_token, classify_values, held_after_saves, same_values
 from scenarios.fields import Value
 from scenarios.model import Scenario, Tenant
 from scenarios.tokens import save_id, seq_of
@@ -33,6 +33,8 @@ from targets.http import Request, Response
 PAUSES_S = (0.0, 0.25, 0.5)
 #: A history of more changes than this in one run is not asked for (some 25 MB): such saves are read back.
 CHANGES_MAX = 100_000
+#: Changes that a save of standard fields makes, at most; and those of others that may stand among a run's own.
+STANDARD_CHANGES, CHANGES_OF_OTHERS = 4, 100
 #: Requests open at the same time in the sweep.
 OPEN_AT_ONCE = 8
 
@@ -122,10 +124,10 @@ class ValueWatch:
             # Older ones are beyond every read that is still awaited.
             fresh = [one for one in self._under_way.get(key, ()) if one.ended_s > sent_s - 5 * self._timeout_s]
             self._under_way[key] = [*fresh, _UnderWay(call.seq, sent_s)]
+        self._written[key] += call.tenant.custom_fields if custom else STANDARD_CHANGES
         if not custom:
             return
         self._saves[call.seq] = CustomSave(call.seq, call.tenant.key, call.case, sent_s)
-        self._written[key] += call.tenant.custom_fields
 
     def answered(self, call: Call, origin: Origin) -> None:
         """A save is done, of custom fields or others. Never blocks."""
@@ -231,7 +233,7 @@ class ValueWatch:
         batch: list[_Later] = []
         changes = 0
         for key, later in sorted(self._later.items()):
-            more = self._written[key]
+            more = self._written[key] + CHANGES_OF_OTHERS
             full = len(batch) >= self._binding.history_batch or changes + more > CHANGES_MAX
             if batch and (full or batch[0].tenant != later.tenant):
                 yield batch
@@ -253,8 +255,9 @@ class ValueWatch:
         def read(response: Response) -> list[Change]:
             return self._binding.changes(tenant, cases, response)
 
+        most = max(self._written[tenant.key, case] for case in cases) + CHANGES_OF_OTHERS
         self._await_turn()
-        found = self._asked(self._binding.look_up_history(tenant, cases), read)
+        found = self._asked(self._binding.look_up_history(tenant, cases, most), read)
         read_s = self._now()
         for change in found or ():
             changes.setdefault(change.case, []).append(change)
@@ -264,13 +267,16 @@ class ValueWatch:
                 for origin in later.saves:
                     self._unverified(origin)
             else:
-                self._judge_case(later, changes[later.case], held.values, read_s)
+                told = changes[later.case]
+                cut = self._binding.cuts_histories and len(told) >= most
+                self._judge_case(later, told, held.values, read_s, cut=cut and self._may_hide_ours(told))
             del self._later[tenant.key, later.case]
             self._waiting -= len(later.saves)
 
     def _judge_case(
-        self, later: _Later, changes: Sequence[Change], now: Mapping[str, Value], read_s: float
+        self, later: _Later, changes: Sequence[Change], now: Mapping[str, Value], read_s: float, *, cut: bool
     ) -> None:
+        """``cut``: older changes of this run may not have been told."""
         whole: dict[int, bool] = {}
         for token, held in held_after_saves(changes, now):
             # A write that took the wrong case may have left its token there, but no line in the history.
@@ -282,13 +288,24 @@ class ValueWatch:
                 whole[own.seq] = same_values(self._values_of(own), held)
         for origin in later.saves:
             if origin.seq not in whole:
-                if origin.acknowledged:
-                    # It may have changed one value only, and that is what is missing.
-                    self._missing.append(_Missing(origin, "partial"))
+                if origin.acknowledged and cut and not self._binding.finds_saves:
+                    self._unverified(origin)
+                elif origin.acknowledged:
+                    # Where its other values stood there before, the token was all that it had to change.
+                    expected = self._values_of(self._saves[origin.seq])
+                    stood = any(all_but_the_token(expected, held) for _, held in held_after_saves(changes, now))
+                    if_there = "unverified" if cut else "partial" if stood else "lost"
+                    self._missing.append(_Missing(origin, if_there))
             elif origin.acknowledged:
                 self._settle(origin, "identical" if whole[origin.seq] else "partial", read_s)
             else:
                 self._record(failed_but_saved(origin, read_s))
+
+    def _may_hide_ours(self, told: Sequence[Change]) -> bool:
+        """Whether changes of others, among or after those of this run, may have pushed some of these out."""
+        ours = [self._save_of(change.token) is not None for change in told]
+        first = ours.index(True) if any(ours) else 0
+        return ours[first:].count(False) > CHANGES_OF_OTHERS
 
     def _seek_denied(self, tenant: Tenant, origins: Sequence[Origin]) -> None:
         for token in self._found_in(tenant, [origin.token for origin in origins]):

@@ -44,9 +44,7 @@ def classify_values(
     if writer is not None and (writer.tenant, writer.case) != (own.tenant, own.case):
         return "foreign"
     if writer is None or (writer.acknowledged and writer.done_s <= own.sent_s):
-        # The token is one of the values: it alone may be what is missing.
-        others = dict(itertools.islice(values_of(own).items(), 1, None))
-        return "partial" if others and same_values(others, found) else "lost"
+        return "partial" if all_but_the_token(values_of(own), found) else "lost"
     return "superseded" if same_values(values_of(writer), found) else "partial"
 
 
@@ -55,17 +53,26 @@ def held_after_saves(
 ) -> Iterator[tuple[str, Mapping[str, Value]]]:
     """The token of each save of one case and what the case held right after it, the newest save first.
 
-    ``changes`` are those of the case, oldest first; ``now`` is what it holds. The mapping that is yielded
-    is good until the next one.
+    The last is "" and what it held before all of them. ``changes`` are those of the case, oldest first;
+    ``now`` is what it holds. The mapping that is yielded is good until the next one.
     """
     held = dict(now)
     for token, made in itertools.groupby(reversed(changes), key=lambda change: change.token):
         yield token, held
         for change in made:
+            if not change.key:
+                continue
             if change.before is None:
                 held.pop(change.key, None)
             else:
                 held[change.key] = change.before
+    yield "", held
+
+
+def all_but_the_token(expected: Mapping[str, Value], found: Mapping[str, Value]) -> bool:
+    """Whether every value but the first is there: the token is one of them, and may be all that is missing."""
+    others = dict(itertools.islice(expected.items(), 1, None))
+    return bool(others) and same_values(others, found)
 
 
 def same_values(expected: Mapping[str, Value], found: Mapping[str, Value]) -> bool:

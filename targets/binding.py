@@ -81,11 +81,11 @@ class ReadBack:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a save changed in one custom field. ``before`` is None where it had no value."""
+    """What a save changed in one field. ``before`` is None where it had no value."""
 
     token: str
     case: str
-    key: str
+    key: str  # of a custom field, else ""
     before: Value | None
 
 
@@ -164,6 +164,7 @@ class Binding:
         self.checks_mails = verify.mails is not None
         self.reads_values = verify.values is not None
         self.reads_histories = verify.history is not None
+        self.cuts_histories = self._history is not None and "changes" in self._history.names
         self.finds_saves = verify.saves is not None
         self.scripts_in_order = verify.scripts is not None and verify.scripts.in_order
         self._expected = compile_template(verify.scripts.expected) if verify.scripts else None
@@ -317,14 +318,19 @@ class Binding:
         token = values.get(fields[0].key) if fields else None
         return token if isinstance(token, str) else None
 
-    def look_up_history(self, tenant: Tenant, cases: Sequence[str]) -> Request:
-        """The request that tells the changes of up to ``history_batch`` cases."""
+    def look_up_history(self, tenant: Tenant, cases: Sequence[str], changes: int) -> Request:
+        """The request that tells the newest ``changes`` changes of each of up to ``history_batch`` cases.
+
+        A mapping that does not use the number asks for all there are (``cuts_histories``).
+        """
         if self._history is None:
             raise Unreadable("the mapping does not read histories")
-        return self._fill(self._history, tenant, {**self._contexts[tenant.key], "cases": list(cases)})
+        return self._fill(
+            self._history, tenant, {**self._contexts[tenant.key], "cases": list(cases), "changes": changes}
+        )
 
     def changes(self, tenant: Tenant, cases: Sequence[str], response: Response) -> list[Change]:
-        """The changes of custom fields in the answer about these cases, oldest first. Raises Unreadable."""
+        """The changes in the answer about these cases, oldest first. Raises Unreadable."""
         lookup = self._target.verify.history
         if lookup is None:
             raise Unreadable("the mapping does not read histories")
@@ -332,12 +338,11 @@ class Binding:
         token_of, before = compile_expression(lookup.token), compile_expression(lookup.before)
         found = []
         for item in find_items(read_json(response), lookup.items):
-            key = encoded.field(find_text(item, lookup.field))
-            if key is not None:
-                case = find_text(item, lookup.case) if lookup.case else cases[0]
-                token = token_of(item)
-                token = token if isinstance(token, str) else ""  # somebody else's change
-                found.append(Change(token, case, key, encoded.value(key, before(item))))
+            key = encoded.field(find_text(item, lookup.field)) or ""
+            case = find_text(item, lookup.case) if lookup.case else cases[0]
+            token = token_of(item)
+            token = token if isinstance(token, str) else ""  # somebody else's change
+            found.append(Change(token, case, key, encoded.value(key, before(item)) if key else None))
         return found
 
     def look_up_saves(self, tenant: Tenant, tokens: Sequence[str]) -> Request:

@@ -227,7 +227,7 @@ def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
     if verify.values:
         yield from at(("verify", "values", "request"), verify.values.request, "tenant", "case")
     if verify.history:
-        yield from at(("verify", "history", "request"), verify.history.request, "tenant", "cases")
+        yield from at(("verify", "history", "request"), verify.history.request, "tenant", "cases", "changes")
     yield from at(("fingerprint", "health"), target.fingerprint.health)
     yield from at(("fingerprint", "request"), target.fingerprint.request)
     for name, fact in target.fingerprint.values.items():

@@ -20,6 +20,7 @@ _MEMBERS: Final[dict[str, frozenset[str] | None]] = {
     "script": frozenset({"number"}),
     "tokens": frozenset(),
     "cases": frozenset(),
+    "changes": frozenset(),
     "cursor": frozenset(),
     "before": frozenset({"status", "headers", "body"}),
     "token": frozenset(),

@@ -69,7 +69,7 @@ class Trials:
             case "mails":
                 request = binding.look_up_mails(call.tenant, [call.token])
             case "history":
-                request = binding.look_up_history(call.tenant, [call.case])
+                request = binding.look_up_history(call.tenant, [call.case], 100)
             case "saves":
                 request = binding.look_up_saves(call.tenant, [call.token])
             case _:

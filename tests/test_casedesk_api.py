@@ -232,6 +232,14 @@ def test_the_history_of_several_cases_tells_whose_each_change_is(client, tenant,
     ]
 
 
+def test_a_history_can_be_cut_to_the_newest_saves_that_made_so_many_changes(client, tenant, case):
+    for number in range(4):
+        client.patch(case, json={"title": f"N {number}", "status": f"s{number}"})
+    number = case.rsplit("/", 1)[1]
+    rows = client.get(f"{tenant}/history?case_ids={number}&changes=3").json()["history"]
+    assert [row["after"] for row in rows] == ["s2", "N 2", "s3", "N 3"]
+
+
 def test_saves_are_found_by_token_in_their_own_tenant_only(client, tenant, case):
     client.patch(case, json={"title": "W"}, headers={"X-Save-Id": "found-1"})
     (row,) = client.get(f"{tenant}/saves?save_ids=found-1,never").json()["saves"]

@@ -265,11 +265,12 @@ def test_from_what_a_case_holds_each_save_undone_leads_to_what_it_held_before():
         ("three", {"a": 3, "b": "third", "c": True}),
         ("two", {"a": 2, "b": "second", "c": True}),
         ("one", {"a": 1, "b": "second", "c": True}),
+        ("", {"b": "first", "c": True}),
     ]
 
 
-def test_a_case_without_history_was_saved_by_nobody():
-    assert list(held_after_saves([], {"a": 1})) == []
+def test_a_case_without_history_has_always_held_what_it_holds():
+    assert list(held_after_saves([], {"a": 1})) == [("", {"a": 1})]
 
 
 def test_a_script_that_was_overtaken_ran_out_of_order_unless_it_was_worse_than_that():

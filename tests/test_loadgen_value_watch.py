@@ -146,7 +146,7 @@ def test_a_history_that_says_more_than_the_case_holds_is_not_believed():
         ({}, "lost"),
         ({"/two-some-02?saves=1": [{"token": save_id(KEY, 1), "case": "02-b"}]}, "foreign"),
         ({"/two-some-01?saves=1": [{"token": save_id(KEY, 1), "case": "01-b"}]}, "foreign"),
-        ({"/two-some-01?saves=1": [{"token": save_id(KEY, 1), "case": "01-a"}]}, "partial"),
+        ({"/two-some-01?saves=1": [{"token": save_id(KEY, 1), "case": "01-a"}]}, "lost"),
     ],
 )
 def test_what_is_not_in_its_case_is_sought_by_its_token_in_every_tenant(places, outcome):
@@ -154,6 +154,15 @@ def test_what_is_not_in_its_case_is_sought_by_its_token_in_every_tenant(places, 
     desk.watch()
     desk.save(1)
     assert desk.outcomes() == {1: outcome}
+
+
+def test_a_save_that_reached_its_case_and_changed_nothing_lost_its_token_where_the_rest_stood_there_before():
+    before = {**written(1), "cf_001": "first"}
+    places = {**NOBODY, "/two-some-01?saves=1": [{"token": save_id(KEY, 1), "case": "01-a"}]}
+    desk = Desk({"/two-some-01/01-a": before, "/history?of=01-a": [], **places})
+    desk.watch()
+    desk.save(1)
+    assert desk.outcomes() == {1: "partial"}
 
 
 def test_a_token_that_stands_in_another_case_without_a_line_in_its_history_is_foreign():
@@ -181,6 +190,35 @@ def test_what_cannot_be_read_is_unverified_after_three_tries(gone):
     desk.watch()
     desk.save(1)
     assert (desk.outcomes(), desk.asked.count(gone)) == ({1: "unverified"}, 3)
+
+
+CUT = MAPPING.replace("') }}\", batch", "') }}&newest={{ changes }}\", batch")
+OTHERS = {"token": "", "case": "01-a", "field": "title", "before": "x"}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "found", "outcome"),
+    [
+        (CUT, [], "lost"),
+        (CUT, [{"token": save_id(KEY, 1), "case": "01-a"}], "unverified"),
+        (CUT[: CUT.index("  saves")], None, "unverified"),
+    ],
+)
+def test_what_a_history_that_was_cut_does_not_tell_is_lost_only_if_its_token_is_nowhere(mapping, found, outcome):
+    places = {"/two-some-01?saves=1": found, "/two-some-02?saves=1": []}
+    desk = Desk({"/two-some-01/01-a": FIRST, "/history?of=01-a&newest=103": [OTHERS] * 103, **places})
+    desk.watch(mapping)
+    desk.save(1)
+    assert desk.outcomes() == {1: outcome}
+
+
+def test_a_history_that_was_cut_behind_the_first_save_of_the_run_tells_everything():
+    told = [OTHERS] * 103 + changes("01-a", (2, written(2)), before=FIRST)
+    desk = Desk({"/two-some-01/01-a": written(2), "/history?of=01-a&newest=106": told, **NOBODY})
+    desk.watch(CUT[: CUT.index("  saves")])
+    desk.save(1)
+    desk.save(2)
+    assert desk.outcomes() == {1: "lost", 2: "identical"}
 
 
 def test_a_save_answered_with_an_error_is_sought_by_its_token():
