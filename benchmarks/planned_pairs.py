@@ -130,7 +130,9 @@ def _rows(replicates: int) -> Iterator[dict[str, Any]]:
         for question, pairs, planted, answered in asked:
             assert pairs is not None, question
             share = _share(answered, replace(planted, pairs=pairs), replicates)
-            yield _row(f"{world.name}: {question}, {pairs} pairs", share, replicates, ".85 to .97", 0.85, 0.97)
+            # Growth takes four pairs at least, so it may be found more often than that.
+            goal, most = (">= .85", 1.0) if answered is grown else (".85 to .97", 0.97)
+            yield _row(f"{world.name}: {question}, {pairs} pairs", share, replicates, goal, 0.85, most)
         share = _share(learnt, world, replicates)
         yield _row(f"{world.name}: pairs named after 10 runs, +- 1/3", share, replicates, ">= .80", 0.80, 1.0)
     for requests in (4_000, 40_000):

@@ -98,7 +98,14 @@ def tell(assessment: Assessment, meta: ReportMeta) -> Story:
 
 
 def headline(assessment: Assessment, claims: Claims) -> str:
-    """The one sentence of the verdict."""
+    """The one sentence of the verdict, of several candidates that of the first."""
+    if assessment.ranking:
+        first = f"{assessment.ranking[0].name}, first of {units.counted(len(assessment.ranking), 'candidate')}"
+        return f"{first}: {_headline(assessment, claims)}"
+    return _headline(assessment, claims)
+
+
+def _headline(assessment: Assessment, claims: Claims) -> str:
     match assessment.verdict:
         case Verdict.ESCALATE:
             clauses = [*_latency_clauses(claims), *_failure_clauses(claims), *_integrity_clauses(claims)]

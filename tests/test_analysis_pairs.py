@@ -61,7 +61,7 @@ def test_what_even_two_hundred_pairs_do_not_tell_is_said_to_be_out_of_reach():
 def test_growth_within_the_margin_is_out_of_reach_however_many_pairs_there_are():
     quiet = noise(common_sd=0, own_sd=0.001, q=None, planned=dict.fromkeys(CELLS, 1e6))
     assert pairs_for_growth(quiet, 0.10, alpha=0.01) is None
-    assert pairs_for_growth(quiet, 0.25, alpha=0.01) == 2
+    assert pairs_for_growth(quiet, 0.25, alpha=0.01) == 4
 
 
 def test_common_noise_does_not_hide_growth():

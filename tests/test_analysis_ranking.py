@@ -102,6 +102,7 @@ def test_every_format_tells_rank_name_and_change_of_each_candidate(three, render
         assert row.change in text
         assert row.verdict in text
     assert "fast comes first of 3 candidates" in text
+    assert "fast, first of 3 candidates: No required part became slower" in text
 
 
 def test_junit_has_a_case_for_each_candidate_and_fails_for_none_while_one_may_be_taken(three):

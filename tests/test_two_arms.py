@@ -12,6 +12,7 @@ import pytest
 from casedesk.process import running_desk
 from loadgen.plan import plan_for
 from loadgen.run_folder import RunFolder
+from savepath.driving import in_turns
 from scenarios.arms import arm_of
 from scenarios.arrivals import arrivals
 from scenarios.errors import InputError
@@ -144,3 +145,12 @@ def test_a_run_of_two_targets_is_never_of_the_plan_of_one():
     scenario = parse_scenario(TINY, "tiny.yaml")
     one, other = load_target("casedesk"), load_target("casedesk", {"base_url": "http://127.0.0.1:9"})
     assert plan_for(scenario, [one, other]).digest != plan_for(scenario, [one]).digest
+
+
+def test_turns_swap_their_order_from_pair_to_pair_and_keep_each_side_together(tmp_path):
+    turns = list(in_turns(tmp_path, 3))
+    assert [turn.sides[0][0] for turn in turns] == list("baabba")
+    assert [turn.folder.relative_to(tmp_path).as_posix() for turn in turns[:3]] == [
+        "before/run-01", "after/run-01", "after/run-02",
+    ]  # fmt: skip
+    assert all(turn.labels == {"side": turn.sides[0]} for turn in turns)
