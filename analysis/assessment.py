@@ -70,7 +70,13 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
     if before and after:
         checks.append(check_itself(histograms[0], question, design))
     objectives = measure_objectives(
-        question.objectives, after, before, timed=kept.after, cells=comparison.cells, design=design
+        question.objectives,
+        after,
+        before,
+        timed=kept.after,
+        timed_before=kept.before,
+        cells=comparison.cells,
+        design=design,
     )
     judgement = judge(
         comparison.cells,

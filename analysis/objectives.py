@@ -34,20 +34,22 @@ def measure_objectives(
     before: Sequence[Run] = (),
     *,
     timed: Sequence[Run] | None = None,
+    timed_before: Sequence[Run] | None = None,
     cells: Sequence[CellFinding] = (),
     design: Design | None = None,
 ) -> tuple[ObjectiveFinding, ...]:
     """Each objective with its value and outcome, in their order.
 
-    ``timed`` are the runs after whose times are beyond reproach (all, if not given); failures and effects
-    count over every run. ``cells`` are those of the comparison, from which *slower than before* is read.
+    ``timed`` and ``timed_before`` are the runs whose times are beyond reproach (all, if not given); failures and
+    effects count over every run. ``cells`` are those of the comparison, from which *slower than before* is read.
     """
     timed = after if timed is None else timed
+    timed_before = before if timed_before is None else timed_before
     found = []
     for one in objectives:
         match one.measure:
             case "quantile":
-                found.append(_time(one, timed, before))
+                found.append(_time(one, timed, timed_before))
             case "slower":
                 found.append(_change(one, cells, design))
             case "failures":

@@ -30,7 +30,7 @@ def first_only(**facts):
 
 
 def test_runs_beyond_reproach_pass_every_check():
-    checks = assessed(pairs=4).checks
+    checks = assessed(pairs=6).checks
     # The examples have effects of scripts, stored cases and no setting: nothing is unknown.
     assert [one.name for one in checks if one.outcome is not CheckOutcome.PASS] == []
 
@@ -250,8 +250,8 @@ def test_a_quiet_baseline_is_alike_itself():
     assert outcome(assessed(pairs=8), "baseline alike itself") is CheckOutcome.PASS
 
 
-def test_three_runs_before_are_too_few_to_be_held_against_each_other():
-    assert outcome(assessed(pairs=3), "baseline alike itself") is CheckOutcome.NOTE
+def test_five_runs_before_are_too_few_to_be_held_against_each_other():
+    assert outcome(assessed(pairs=5), "baseline alike itself") is CheckOutcome.NOTE
 
 
 def test_apart_in_time_a_course_over_the_days_before_makes_them_unfit():
