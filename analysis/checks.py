@@ -124,14 +124,11 @@ def ramp_within(run: Run) -> float:
 
 
 def _complete(before: Sequence[Run], after: Sequence[Run]) -> Checked:
-    aborted = [[run.id for run in side if run.status == "aborted"] for side in (before, after)]
+    aborted = [[run for run in side if run.status == "aborted"] for side in (before, after)]
     if any(aborted):
         reason = Reason.BASELINE_UNFIT if aborted[0] else Reason.INVALID_LOAD
-        return _failed(
-            "runs complete",
-            f"Aborted before their end: {_ids([*aborted[0], *aborted[1]])}. Make them again.",
-            reason,
-        )
+        told = [f"{run.id} ({run.reason})" if run.reason else run.id for side in aborted for run in side]
+        return _failed("runs complete", f"Aborted before their end: {_ids(told)}. Make them again.", reason)
     short = [run.id for run in (*before, *after) if run.status != "complete"]
     if short:
         return _noted("runs complete", f"Interrupted, and left out of the latency comparison: {_ids(short)}.")

@@ -49,6 +49,7 @@ class Run:
     waited_for_pool: int | None = None  # arrivals held back because in_flight_max requests were open already
     origin: Origin | None = None  # None: driven by savepath, which tells everything
     notable: pd.DataFrame = field(default_factory=pd.DataFrame)  # analysis.notable.COLUMNS and trace_id
+    reason: str = ""  # why it did not go through to its end
 
     def lacks(self, fact: str) -> bool:
         """Whether this one of ``analysis.samples.FACTS`` is not told."""

@@ -17,14 +17,17 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from loadgen.guard import Guard, Watch
+from loadgen.health import Health
 from loadgen.recorder import Recorder, Sample
 from loadgen.run_folder import RunFolder
+from scenarios.abort_rules import parse_abort_rule
 from scenarios.arrivals import arrivals
 from scenarios.library import load_scenario, parse_scenario
 from targets.inventory import Inventory
@@ -118,8 +121,10 @@ class _Bench:
             wall_s = samples["done_s"].max() - samples["scheduled_s"].min() + 0.1
             ours.append(info.generator.cpu * wall_s / len(samples) * 1e6)
         ratios = sorted(b / o for b, o in zip(bare, ours, strict=True))
+        guards = [100 * _guard_us() / one for one in ours]
         return [
             _row("requests per CPU, everything recorded / FastHttpUser", ratios, ">= 0.95", least=0.95),
+            _row("guard with every kind of rule, % of that CPU", guards, "< 1", most=1),
             _row("  ours, us of CPU a request", ours),
             _row("  FastHttpUser, us of CPU a request", bare),
         ]
@@ -201,6 +206,35 @@ class _Bench:
     def seen(self) -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/seen", timeout=10) as answer:
             return int(answer.read())
+
+
+def _guard_us() -> float:
+    """CPU that seven abort rules over a minute take of each request, the look once a second included."""
+    texts = ("failures > 99 %", "timeouts > 99 %", "p99 > 9 min", "schedule lag > 9 s", "run-queue delay > 99 %")
+    rules = [parse_abort_rule(text) for text in (*(f"{text} over 60 s" for text in texts), "memory > 900 GB")]
+    rules.append(parse_abort_rule("disk free < 1 MB"))
+    watch, health = Watch(rules), Health()
+    health.start()
+    guard, seconds, rate = Guard(rules, {"": watch}, health, Path()), 180, int(RATE_PER_S)
+    for _ in range(60):
+        for _ in range(rate):
+            health.note_lag(0.001)
+        health.tick()
+    empty = _cpu_s(lambda: [None for _ in range(rate * seconds)])
+
+    def look_after() -> None:
+        for _ in range(seconds):
+            for _ in range(rate):
+                watch.note("ok", 1.0, 0.02)
+            guard.reason()
+
+    return (_cpu_s(look_after) - empty) / (rate * seconds) * 1e6
+
+
+def _cpu_s(work: Callable[[], object]) -> float:
+    begun_s = time.process_time()
+    work()
+    return time.process_time() - begun_s
 
 
 def _bytes_a_sample(room: Path) -> list[dict[str, object]]:

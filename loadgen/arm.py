@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from loadgen.client import Client
 from loadgen.driver import Driver
-from loadgen.guard import Guard
+from loadgen.guard import Watch
 from loadgen.health import Health
 from loadgen.logins import Logins
 from loadgen.operations import Listener, Operations
@@ -74,7 +74,7 @@ class Arm:
         self._prepared = prepared
         self._scenario = scenario
         self.recorder = Recorder(shared.folder, arm=name)
-        self.guard = Guard()
+        self.watch = Watch(scenario.abort_rules)
         self._client = Client(timeout_s=load.timeout_s, connections=load.in_flight_max)
         # Verification has connections of its own, so that it never takes one from the load.
         self._checking = Client(timeout_s=load.timeout_s, connections=OPEN_AT_ONCE + 8)
@@ -95,7 +95,7 @@ class Arm:
             self._client,
             self.recorder,
             self.verifier,
-            self.guard,
+            self.watch,
             run_key=shared.run_key,
             now=shared.now,
             listener=shared.listener,

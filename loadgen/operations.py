@@ -13,7 +13,7 @@ from collections.abc import Callable
 from gevent import GreenletExit
 
 from loadgen.client import Client, Unanswered
-from loadgen.guard import Guard
+from loadgen.guard import Watch
 from loadgen.recorder import Recorder, Sample
 from loadgen.script_watch import ScriptWatch
 from loadgen.verifier import Verifier
@@ -46,7 +46,7 @@ class Operations:
         client: Client,
         recorder: Recorder,
         verifier: Verifier,
-        guard: Guard,
+        watch: Watch,
         *,
         run_key: str,
         now: Callable[[], float],
@@ -61,7 +61,7 @@ class Operations:
         self._client = client
         self._recorder = recorder
         self._verifier = verifier
-        self._guard = guard
+        self._watch = watch
         self._run_key = run_key
         self._now = now
         self._listener = listener
@@ -98,7 +98,7 @@ class Operations:
         row = measured.row(self._worker, self._arm)
         self._recorder.sample(row)
         if row.outcome != "aborted":
-            self._guard.note(row.outcome, row.done_s)
+            self._watch.note(row.outcome, row.done_s, row.done_s - row.scheduled_s)
             if self._listener is not None:
                 self._listener(row)
         if call is not None and measured.reached:

@@ -149,7 +149,8 @@ def _without_unsupported(scenario: Scenario, target: Target) -> tuple[Scenario, 
 
 def _digest(scenario: Scenario, target: Target) -> str:
     """What decides the load, and nothing else: neither who is asked where, nor what is asked about it."""
-    offered = scenario.model_dump(mode="json", exclude={"about", "pairs", "limits", "objectives", "required"})
+    asked = {"about", "pairs", "limits", "objectives", "required", "abort"}
+    offered = scenario.model_dump(mode="json", exclude=asked)
     # What a scenario does not say is no part of it, so that runs of before these keys stay comparable.
     offered["load"] = {key: value for key, value in offered["load"].items() if value}
     if scenario.load.recording:

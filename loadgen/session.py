@@ -30,6 +30,7 @@ from gevent.event import Event
 from loadgen.arm import Arm, Shared, prepare
 from loadgen.chosen import ChosenTarget, environ_of
 from loadgen.driver import share_of
+from loadgen.guard import Guard
 from loadgen.health import Health
 from loadgen.operations import Listener
 from loadgen.plan import plan_for
@@ -96,6 +97,7 @@ class Ending:
     status: Literal["complete", "aborted", "interrupted"] = "complete"
     reason: str = ""
     exit_code: int = 0
+    target_answers: bool = True  # so that what it promised can be looked up still
 
 
 class Session:
@@ -155,6 +157,8 @@ class Session:
         self._arms = [Arm(name, prepared, self._schedule_of(name), shared) for name, prepared in ready.items()]
         for arm in self._arms:
             arm.get_ready()
+        watches = {f"{arm.name} ({arm.target.base_url})" if arm.name else "": arm.watch for arm in self._arms}
+        self._guard = Guard(self._scenario.abort_rules, watches, self._health, self.folder.path)
 
     @property
     def failure_folder(self) -> RunFolder | None:
@@ -214,12 +218,14 @@ class Session:
 
     def _broken(self, error: Exception) -> None:
         if isinstance(error, OSError):  # the disk is full, or the folder is gone
-            self.stop(Ending("aborted", f"{self.folder.path} cannot be written: {error.strerror or error}", 4))
+            reason = f"{self.folder.path} cannot be written: {error.strerror or error}"
+            self.stop(Ending("aborted", reason, 4, target_answers=False))
             return
         log.error("%s", "".join(traceback.format_exception(error)))
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
-        self.stop(Ending("aborted", f"a mistake in savepath or in the mapping: {error!r} at {where}", 1))
+        reason = f"a mistake in savepath or in the mapping: {error!r} at {where}"
+        self.stop(Ending("aborted", reason, 1, target_answers=False))
 
     def _conduct(self) -> None:
         try:
@@ -234,7 +240,8 @@ class Session:
 
     def _drive(self) -> None:
         self._health.start()
-        ticker = gevent.spawn(self._tick_for_ever)
+        ticker = gevent.spawn(self._every_second, self._tick)
+        guard = gevent.spawn(self._every_second, self._look_out)
         teller = gevent.spawn(self._tell_for_ever)
         try:
             with ExitStack() as looking:
@@ -257,8 +264,7 @@ class Session:
                 self._phase = "verify"
                 gevent.joinall([gevent.spawn(self._sweep, arm) for arm in self._arms], raise_error=True)
         finally:
-            ticker.kill()
-            teller.kill()
+            gevent.killall([ticker, guard, teller])
             self._tell(len(self._untold))
 
     @property
@@ -277,7 +283,7 @@ class Session:
         match self.ending.status:
             case "complete":
                 arm.verifier.sweep(arm.verifier.longest_sweep_s)
-            case "interrupted":
+            case _ if self.ending.target_answers:
                 arm.verifier.sweep(min(SHORT_SWEEP_S, arm.verifier.longest_sweep_s))
             case _:
                 arm.verifier.sweep(0.0)  # there is nobody to ask
@@ -302,15 +308,24 @@ class Session:
 
     # once a second
 
-    def _tick_for_ever(self) -> None:
+    def _every_second(self, step: Callable[[], None]) -> None:
         next_s = self.now()
         while True:
             next_s += 1
             gevent.sleep(max(next_s - self.now(), 0))
             try:
-                self._tick()
+                step()
             except Exception as error:
                 self._broken(error)
+
+    def _look_out(self) -> None:
+        """Let the guard end the run. Not when the load is over: the verification is no load."""
+        if self._phase == "verify":
+            return
+        if reason := self._guard.reason():
+            self.stop(
+                Ending("aborted", reason, 4, target_answers=not any(arm.watch.is_gone for arm in self._arms))
+            )
 
     def _tell_for_ever(self) -> None:
         """Tell the listener, a little behind and in small portions: a burst of answers must not wait for it."""
@@ -333,9 +348,6 @@ class Session:
             self._health.tick()
         for arm in self._arms:
             arm.recorder.flush()
-            if arm.guard.reason:
-                which = f"{arm.name} ({arm.target.base_url}): " if arm.name else ""
-                self.stop(Ending("aborted", f"{which}{arm.guard.reason}", 4))
         self._write_progress()
         self._recorded_before = self._recorded
 

@@ -148,6 +148,7 @@ def load_run(path: Path) -> Run:
         stored_cases=info.stored_cases,
         origin=_origin_of(info),
         notable=_traced(folder.read_notable(), info),
+        reason=info.reason,
     )
 
 

@@ -35,6 +35,7 @@ def tell_plan(plan: Plan, pairs: int) -> str:
         f"{plan.arrivals_expected:,} arrivals",
         f"writes      {plan.rows:,} rows, about {plan.bytes_expected / 1e6:.1f} MB a run",
         f"in all      {pairs} pairs = {2 * pairs} runs, {duration(2 * pairs * each)} and the time between them",
+        f"ends at     {_folded('; '.join(scenario.abort) or 'no abort rule')}",
         f"digest      {plan.digest[:16]}",
     ]
     lines += [f"note        {_folded(warning)}" for warning in plan.warnings]

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from scenarios.abort_rules import DEFAULT, AbortRule, parse_abort_rule
 from scenarios.errors import did_you_mean
 from scenarios.load import Load
 from scenarios.objectives import Objective, parse_objective
@@ -110,6 +111,12 @@ def _check_objective(text: str, info: ValidationInfo) -> str:
     return text
 
 
+def _check_abort_rule(text: str) -> str:
+    """The text of an abort rule. Raises ValueError if it is none."""
+    parse_abort_rule(text)
+    return text
+
+
 class Scenario(StrictModel):
     """What is offered to a target, and what is asked about it."""
 
@@ -150,6 +157,12 @@ class Scenario(StrictModel):
         (),
         description="limits on what users get: [OPERATION[@FIELDS]] MEASURE <= LIMIT, "
         "like save_custom@500 p95 <= 2 s, failures <= 0.1 %, scripts missed == 0, slower than before <= 10 %",
+    )
+
+    abort: tuple[Annotated[str, AfterValidator(_check_abort_rule)], ...] = Field(
+        DEFAULT,
+        description="when a run ends itself: MEASURE > LIMIT [over TIME], "
+        "like failures > 50 % over 30 s, p99 > 20 s over 1 min, memory > 2 GB, disk free < 500 MB",
     )
 
     @field_validator("mix", "field_types")
@@ -205,6 +218,11 @@ class Scenario(StrictModel):
     def parsed_objectives(self) -> tuple[Objective, ...]:
         """What the objectives ask for, in their order."""
         return tuple(parse_objective(text) for text in self.objectives)
+
+    @property
+    def abort_rules(self) -> tuple[AbortRule, ...]:
+        """When a run ends itself, in their order."""
+        return tuple(parse_abort_rule(text) for text in self.abort)
 
     @property
     def impossible_cells(self) -> frozenset[tuple[str, int]]:

@@ -112,6 +112,12 @@ def test_an_aborted_run_fails_the_check_of_its_side(side, reason):
     assert reason in found.reasons
 
 
+def test_why_a_run_was_aborted_is_told():
+    found = assessed(pairs=4, after=first_only(status="aborted", reason="memory > 2 GB: it is 2,100 MB"))
+    (said,) = [check.meaning for check in found.checks if check.name == "runs complete"]
+    assert said.endswith(" (memory > 2 GB: it is 2,100 MB). Make them again.")
+
+
 def test_a_baseline_that_fails_is_unfit():
     found = assessed(pairs=3, before={"samples": {"failed": 2}}, after={"samples": {"failed": 2}})
     assert found.reasons == (Reason.BASELINE_UNFIT,)

@@ -45,6 +45,7 @@ batch_size: 3
 verification: {settle_s: 0.1, script_deadline_s: 2, mail_deadline_s: 2, read_back_share: 1, rate_per_s: 100}
 """
 LONG = TINY.replace("duration_s: 1.5", "duration_s: 60")
+GUARDED = LONG + "abort: [p50 > 0 ms over 1 s]\n"
 
 
 @dataclass
@@ -102,7 +103,7 @@ def desk() -> Iterator[RunningDesk]:
 def room(desk, tmp_path_factory) -> Path:
     """The scenario files, and the tenants and cases of them on the desk."""
     room = tmp_path_factory.mktemp("room")
-    for name, text in (("tiny", TINY), ("long", LONG)):
+    for name, text in (("tiny", TINY), ("long", LONG), ("guarded", GUARDED)):
         (room / f"{name}.yaml").write_text(text)
     target = load_target("casedesk", {"base_url": desk.url})
     inventory = provision(target, parse_scenario(TINY, "tiny.yaml"), os.environ, lambda *_: None)
@@ -131,6 +132,7 @@ def ends(desk, room) -> Iterator[Mapping[str, Case]]:
             begin("twice", "long", desk.url, *known)
             begin("term", "long", desk.url, *known)
             begin("run-time", "long", desk.url, *known, "--run-time", "1s")
+            begin("rule", "guarded", desk.url, *known)
             begin("down", "tiny", "http://127.0.0.1:9", *known)
             cases["gone"].until_recorded()
             os.kill(mortal.pid, signal.SIGKILL)
@@ -157,6 +159,7 @@ def ends(desk, room) -> Iterator[Mapping[str, Case]]:
         ("term", 143, "interrupted", "SIGTERM"),
         ("run-time", 0, "interrupted", "--run-time was over .*"),
         ("gone", 4, "aborted", "the target is gone: .*"),
+        ("rule", 4, "aborted", "p50 > 0 ms over 1 s: it is .* m?s"),
     ],
 )
 def test_a_run_ends_with_its_code_its_status_and_its_reason(ends, name, code, status, reason):
@@ -166,7 +169,7 @@ def test_a_run_ends_with_its_code_its_status_and_its_reason(ends, name, code, st
     assert "Traceback" not in case.said
 
 
-@pytest.mark.parametrize("name", ["complete", "int", "term", "run-time", "gone"])
+@pytest.mark.parametrize("name", ["complete", "int", "term", "run-time", "gone", "rule"])
 def test_nothing_is_lost_however_a_run_ends(ends, name):
     ledger, samples = ends[name].info.ledger, RunFolder(ends[name].folder).read_samples()
     assert ledger.closes
