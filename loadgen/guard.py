@@ -90,7 +90,7 @@ class Watch:
             case "timeouts":
                 return sum(second.timeouts for second in seconds) / finished
             case _:
-                return float(np.quantile(np.concatenate([second.times_s for second in seconds]), rule.quantile))
+                return _beyond(np.concatenate([second.times_s for second in seconds]), rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +125,24 @@ class Guard:
     def _value(self, rule: AbortRule) -> float:
         match rule.measure:
             case "schedule lag":
-                return self._health.lag_over_s(rule.over_s)
+                return _beyond(self._health.lags_over_s(rule.over_s), rule)
             case "run-queue delay":
                 return self._health.delay_over(rule.over_s)
             case "memory":
                 return memory_bytes()
             case _:
                 return _disk_free_bytes(self._folder)
+
+
+def _beyond(values: NDArray[np.float64], rule: AbortRule) -> float:
+    """The quantile that the rule is about, where it can lie beyond the limit; else NaN.
+
+    It cannot where too few values do, and counting these costs a tenth of finding the quantile.
+    """
+    beyond = int(np.count_nonzero(values > rule.limit))
+    if not beyond or beyond < math.floor((1 - rule.quantile) * (len(values) - 1)):
+        return math.nan
+    return float(np.quantile(values, rule.quantile))
 
 
 def memory_bytes(statm: Path = STATM) -> float:

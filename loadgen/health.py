@@ -79,12 +79,10 @@ class Health:
         place = int(np.searchsorted(so_far, q * (so_far[-1] - 1), side="right"))
         return float(SMALLEST_S * _RATIO ** (place + 0.5))
 
-    def lag_over_s(self, over_s: float) -> float:
-        """The p99 of the lags of the last so many seconds, each of them whole; NaN until there are so many."""
+    def lags_over_s(self, over_s: float) -> NDArray[np.float64]:
+        """The lags of the last so many seconds, each of them whole; none until there are so many seconds."""
         number = math.ceil(over_s)
-        if len(self._seconds) < number:
-            return math.nan
-        return _quantile(np.concatenate(list(self._seconds)[-number:]), 0.99)
+        return np.concatenate(list(self._seconds)[-number:]) if len(self._seconds) >= number else np.empty(0)
 
     def delay_over(self, over_s: float) -> float:
         """The share of the last so many seconds that it waited for a core; NaN until there are so many."""
