@@ -135,14 +135,14 @@ def tell_needs(needs: Needs) -> str:
     change = f"{needs.detect:+.0%}".replace("%", " %")
     lines = [
         f"pairs of runs that tell {change} at p95, 9 times in 10, and how long they take",
-        f"{'':<22}{f'{change} in one cell':>19}{'no change: CLEAR':>19}{f'{change} growth':>19}",
+        f"{'':<26}{f'{change} in one cell':>18}{'no change: CLEAR':>18}{f'{change} growth':>18}",
     ]
     for need in needs.needs:
         cells = [_pairs(number, need.seconds_a_pair) for number in (need.seen, need.clear, need.growth)]
-        lines.append(f"{f'{need.design}, {need.noise}':<22}" + "".join(f"{cell:>19}" for cell in cells))
+        lines.append(f"{f'{need.design}, {need.noise}':<26}" + "".join(f"{cell:>18}" for cell in cells))
         smallest = [_least(need.smallest_seen), "", _least(need.smallest_growth)]
-        planned = f"  {needs.pairs} pairs, {units.duration(needs.pairs * need.seconds_a_pair)}, tell"
-        lines.append(f"{planned:<22}" + "".join(f"{cell:>19}" for cell in smallest))
+        planned = f"  {needs.pairs} pairs, {units.duration(needs.pairs * need.seconds_a_pair)}"
+        lines.append(f"{planned:<26}" + "".join(f"{cell:>18}" for cell in smallest))
     notes = []
     if any(need.growth is None for need in needs.needs):
         notes.append("Growth up to +10 % is never acted upon, and growth needs three cohorts of an operation.")
