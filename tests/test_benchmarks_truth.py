@@ -102,10 +102,14 @@ def test_the_error_of_a_share_is_two_standard_errors_and_never_nothing():
 
 def test_the_tables_take_the_place_of_those_that_stood_there(tmp_path):
     document = tmp_path / "method.md"
-    document.write_text(f"before\n\n{tables.BEGIN}\nold\n{tables.END}\n\nafter\n")
+    document.write_text(
+        f"before\n\n{tables.BEGIN}\n\n### {tables.TITLES['power']}\n\nold\n\n"
+        f"### {tables.TITLES['failures']}\n\n| kept |\n\n{tables.END}\n\nafter\n"
+    )
     tables.write([Row("power", "found", 0.9, 0.85, 0.95, 0.95, False, 400)], document)
     text = document.read_text()
     assert "old" not in text
+    assert f"### {tables.TITLES['failures']}\n\n| kept |\n\n{tables.END}" in text
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "| found | .900 | 0.850 to 0.950 | ≥ 0.95, **not reached** | 400 |" in text

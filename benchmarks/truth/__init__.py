@@ -2,8 +2,8 @@
 
 ``python -m benchmarks truth [--replicates N] [--tables NAME ...] [--write] [--runs DIR]``
 
-``--write`` puts the tables into docs/method.md. ``--runs DIR`` judges run folders of an unchanged system
-instead of simulating.
+``--write`` puts the tables into docs/method.md, in place of those of the same name. ``--runs DIR`` judges run
+folders of an unchanged system instead of simulating.
 """
 
 from __future__ import annotations

@@ -121,9 +121,17 @@ def power(lab: Lab) -> Iterator[Row]:
         at_p95 = [h.p_value(0.95) < 0.01 for h in heard]
         yield row("power", f"+10 % in a cell, {name}: p95 by itself at 1 %", at_p95, goal)
         yield row("power", f"+10 % in a cell, {name}: found among 50 (Holm)", [h.listed() for h in heard], None)
-    heard = lab.ask(World(QUIET, 5, change=quarter))
-    yield row("power", "+25 % in a cell, 20 min, quiet: found among 50 (Holm)", [h.listed() for h in heard], 0.95)
-    yield row("power", "+25 % in a cell, 20 min, quiet: ESCALATE", [h.escalates for h in heard], None)
+    brief = World(QUIET, 10, duration_s=60.0, change=quarter)
+    for name, world in {
+        "5 pairs x 120 s, 30/s": World(QUIET, 5, change=quarter),
+        "10 pairs x 60 s, 30/s": brief,
+        "10 pairs x 60 s, 100/s": replace(brief, rate_per_s=100.0),
+        "20 runs at once x 60 s, 30/s": replace(brief, design="concurrent"),
+    }.items():
+        heard = lab.ask(world)
+        told = f"+25 % in a cell, 20 min, quiet, {name}"
+        yield row("power", f"{told}: found among 50 (Holm)", [h.listed() for h in heard], 0.95)
+        yield row("power", f"{told}: ESCALATE", [h.escalates for h in heard], None)
     for name, host in {"quiet": QUIET, "noisy": NOISY, "gains .4 apart": ROUGH["gains .4 apart"]}.items():
         heard = lab.ask(World(host, 5, change=Change(growth=1.20)))
         yield row("power", f"+20 % at 500 fields, 20 min, {name}: by growth", [h.by_growth for h in heard], 0.95)

@@ -36,23 +36,26 @@ def plain(one: Row) -> str:
     return one.figure.replace("|", ", ")
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """All tables, with their titles."""
-    parts = []
+def markdown(rows: Sequence[Row]) -> dict[str, str]:
+    """The text of each table by its title."""
+    found = {}
     for table in dict.fromkeys(one.table for one in rows):
         own = [one for one in rows if one.table == table]
-        parts += [f"### {TITLES[table]}", "", *(_crossed(own) if table == "rivals" else _listed(own)), ""]
-    return "\n".join(parts).rstrip()
+        found[TITLES[table]] = "\n".join(_crossed(own) if table == "rivals" else _listed(own))
+    return found
 
 
 def write(rows: Sequence[Row], path: Path = METHOD) -> None:
-    """Put the tables between the comments of the document, in place of those that stand there."""
+    """Put the tables between the comments of the document; those that were not made again stay."""
     text = path.read_text(encoding="utf-8")
     head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    old, end, tail = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{path}: expected the lines {BEGIN} and {END}")
-    path.write_text(f"{head}{BEGIN}\n\n{markdown(rows)}\n\n{END}{tail}", encoding="utf-8")
+    standing = dict(part.split("\n", 1) for part in old.split("### ")[1:])
+    made = standing | markdown(rows)
+    parts = [f"### {title}\n\n{made[title].strip()}\n" for title in TITLES.values() if title in made]
+    path.write_text("\n".join([f"{head}{BEGIN}\n", *parts, f"{END}{tail}"]), encoding="utf-8")
 
 
 def _listed(rows: Sequence[Row]) -> list[str]:
