@@ -30,7 +30,7 @@ from reports import units, words
 from reports.claims import HARMLESS, OPEN, Claims, claim
 from reports.matrix import headline_quantile, lay_out
 from reports.model import ReportMeta
-from reports.objectives import broken_of, told_in_a_clause
+from reports.objectives import broken_of, row_of, told_in_a_clause
 from reports.ranking import ranking_told
 
 #: The order in which a HOLD is explained: first what must be put right before anything else counts.
@@ -83,7 +83,7 @@ def tell(assessment: Assessment, meta: ReportMeta) -> Story:
         scope=scope(claims, headline_quantile(assessment)),
         decisions=(
             *([Row("Which candidate", ranking_told(assessment))] if assessment.ranking else []),
-            Row("Decision asked of you", _asked(meta)),
+            Row("Decision asked of you", _asked(assessment, meta)),
             Row("What the evidence supports", _supports(assessment, claims)),
             Row("Who notices", _who(assessment, claims)),
             Row("How sure are we", _how_sure(assessment, claims)),
@@ -294,10 +294,14 @@ def _failed(claims: Claims) -> str:
 
 
 def _many(cells: tuple[CellFinding, ...]) -> str:
+    return _places(tuple((cell.operation, cell.custom_fields) for cell in cells))
+
+
+def _places(places: tuple[tuple[str, int], ...]) -> str:
     """ "custom-field saves with 200 and 500 fields and reads with 1 field"."""
     cohorts: dict[str, set[int]] = {}
-    for cell in cells:
-        cohorts.setdefault(cell.operation, set()).add(cell.custom_fields)
+    for operation, number in places:
+        cohorts.setdefault(operation, set()).add(number)
     return words.listed_up_to(
         [
             f"{words.operations(name)} with {words.listed([units.count(number) for number in sorted(numbers)])} "
@@ -310,7 +314,9 @@ def _many(cells: tuple[CellFinding, ...]) -> str:
 # The decision rows
 
 
-def _asked(meta: ReportMeta) -> str:
+def _asked(assessment: Assessment, meta: ReportMeta) -> str:
+    if assessment.ranking:
+        return f"Take {assessment.ranking[0].name} for {meta.change or 'this change'}?"
     return f"Close the stabilization window of {meta.change or 'this change'}?"
 
 
@@ -318,9 +324,9 @@ def _supports(assessment: Assessment, claims: Claims) -> str:
     parts = []
     match assessment.verdict:
         case Verdict.CLEAR:
-            parts.append("Yes. The window may close.")
+            parts.append("Yes. It may be taken." if assessment.ranking else "Yes. The window may close.")
         case Verdict.HOLD:
-            parts.append("Not yet. Keep the window open.")
+            parts.append("Not yet. Take none." if assessment.ranking else "Not yet. Keep the window open.")
             parts += [
                 words.REASONS[reason]
                 for reason in assessment.reasons
@@ -358,7 +364,8 @@ def _who(assessment: Assessment, claims: Claims) -> str:
         parts.append(f"Users whose requests fail: {words.listed_up_to([_failures_told(item) for item in whole])}.")
     if claims.broken:
         total = sum(finding.after for finding in claims.broken)
-        parts.append(f"Everyone behind the {units.counted(total, 'effect')} that went wrong.")
+        checked = units.count(_checked(assessment))
+        parts.append(f"Everyone behind the {units.count(total)} of {checked} checked effects that went wrong.")
     if not parts and broken_of(assessment, void=claims.void):
         parts.append("Those to whom it was promised.")
     if parts:
@@ -370,8 +377,7 @@ def _who(assessment: Assessment, claims: Claims) -> str:
     if claims.void:
         return "Not known: a failed check leaves no answer on speed."
     if claims.open_places:
-        places = [words.place(name, number) for name, number in claims.open_places]
-        return f"Not known yet for {words.listed_up_to(places)}."
+        return f"Not known yet for {_places(claims.open_places)}."
     return "Not known yet."
 
 
@@ -409,10 +415,8 @@ def _how_sure(assessment: Assessment, claims: Claims) -> str:
     else:
         parts += _cell_sureness(assessment, claims)
     if assessment.integrity:
-        checked = sum({item.kind: item.checked_after for item in assessment.integrity}.values())
-        parts.append(
-            f"The integrity counts are exact, not estimates ({units.count(checked)} effects checked after)."
-        )
+        checked = units.count(_checked(assessment))
+        parts.append(f"The integrity counts are exact, not estimates ({checked} effects checked after).")
         if any(item.before > 0 for item in claims.broken):
             parts.append("Some of what went wrong also went wrong before.")
     parts += [words.DESIGNS[design] for design in dict.fromkeys((assessment.design, assessment.within))]
@@ -424,17 +428,31 @@ def _how_sure(assessment: Assessment, claims: Claims) -> str:
     return " ".join(parts)
 
 
+def _checked(assessment: Assessment) -> int:
+    """The effects of all kinds that were checked after."""
+    return sum({item.kind: item.checked_after for item in assessment.integrity}.values())
+
+
 def _cell_sureness(assessment: Assessment, claims: Claims) -> list[str]:
     runs = evidence_told(assessment)
+    objectives = [row for row in map(row_of, broken_of(assessment, void=False)) if row.between]
+    if objectives and not claims.slower:
+        return [f"{row.text}: {row.between} (95 % range), from {row.basis}." for row in objectives[:2]]
     cell = claims.telling
+    growth = [] if claims.slower or not claims.growing else [_growth_sureness(claims.growing[0])]
     if cell is None or not (math.isfinite(cell.low) and math.isfinite(cell.high)):
         return [f"No range can be given from {runs}."]
     between = units.interval(cell.low, cell.high, cell.limit)
     limit = units.change(cell.limit)
     return [
+        *growth,
         f"{words.capital(words.place(cell.operation, cell.custom_fields))}: {between}, limit {limit}, "
-        f"from {runs} (the lower end holds for all cells at once, the upper for this one)."
+        f"from {runs} (the lower end holds for all cells at once, the upper for this one).",
     ]
+
+
+def _growth_sureness(slope: SlopeFinding) -> str:
+    return f"Extra growth of {words.operations(slope.operation)}: {_growth_between(slope)}."
 
 
 def evidence_told(assessment: Assessment) -> str:
@@ -490,7 +508,7 @@ def _what_ends_the_hold(assessment: Assessment, claims: Claims) -> list[str]:
     if Reason.BASELINE_UNFIT in assessment.reasons:
         parts.append("Before runs without failures of their own.")
     if Reason.SETTLING in assessment.reasons:
-        parts.append("More time.")
+        parts.append("More time: the same plan again once its times no longer rise or fall within a run.")
     return parts or ["More pairs of runs, or an agreed limit that leaves more room."]
 
 
@@ -574,7 +592,7 @@ def _quiet_figures(assessment: Assessment) -> list[Figure]:
         harmed = sum(
             item.after for item in assessment.integrity if words.effect_rule(item).startswith(("must", "limit"))
         )
-        checked = sum({item.kind: item.checked_after for item in assessment.integrity}.values())
+        checked = _checked(assessment)
         label = "effects lost, doubled, late or wrong"
         figures.append(
             Figure(units.count(harmed), label, f"of {units.count(checked)} checked; limits held", "good")

@@ -19,6 +19,7 @@ from analysis.findings import (
     Measure,
     ObjectiveFinding,
     ObjectiveOutcome,
+    Ranked,
     Reason,
     Side,
     SlopeFinding,
@@ -366,6 +367,64 @@ HOLD_OBJECTIVE = assessment(
     verdict=Verdict.HOLD, reasons=(Reason.NEAR_LIMIT,), objectives=OBJECTIVES[1:3], timeline=()
 )
 
+HOLD_SETTLING = assessment(
+    verdict=Verdict.HOLD,
+    reasons=(Reason.SETTLING,),
+    checks=(
+        *CHECKS,
+        Check(
+            "after side steady", CheckOutcome.NOTE, "Within the runs after the median fell by 34 % (limit 20 %)."
+        ),
+    ),
+    timeline=(),
+)
+
+HOLD_CONFOUNDED = assessment(
+    verdict=Verdict.HOLD,
+    reasons=(Reason.CONFOUNDED,),
+    design=Design.APART,
+    before=dataclasses.replace(CLEAR.before, days=2),
+    pairs=0,
+    cells=cells(save_custom=(1.0, 1.18, 1.19, 1.2, 1.2), run_script=(1.2, 1.18, 1.2, 1.19, 1.2)),
+    timeline=(),
+)
+
+ESCALATE_GROWTH = assessment(
+    verdict=Verdict.ESCALATE,
+    reasons=(Reason.GROWTH,),
+    cells=_with(cells(), cell("save_custom", 500, 1.09, low=1.03, high=1.16, pairs_needed=19)),
+    slopes=slopes(0.09, fires=True),
+    timeline=(),
+)
+
+_SLOW_DISK = dataclasses.replace(ESCALATE_INCIDENT, timeline=())
+CANDIDATES = assessment(
+    design=Design.CANDIDATES,
+    ranking=(
+        Ranked("nvme", 1, 0.93, 0.9, 0.96, ("raid",), dataclasses.replace(CLEAR, timeline=())),
+        Ranked("raid", 1, 0.97, 0.93, 1.01, ("nvme",), dataclasses.replace(HOLD_NEEDS_DATA, timeline=())),
+        Ranked("network disk", 3, 1.31, 1.22, 1.4, (), _SLOW_DISK),
+    ),
+    timeline=(),
+)
+
+IMPORTED = assessment(
+    imported_from="k6",
+    integrity=(),
+    verdict=Verdict.HOLD,
+    reasons=(Reason.NEEDS_DATA,),
+    pairs=4,
+    pairs_needed=11,
+    cells=_with(cells(), cell("save_custom", 500, 1.06, low=0.95, high=1.18, pairs=4, pairs_needed=11)),
+    checks=(
+        *CHECKS[:1],
+        Check(
+            "times from due moment", CheckOutcome.NOTE, "k6 tells when requests were sent, not when they were due."
+        ),
+    ),
+    timeline=(),
+)
+
 EXAMPLES = {
     "clear": CLEAR,
     "hold-needs-data": HOLD_NEEDS_DATA,
@@ -375,4 +434,9 @@ EXAMPLES = {
     "escalate-integrity": ESCALATE_INTEGRITY,
     "escalate-failures": ESCALATE_FAILURES,
     "escalate-objective": ESCALATE_OBJECTIVE,
+    "hold-settling": HOLD_SETTLING,
+    "hold-confounded-with-time": HOLD_CONFOUNDED,
+    "escalate-growth": ESCALATE_GROWTH,
+    "candidates": CANDIDATES,
+    "imported": IMPORTED,
 }
