@@ -379,9 +379,9 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        inside = sorted(p for p in path.iterdir() if _looks_like_run(p)) if path.is_dir() else []
-        candidates = inside if inside and not _looks_like_run(path) else [path]
-        if path.is_dir() and not inside and not _looks_like_run(path):
+        inside = sorted(p for p in path.iterdir() if looks_like_run(p)) if path.is_dir() else []
+        candidates = inside if inside and not looks_like_run(path) else [path]
+        if path.is_dir() and not inside and not looks_like_run(path):
             continue
         for candidate in candidates:
             open_run(candidate)
@@ -389,7 +389,8 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _looks_like_run(path: Path) -> bool:
+def looks_like_run(path: Path) -> bool:
+    """Whether a folder holds a run, finished or not."""
     return path.is_dir() and any((path / name).exists() for name in _MARKS)
 
 
@@ -441,7 +442,7 @@ def _unfinished(path: Path) -> str:
     names = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
     if not names:
         return f"{path} is empty; expected a run folder with a run.json"
-    if not _looks_like_run(path):
+    if not looks_like_run(path):
         return f"{path} has no run.json, so it is no run; it holds {_listed(names)}"
     said = ""
     try:

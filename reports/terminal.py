@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from typing import Final
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from analysis.findings import Assessment, CellFinding, CheckOutcome, Verdict, Word
 from reports import objectives, ranking, sentences, units, words
 from reports.claims import claim
+from reports.console import NARROWEST, printed
 from reports.matrix import Matrix, MatrixCell, lay_out
 from reports.model import ReportMeta, presentable
 
@@ -38,23 +38,7 @@ _MOST_FAILURES: Final = 6
 def render(assessment: Assessment, meta: ReportMeta, *, width: int = 80, color: bool = False) -> str:
     """The report as text; no line is wider than ``width`` (at least 40), without escapes unless ``color``."""
     assessment, meta = presentable(assessment), presentable(meta)
-    buffer = StringIO()
-    console = Console(
-        file=buffer,
-        width=max(width, 40),
-        force_terminal=color,
-        force_interactive=False,
-        color_system="256" if color else None,
-        no_color=not color,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-        _environ={},  # the caller decides, not COLUMNS or NO_COLOR
-    )
-    for part in _parts(assessment, meta, console.width):
-        console.print(part)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
+    return printed(_parts(assessment, meta, max(width, NARROWEST)), width=width, color=color)
 
 
 def _parts(assessment: Assessment, meta: ReportMeta, width: int) -> Iterable[RenderableType]:

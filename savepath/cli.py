@@ -25,11 +25,14 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Say what a run would offer to a target; sends nothing.",
     "run": "Drive a target with a scenario and record what happened.",
     "import": "Make a run of the results of JMeter, k6, Locust or vegeta.",
+    "show": "Tell one run by itself: times, failures, effects.",
     "compare": "Compare runs before and after a change: CLEAR, HOLD or ESCALATE.",
     "watch": "Watch a stabilization window for days: CLEAR, HOLD or ESCALATE.",
     "gate": "Ask a watch whether a release may go out: 0 CLEAR, 10 HOLD, 20 ESCALATE.",
+    "report": "Tell a comparison again, or list runs and comparisons.",
     "desk": "Start casedesk, the embedded case-management system.",
     "schema": "Print the JSON Schema of a scenario, a target or results.json.",
+    "completion": "Print what bash, zsh or fish need to complete commands.",
 }
 
 EXITS = "\n".join(f"{int(code):>5}  {meaning}" for code, meaning in MEANINGS.items())
@@ -60,11 +63,10 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a suggestion for a command that does not exist."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
+            from scenarios.errors import did_you_mean
 
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {close[0]}?" if close else f" Commands: {', '.join(COMMANDS)}."
-            ctx.fail(f"no command {args[0]!r}.{hint}")
+            hint = did_you_mean(args[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+            ctx.fail(f"no command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 
 
@@ -86,7 +88,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line and exit with the code of the table in ``savepath.exits``."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="savepath", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

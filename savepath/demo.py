@@ -7,7 +7,6 @@ which disk is on when.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -24,7 +23,7 @@ from loadgen.run_folder import refuse_used
 from savepath.comparing import Sides, compare_runs
 from savepath.driving import drive_one, in_turns, prepare
 from savepath.launch import Launch
-from savepath.progress import Progress
+from savepath.progress import NOBODY, Progress
 from savepath.telling import Formats, tell
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
@@ -49,11 +48,11 @@ class Demonstration:
         return (verdict is Verdict.ESCALATE) is not self.healthy
 
 
-def demonstrate(demo: Demonstration) -> Verdict:
+def demonstrate(demo: Demonstration, *, quiet: bool = False, color: bool = False) -> Verdict:
     """Make the runs, compare them, write report.html, results.json, summary.md and junit.xml into ``out``."""
     begun = time.monotonic()
     _make_room(demo.out)
-    plan, progress = load_scenario(demo.scenario), Progress(sys.stderr)
+    plan, progress = load_scenario(demo.scenario), Progress(NOBODY if quiet else sys.stderr)
     disks = {"before": _profile("healthy"), "after": _profile("healthy" if demo.healthy else demo.disk)}
     after_disk = disks["after"]["name"]
     pairs = demo.pairs or plan.pairs
@@ -67,27 +66,16 @@ def demonstrate(demo: Demonstration) -> Verdict:
         for turn in in_turns(demo.out / "runs", pairs):
             desk.set_disk(disks[turn.sides[0]])
             launch = Launch(demo.scenario, chosen, turn.folder, labels=turn.labels, purpose="demonstration")
-            drive_one(launch, Progress(sys.stderr, title=turn.title))
+            drive_one(launch, progress.titled(turn.title))
     runs = demo.out / "runs"
     assessment, meta = compare_runs(
         Sides(before=[runs / "before"], after=[runs / "after"]),
         planned=["disk"],
         title=f"Demonstration: a disk that is healthy, then {after_disk}",
     )
-    tell(assessment, meta, Formats.into(demo.out))
+    tell(assessment, meta, Formats.into(demo.out), quiet=quiet, color=color)
     progress.say(f"{time.monotonic() - begun:.0f} s in all; the page: {demo.out / 'report.html'}")
     return assessment.verdict
-
-
-def open_page(page: Path) -> None:
-    """Show the page in the user's browser, where there is a screen to show it on."""
-    import webbrowser
-
-    has_screen = (
-        sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    if has_screen:
-        webbrowser.open(page.resolve().as_uri())
 
 
 def _profile(disk: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ held against it, if there is one. A turn drives one of them, or both at once.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -72,15 +71,15 @@ def in_turns(out: Path, pairs: int) -> Iterator[Turn]:
             yield Turn(out / side / f"run-{pair:02d}", (side,), {"side": side}, title)
 
 
-def drive_runs(command: Drive, turns: Sequence[Turn]) -> None:
+def drive_runs(command: Drive, turns: Sequence[Turn], progress: Progress) -> None:
     """Make the runs, in order; see ``ready`` for what is looked at before anything is sent or written."""
-    with ready(command, turns) as make:
+    with ready(command, turns, progress) as make:
         for turn in turns:
             make(turn)
 
 
 @contextmanager
-def ready(command: Drive, turns: Sequence[Turn]) -> Iterator[Callable[[Turn], None]]:
+def ready(command: Drive, turns: Sequence[Turn], progress: Progress) -> Iterator[Callable[[Turn], None]]:
     """Get everything ready for runs such as ``turns``, and yield what makes one of them.
 
     Everything that can be wrong is looked at before anything is sent or written: the files, the
@@ -95,7 +94,6 @@ def ready(command: Drive, turns: Sequence[Turn]) -> Iterator[Callable[[Turn], No
     for turn in turns:
         refuse_used(turn.folder)
     _refuse_over_quota(scenario, targets, at_once=any(len(turn.sides) > 1 for turn in turns))
-    progress = Progress(sys.stderr)
     with ExitStack() as stack:
         for target in targets.values():
             stack.enter_context(sink_for(target))
@@ -107,7 +105,7 @@ def ready(command: Drive, turns: Sequence[Turn]) -> Iterator[Callable[[Turn], No
             known[side].write_text(inventory.model_dump_json(), encoding="utf-8")
 
         def make(turn: Turn) -> None:
-            drive_one(_launch(command, turn, known), Progress(sys.stderr, title=turn.title))
+            drive_one(_launch(command, turn, known), progress.titled(turn.title))
 
         yield make
 

@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-scenario_argument = click.argument("scenario", metavar="SCENARIO")
+quiet_option = click.option("--quiet", is_flag=True, help="Only results and errors: no progress, no advice.")
+no_color_option = click.option(
+    "--no-color", is_flag=True, help="No colour, as without a terminal or with NO_COLOR."
+)
+json_flag = click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout, for programs.")
+
+
+class OneOf(click.Choice[str]):
+    """One of some words, with a suggestion for one that is none of them."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """As click does, and which one was meant."""
+        from scenarios.errors import did_you_mean
+
+        words = [str(word) for word in self.choices]
+        return super().get_invalid_choice_message(value, ctx).rstrip(".") + did_you_mean(str(value), words)
+
+
+class Shipped(click.Path):
+    """The name of a file that comes with a package, or a path: only completion tells them apart."""
+
+    name = "text"
+
+    def __init__(self, package: str) -> None:
+        super().__init__()
+        self.package = package
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names that fit; the shell adds the files."""
+        from scenarios.library import names
+
+        found = [CompletionItem(name) for name in names(self.package) if name.startswith(incomplete)]
+        return [*found, *super().shell_complete(ctx, param, incomplete)]
+
+
+scenario_argument = click.argument("scenario", metavar="SCENARIO", type=Shipped("scenarios"))
 
 target_option = click.option(
     "--target",
     "target",
     metavar="TARGET",
+    type=Shipped("targets"),
     required=True,
     help="A target by name (casedesk, roundup) or the path of its YAML mapping.",
 )

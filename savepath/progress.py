@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 EVERY_S = 60.0
 TOLD_WITHOUT_A_TERMINAL = ("measure", "drain", "verify")
+
+
+class _Nobody(io.StringIO):
+    """Reads nothing of what it is told."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+
+#: The stream of a progress that nobody wants to see.
+NOBODY: TextIO = _Nobody()
 
 
 class Progress:
@@ -21,10 +34,14 @@ class Progress:
         self._last_at: float | None = None
         self._width = 0
 
+    def titled(self, title: str) -> Progress:
+        """The same stream, each line beginning with a title."""
+        return Progress(self._stream, title=title, clock=self._clock)
+
     def show(self, progress: Mapping[str, Any]) -> None:
         """Tell the state of ``progress.json``; without a terminal once it measures, then once a minute."""
         if self._live or progress.get("phase") in TOLD_WITHOUT_A_TERMINAL:
-            self._tell(line(progress))
+            self._tell(line(progress, self._room - len(self._title)))
 
     def step(self, what: str, done: int, of: int) -> None:
         """Tell that ``done`` of ``of`` things are made."""
@@ -49,25 +66,36 @@ class Progress:
             self._stream.flush()
             self._width = 0
 
+    @property
+    def _room(self) -> int:
+        """Columns for a line that must stay one; it may be as long as it likes where there is no terminal."""
+        return shutil.get_terminal_size((80, 24)).columns - 1 if self._live else 1000
+
     def _write(self, text: str) -> None:
         if self._live:
-            self._stream.write("\r" + text[:79].ljust(self._width))
-            self._width = min(len(text), 79)
+            text = text[: self._room]
+            self._stream.write("\r" + text.ljust(self._width))
+            self._width = len(text)
         else:
             self._stream.write(text + "\n")
         self._stream.flush()
 
 
-def line(progress: Mapping[str, Any]) -> str:
-    """``measure 40 of 120 s · 1,203 sent · 30.1/s · 2 failed · 80 s left``."""
+def line(progress: Mapping[str, Any], room: int = 1000) -> str:
+    """``measure 40 of 120 s · 1,203 done · 30.1/s · 2 failed · 80 s left``.
+
+    Where that is longer than ``room``, what can be spared is left out: rate, failures and time left stay.
+    """
     elapsed, total = float(progress.get("elapsed_s", 0)), float(progress.get("total_s", 0))
-    parts = [f"{progress.get('phase', '')} {elapsed:.0f} of {total:.0f} s"]
+    phase = str(progress.get("phase", ""))
+    whole, short = [f"{phase} {elapsed:.0f} of {total:.0f} s"], [phase]
     if progress.get("recorded"):
-        parts.append(f"{progress['recorded']:,} done")
-        parts.append(f"{float(progress.get('rate_per_s', 0)):.1f}/s")
-        parts.append(f"{progress.get('failures', 0):,} failed")
-    if progress.get("phase") == "verify":
-        parts.append(f"{progress.get('pending_effects', 0):,} effects to check")
-    elif total > elapsed:
-        parts.append(f"{total - elapsed:.0f} s left")
-    return " · ".join(parts)
+        rate = [f"{float(progress.get('rate_per_s', 0)):.1f}/s", f"{progress.get('failures', 0):,} failed"]
+        whole += [f"{progress['recorded']:,} done", *rate]
+        short += rate
+    if phase == "verify":
+        left = [f"{progress.get('pending_effects', 0):,} effects to check"]
+    else:
+        left = [f"{total - elapsed:.0f} s left"] if total > elapsed else []
+    told = " · ".join(whole + left)
+    return told if len(told) <= room else " · ".join(short + left)

@@ -1,9 +1,7 @@
-"""An assessment told: on the terminal and in files, each file whole or not there at all."""
+"""An assessment told: on the terminal, in files (each whole or not there at all), or one format on stdout."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import tempfile
 from dataclasses import dataclass, fields
@@ -12,17 +10,35 @@ from pathlib import Path
 from analysis.findings import Assessment
 from reports import html, junit, markdown, model, sentences, terminal
 from reports.model import ReportMeta
+from savepath import screen
 from scenarios.errors import InputError
+
+#: In place of a file's name.
+STDOUT = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """The files to write; None for those that nobody asked for."""
+    """The files to write; None for those that nobody asked for, ``-`` for the one that goes to stdout."""
 
     json: Path | None = None
     html: Path | None = None
     md: Path | None = None
     junit: Path | None = None
+
+    def __post_init__(self) -> None:
+        if list(self.wanted.values()).count(STDOUT) > 1:
+            raise InputError("only one format can go to stdout; name a file in place of the other -")
+
+    @property
+    def wanted(self) -> dict[str, Path]:
+        """Those that somebody asked for."""
+        return {f.name: path for f in fields(self) if (path := getattr(self, f.name))}
+
+    @property
+    def piped(self) -> bool:
+        """Whether stdout is for one format alone."""
+        return STDOUT in self.wanted.values()
 
     @classmethod
     def into(cls, folder: Path) -> Formats:
@@ -36,28 +52,29 @@ class Formats:
 
 
 def tell(
-    assessment: Assessment, meta: ReportMeta, formats: Formats, *, quiet: bool = False, color: bool | None = None
+    assessment: Assessment, meta: ReportMeta, formats: Formats, *, quiet: bool = False, color: bool = False
 ) -> None:
-    """Print the assessment and write the files. ``color`` None: as the terminal and NO_COLOR say."""
+    """Print the assessment and write the files; ``quiet`` prints only the verdict and its sentence."""
     bytes_of = {
         "json": lambda: model.to_json(assessment, meta=meta),
         "html": lambda: html.render(assessment, meta).encode(),
         "md": lambda: markdown.render(assessment, meta).encode(),
         "junit": lambda: junit.render(assessment, meta),
     }
-    wanted = {f.name: path for f in fields(formats) if (path := getattr(formats, f.name))}
-    for name, path in wanted.items():
-        write_whole(path, bytes_of[name]())
-    if color is None:
-        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
-    if quiet:
-        text = f"{assessment.verdict.value}: {sentences.tell(assessment, meta).headline}"
-    else:
-        text = terminal.render(assessment, meta, width=width, color=color)
-    sys.stdout.write(text.rstrip("\n") + "\n")
-    if wanted:
-        sys.stdout.write(f"wrote {' '.join(str(path) for path in wanted.values())}\n")
+    wrote = []
+    for name, path in formats.wanted.items():
+        content = bytes_of[name]()
+        if path == STDOUT:
+            sys.stdout.buffer.write(content)
+        else:
+            write_whole(path, content)
+            wrote.append(str(path))
+    if quiet and not formats.piped:
+        screen.say(f"{assessment.verdict.value}: {sentences.tell(assessment, meta).headline}")
+    elif not formats.piped:
+        screen.say(terminal.render(assessment, meta, width=screen.width(), color=color))
+    if wrote and not quiet:
+        screen.note(f"wrote {' '.join(wrote)}")
 
 
 def write_whole(path: Path, content: bytes) -> None:

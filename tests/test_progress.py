@@ -2,7 +2,7 @@
 
 import io
 
-from savepath.progress import Progress, line
+from savepath.progress import NOBODY, Progress, line
 
 STATE = {
     "phase": "measure",
@@ -47,6 +47,25 @@ def test_on_a_terminal_the_line_changes_in_place_and_is_cleared_at_the_end():
     assert "\n" not in written
     assert "making cases: 3 of 20" in written
     assert written.endswith("\r")
+
+
+def test_a_line_that_is_too_long_keeps_rate_failures_and_time_left():
+    assert line(STATE, 40) == "measure · 30.1/s · 2 failed · 80 s left"
+
+
+def test_on_a_terminal_the_time_left_is_seen_behind_a_long_title():
+    stream = Terminal()
+    Progress(stream).titled("pair 10 of 12, before ").show(
+        {**STATE, "elapsed_s": 1000, "total_s": 1200, "recorded": 301203, "failures": 1002}
+    )
+    assert stream.getvalue().endswith("1,002 failed · 200 s left")
+
+
+def test_nobody_is_told_anything():
+    progress = Progress(NOBODY)
+    progress.say("a word")
+    progress.show(STATE)
+    assert NOBODY.getvalue() == ""
 
 
 def test_a_line_on_a_terminal_fits_80_columns():

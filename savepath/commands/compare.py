@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from savepath.options import OUT_FILE, RUN_FOLDER, ManyPaths
+from savepath.options import OUT_FILE, RUN_FOLDER, ManyPaths, OneOf, no_color_option, quiet_option
 
 
 @click.command(cls=ManyPaths)
@@ -16,7 +16,7 @@ from savepath.options import OUT_FILE, RUN_FOLDER, ManyPaths
 @click.option(
     "--candidate", "candidates", multiple=True, metavar="NAME=RUN...", help="Runs of one of several candidates."
 )
-@click.option("--json", "json_file", type=OUT_FILE, metavar="F", help="Write results.json to F.")
+@click.option("--json", "json_file", type=OUT_FILE, metavar="F", help="Write results.json to F; - is stdout.")
 @click.option("--html", "html_file", type=OUT_FILE, metavar="F", help="Write the report to F.")
 @click.option("--md", "md_file", type=OUT_FILE, metavar="F", help="Write the summary for a change ticket to F.")
 @click.option("--junit", "junit_file", type=OUT_FILE, metavar="F", help="Write JUnit XML for a pipeline to F.")
@@ -25,13 +25,13 @@ from savepath.options import OUT_FILE, RUN_FOLDER, ManyPaths
 @click.option("--change", default="", metavar="ID", help="The change request, e.g. CHG0048213.")
 @click.option(
     "--fail-on",
-    type=click.Choice(["escalate", "hold", "never"]),
+    type=OneOf(["escalate", "hold", "never"]),
     default="hold",
     show_default=True,
     help="Which verdicts end in an exit code other than 0: 20 for ESCALATE, 10 for HOLD.",
 )
-@click.option("--quiet", is_flag=True, help="Only the verdict and its sentence.")
-@click.option("--no-color", is_flag=True, help="No colour, as without a terminal or with NO_COLOR.")
+@quiet_option
+@no_color_option
 def command(
     before: tuple[Path, ...],
     after: tuple[Path, ...],
@@ -56,9 +56,9 @@ def command(
     \b
     Examples:
       savepath compare --before runs/before --after runs/after --html report.html
-      savepath compare --before b1 b2 b3 --after a1 a2 a3 --fail-on escalate --junit junit.xml
+      savepath compare --before b1 b2 b3 --after a1 a2 a3 --junit junit.xml
       savepath compare --both runs/old-and-new --html report.html
-      savepath compare --before runs/old --candidate ssd=runs/ssd --candidate cloud=runs/cloud
+      savepath compare --before runs/old --candidate a=runs/a --candidate b=runs/b
     """
     if both and (before or after or candidates):
         raise click.UsageError("--both stands alone: its runs hold both sides. Leave the other sides out.")
@@ -68,13 +68,21 @@ def command(
         raise click.UsageError("give --before RUN... and --after RUN..., or --both RUN... of run --versus.")
 
     from savepath.comparing import Sides, compare_runs, exit_code
+    from savepath.screen import suggest, wants_color
     from savepath.telling import Formats, tell
 
+    formats = Formats(json=json_file, html=html_file, md=md_file, junit=junit_file)
     assessment, meta = compare_runs(
         Sides(before, after, both, _by_name(candidates)), planned=planned, title=title, change=change
     )
-    formats = Formats(json=json_file, html=html_file, md=md_file, junit=junit_file)
-    tell(assessment, meta, formats, quiet=quiet, color=False if no_color else None)
+    tell(assessment, meta, formats, quiet=quiet, color=wants_color(no_color))
+    if not html_file:
+        step = f"{meta.commands[0]} --html report.html"
+    elif json_file:
+        step = f"savepath report {json_file} --open"
+    else:
+        step = f"savepath show {(after or both or before)[0]}"
+    suggest(step, quiet=quiet or formats.piped)
     return exit_code(assessment.verdict, fail_on)
 
 

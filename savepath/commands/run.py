@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import click
 from savepath.options import (
     OUT_FOLDER,
     KeyValue,
+    Shipped,
     allow_python_option,
+    json_flag,
     label_option,
+    quiet_option,
     scenario_argument,
     settings_option,
     target_option,
@@ -24,9 +28,9 @@ from savepath.options import (
 @settings_option
 @label_option
 @allow_python_option
-@click.option("--versus", metavar="TARGET", help="A second target, driven at once; chance decides.")
+@click.option("--versus", metavar="TARGET", type=Shipped("targets"), help="A second target, driven at once.")
 @click.option("--versus-set", type=KeyValue(), multiple=True, help="A variable of the target of --versus.")
-@click.option("--alternate", metavar="TARGET", help="A second target, driven by turns.")
+@click.option("--alternate", metavar="TARGET", type=Shipped("targets"), help="A second target, driven by turns.")
 @click.option("--alternate-set", type=KeyValue(), multiple=True, help="A variable of the target of --alternate.")
 @click.option("--out", type=OUT_FOLDER, required=True, help="The run folder to make; must not hold anything yet.")
 @click.option(
@@ -36,6 +40,8 @@ from savepath.options import (
     "many as the scenario says.",
 )
 @click.option("--purpose", default="", help="One sentence on why this run is made; kept in run.json.")
+@json_flag
+@quiet_option
 def command(
     scenario: str,
     target: str,
@@ -49,6 +55,8 @@ def command(
     out: Path,
     pairs: int | None,
     purpose: str,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Drive TARGET as SCENARIO says, check the effects, and keep everything in run folders.
 
@@ -57,7 +65,7 @@ def command(
     \b
     Examples:
       savepath run smoke --target casedesk --out runs/first
-      savepath run field-sweep --target my.yaml --pairs 8 --out runs/before --label release=24.3
+      savepath run field-sweep --target my.yaml --pairs 8 --out runs/before
       savepath run field-sweep --target my.yaml --versus my.yaml \\
           --versus-set base_url=https://new.example.test --out runs/old-and-new
     """
@@ -69,6 +77,9 @@ def command(
 
     from loadgen.chosen import ChosenTarget
     from savepath.driving import AFTER, BEFORE, Drive, drive_runs, in_turns, runs_of
+    from savepath.progress import NOBODY, Progress
+    from savepath.screen import say, suggest
+    from savepath.showing import runs_as_json
     from scenarios.library import load_scenario
 
     targets = {BEFORE: ChosenTarget(target, dict(settings))}
@@ -76,11 +87,17 @@ def command(
         targets[AFTER] = ChosenTarget(versus or alternate or "", dict(versus_set or alternate_set))
     number = pairs or (load_scenario(scenario).pairs if AFTER in targets else 1)
     turns = list(in_turns(out, number)) if alternate else runs_of(tuple(targets), out, number)
-    drive_runs(Drive(scenario, targets, dict(labels), purpose, allow_python), turns)
-    click.echo(f"recorded: {out}")
+    progress = Progress(NOBODY if quiet else sys.stderr)
+    drive_runs(Drive(scenario, targets, dict(labels), purpose, allow_python), turns, progress)
+    say(runs_as_json([turn.folder for turn in turns]) if as_json else f"recorded: {out}")
     if alternate:
-        click.echo(f"next: savepath compare --before {out / BEFORE} --after {out / AFTER} --html report.html")
+        sides = f"--before {out / BEFORE} --after {out / AFTER}"
     elif versus:
-        click.echo(f"next: savepath compare --both {out} --html report.html")
+        sides = f"--both {out}"
     else:
-        click.echo(f"next: savepath compare --before {out} --after OTHER_RUNS --html report.html")
+        sides = f"--before {out} --after OTHER_RUNS"
+    suggest(
+        f"savepath show {turns[0].folder}",
+        f"savepath compare {sides} --html report.html",
+        quiet=quiet or as_json,
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from savepath.options import OneOf
+
 
 @click.command()
-@click.argument("what", type=click.Choice(["scenario", "target", "results"]))
+@click.argument("what", type=OneOf(["scenario", "target", "results"]))
 def command(what: str) -> None:
     """Print the JSON Schema of a scenario file, a target file or results.json.
 

@@ -19,6 +19,7 @@ from analysis.window.blocks import Block
 from analysis.window.decisions import Decision
 from savepath.driving import BEFORE, Drive, Turn, ready
 from savepath.launch import Interrupted
+from savepath.progress import Progress
 from savepath.watching.blocks_of_runs import begun_at, blocks_of
 from savepath.watching.state import Told, Watching
 from scenarios.errors import InputError, SavepathError
@@ -49,7 +50,7 @@ def drive(watching: Watching, command: Drive, runs: Path, *, until_clear: bool, 
     last, block_s = None, watching.agreed.block_s
     for path in _whole_runs(runs):  # of a watch that was killed between a run and its decision
         last = _take(watching, path, say) or last
-    with ready(command, []) as make:
+    with ready(command, [], Progress(sys.stderr)) as make:
         while not _is_over(watching, last, until_clear=until_clear):
             number = int((time.time() - watching.agreed.begun_s) // block_s)
             path = runs / f"block-{number:06d}"

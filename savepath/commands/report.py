@@ -1,0 +1,89 @@
+"""``savepath report``: a comparison told again from its results.json, or a list of what folders hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from savepath.options import OUT_FILE, json_flag, no_color_option, quiet_option
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[RESULTS|DIR]...", type=click.Path(path_type=Path))
+@click.option("--html", "html_file", type=OUT_FILE, metavar="F", help="Write the report to F.")
+@click.option("--md", "md_file", type=OUT_FILE, metavar="F", help="Write the summary for a change ticket to F.")
+@click.option("--junit", "junit_file", type=OUT_FILE, metavar="F", help="Write JUnit XML for a pipeline to F.")
+@click.option(
+    "--open",
+    "show",
+    is_flag=True,
+    help="Open the page: F of --html, or report.html beside RESULTS.",
+)
+@json_flag
+@quiet_option
+@no_color_option
+def command(
+    paths: Sequence[Path],
+    html_file: Path | None,
+    md_file: Path | None,
+    junit_file: Path | None,
+    show: bool,
+    as_json: bool,
+    quiet: bool,
+    no_color: bool,
+) -> None:
+    """Tell a comparison again from its results.json, to the byte as compare told it.
+
+    RESULTS is a results.json, or a folder that holds one. Without any, or with a DIR of others, it lists the
+    runs and the comparisons in there; the current folder by default.
+
+    \b
+    Examples:
+      savepath report out/demo --open
+      savepath report results.json --html report.html --junit junit.xml
+      savepath report runs
+    """
+    from savepath.listing import RESULTS, list_folders, listing_as_json, read_results, tell_listing
+    from savepath.screen import open_page, say, suggest, wants_color, width
+    from savepath.telling import STDOUT, Formats, tell
+
+    formats = Formats(json=STDOUT if as_json else None, html=html_file, md=md_file, junit=junit_file)
+    places = tuple(paths) or (Path(),)
+    file = _results_at(places, RESULTS)
+    if file is None and (show or formats.wanted.keys() - {"json"}):
+        found = list_folders(places).reports
+        if len(found) != 1:
+            names = ", ".join(str(one.file) for one in found[:9]) or "there is none"
+            raise click.UsageError(f"which results.json is to be told? Give one of them: {names}.")
+        file = found[0].file
+    if file is None:
+        listing = list_folders(places)
+        say(
+            listing_as_json(listing)
+            if as_json
+            else tell_listing(listing, width=width(), color=wants_color(no_color))
+        )
+        steps = [f"savepath report {one.file}" for one in listing.reports[-1:]]
+        suggest(*steps, *(f"savepath show {one.folder}" for one in listing.runs[-1:]), quiet=quiet or as_json)
+        return
+    assessment, meta = read_results(file)
+    page = html_file or file.parent / "report.html"
+    if show and page != STDOUT and not html_file and not page.exists():
+        formats = Formats(json=formats.json, html=page, md=md_file, junit=junit_file)
+    tell(assessment, meta, formats, quiet=quiet, color=wants_color(no_color))
+    if show:
+        open_page(page)
+    else:
+        suggest(f"savepath report {file} --open", quiet=quiet or formats.piped)
+
+
+def _results_at(places: Sequence[Path], name: str) -> Path | None:
+    """The one results.json that was named, by itself or by its folder; None where folders are to be listed."""
+    if len(places) == 1 and (places[0] / name).is_file():
+        return places[0] / name
+    files = [place for place in places if place.is_file()]
+    if len(files) > 1 or (files and len(places) > 1):
+        raise click.UsageError("give one results.json to tell, or folders to list.")
+    return files[0] if files else None

@@ -1,0 +1,275 @@
+"""One run by itself, in words of 80 columns and as JSON; a run of two targets arm by arm."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analysis.account import Account, CellAccount, Time, account_of
+from analysis.findings import ObjectiveOutcome
+from loadgen.run_folder import RunFolder, RunInfo
+from reports import units, words
+from reports.console import plain_table, printed
+from reports.escaping import one_line
+from reports.objectives import row_of
+from savepath.comparing import load_arms, load_run, question_of
+from savepath.importing.telling import CANNOT
+
+SCHEMA: Final = "savepath.account/1"
+CAVEAT: Final = (
+    "One run by itself, no comparison: a range (95 %) says how well its own requests pin down a time of this "
+    "run, not by how much the next run of the same system would differ."
+)
+_MOST_FAILURES: Final = 12
+_BAD: Final = "bold bright_red"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shown:
+    """A run folder, its facts, and its account: one for each arm, under "" where it drove one target."""
+
+    folder: Path
+    info: RunInfo
+    accounts: Mapping[str, Account]
+
+
+def show_run(folder: Path) -> Shown:
+    """The run in that folder. Raises InputError for what is no run."""
+    info = RunFolder(folder).read()
+    question = question_of(folder, ())
+    runs = load_arms(folder) if info.arms else {"": load_run(folder)}
+    return Shown(folder, info, {arm: account_of(run, question) for arm, run in runs.items()})
+
+
+def tell_run(shown: Shown, *, width: int = 80, color: bool = False) -> str:
+    """The run for people; no line is wider than ``width``."""
+    return printed(_parts(shown), width=width, color=color)
+
+
+def tell_line(shown: Shown) -> str:
+    """The run in one line: status, requests, failures and broken promises."""
+    accounts = list(shown.accounts.values())
+    requests, failed = (sum(getattr(one, name) for one in accounts) for name in ("requests", "failed"))
+    broken = sum(finding.after for one in accounts for finding in one.integrity if not finding.held)
+    told = f"{units.counted(requests, 'request')}, {units.count(failed)} failed"
+    return f"{shown.folder}: {shown.info.status}, {told}, {units.counted(broken, 'broken promise')}"
+
+
+def run_as_json(shown: Shown) -> str:
+    """The same as JSON: the facts as in ``run.json``, and the account of each arm; what is not known is null."""
+    accounts = [{"arm": arm, **_plain(dataclasses.asdict(account))} for arm, account in shown.accounts.items()]
+    document = {
+        "schema": SCHEMA,
+        "folder": str(shown.folder),
+        "run": shown.info.model_dump(mode="json", by_alias=True),
+        "accounts": accounts,
+    }
+    return json.dumps(_plain(document), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def runs_as_json(folders: Iterable[Path]) -> str:
+    """Which runs were made, for the next program of a pipeline."""
+    made = [(folder, RunFolder(folder).read()) for folder in folders]
+    return json.dumps(
+        [
+            {"folder": str(folder), "id": info.id, "status": info.status, "ledger": info.ledger.model_dump()}
+            for folder, info in made
+        ],
+        indent=1,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _parts(shown: Shown) -> Iterator[RenderableType]:
+    info = shown.info
+    yield Text(str(shown.folder), style="bold")
+    style = "" if info.status == "complete" else _BAD
+    yield Text.assemble(
+        f"{one_line(info.scenario)} on {one_line(info.target)} · ",
+        (info.status, style),
+        f" · {units.moment(info.started_at)} · {units.duration(info.duration_s)} measured"
+        + (f" after {units.duration(info.warmup_s)} of warm-up" if info.warmup_s else ""),
+    )
+    for text in (info.reason, info.purpose):
+        if text:
+            yield Text(one_line(text))
+    if info.origin:
+        yield Text(f"imported from {info.origin.tool}: {', '.join(map(one_line, info.origin.files))}")
+    yield Text(CAVEAT, style="dim")
+    for arm, account in shown.accounts.items():
+        if arm:
+            facts = info.arms[arm]
+            yield Text(f"\n{arm}: {one_line(facts.target)} at {one_line(facts.address)}", style="bold")
+        yield from _account_parts(account)
+    yield ""
+    yield _facts(shown)
+
+
+def _account_parts(account: Account) -> Iterator[RenderableType]:
+    yield ""
+    if account.cells:
+        yield _times(account)
+    else:
+        yield Text("Nothing was measured: no request lies in the measured window.", style=_BAD)
+    yield ""
+    yield from _failures(account)
+    if account.integrity:
+        yield ""
+        yield _integrity(account)
+    else:
+        yield Text("effects: nobody looked at what became of saves, scripts and e-mails")
+    if account.objectives:
+        yield ""
+        yield _objectives(account)
+    if account.fault:
+        yield Text(f"\n✗ Its times are no yardstick: the run {account.fault}.", style=_BAD)
+
+
+def _table(first: str, numbers: Sequence[str], *, most: int = 44) -> Table:
+    """A column of words and columns of numbers."""
+    table = plain_table()
+    table.add_column(first, overflow="fold", max_width=most)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _times(account: Account) -> Table:
+    table = _table(
+        "operation", ("fields", "requests", *(units.percentile(time.quantile) for time in account.cells[0].times))
+    )
+    for cell in sorted(account.cells, key=lambda one: (words.operation_rank(one.operation), one.custom_fields)):
+        table.add_row(
+            Text(words.operation(cell.operation)),
+            units.count(cell.custom_fields),
+            _requests(cell),
+            *(_time(time) for time in cell.times),
+        )
+    return table
+
+
+def _requests(cell: CellAccount) -> Text:
+    text = Text(units.count(cell.requests))
+    if cell.failures:
+        text.append(f"\n{units.count(cell.failures)} failed", style="bright_red")
+    return text
+
+
+def _time(time: Time) -> Text:
+    """The time over its range; an end that nothing bounds is left open."""
+    value = units.seconds(time.value_s) if math.isfinite(time.value_s) else "…"
+    if math.isnan(time.low_s + time.high_s) and value == "…":
+        return Text(value, style="dim") if math.isnan(time.low_s) else Text(f"…\nover {units.seconds(time.low_s)}")
+    low, high = (units.seconds(end) if math.isfinite(end) else "?" for end in (time.low_s, time.high_s))
+    number, _, unit = low.partition(" ")
+    low = number if high.endswith(f" {unit}") else low
+    return Text.assemble(value, (f"\n{low}..{high}", "dim"))
+
+
+def _failures(account: Account) -> Iterator[RenderableType]:
+    if not account.failures:
+        yield Text(f"failed requests: 0 of {units.count(account.requests)}")
+        return
+    share = units.share(account.failed / account.requests)
+    yield Text(f"failed requests: {units.count(account.failed)} of {units.count(account.requests)} ({share})")
+    table = plain_table(header=False)
+    table.add_column(overflow="fold", max_width=48)
+    table.add_column(overflow="fold", max_width=20)
+    table.add_column(justify="right", no_wrap=True)
+    for kind in account.failures[:_MOST_FAILURES]:
+        label = words.failure(kind.outcome, one_line(kind.detail))
+        table.add_row(Text(f"  {label}"), Text(words.operation(kind.operation)), units.count(kind.count))
+    yield table
+    if len(account.failures) > _MOST_FAILURES:
+        yield Text(f"  and {units.counted(len(account.failures) - _MOST_FAILURES, 'kind')} more; all with --json")
+
+
+def _integrity(account: Account) -> Table:
+    table = _table("effects (exact counts)", ("count",), most=52)
+    table.add_column("rule", style="dim", no_wrap=True)
+    for finding in sorted(account.integrity, key=words.effect_rank):
+        rule = words.effect_rule(finding)
+        if finding.after or rule != "not judged":
+            kind = words.KINDS.get(finding.kind, finding.kind)
+            count = f"{'' if finding.held else '✗ '}{units.count(finding.after)}"
+            told = f"{kind}: {words.effect(finding.kind, finding.outcome).lower()}"
+            table.add_row(Text(told), Text(count, style="" if finding.held else _BAD), rule)
+    return table
+
+
+def _objectives(account: Account) -> Table:
+    table = _table("objective", ("value",), most=36)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("rests on", style="dim", no_wrap=True)
+    for one in account.objectives:
+        row = row_of(one)
+        value = "\n".join(part for part in (row.value, row.between) if part)
+        style = _BAD if one.outcome is ObjectiveOutcome.BROKEN else ""
+        table.add_row(Text(row.text), Text(value), Text(row.mark, style=style), row.basis)
+    return table
+
+
+def _facts(shown: Shown) -> Table:
+    table = plain_table(header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _told_facts(shown):
+        table.add_row(Text(name), Text(one_line(text)))
+    return table
+
+
+def _told_facts(shown: Shown) -> Iterator[tuple[str, str]]:
+    info = shown.info
+    yield "ledger", f"{info.ledger}"
+    if not info.origin:
+        yield "offered", f"{info.offered_per_s:,.4g} arrivals/s"
+        yield "generator", _generator(info)
+        verified = info.verification
+        yield (
+            "checks",
+            f"{units.counted(verified.requests, 'request')} beside the load, "
+            f"{units.counted(verified.unverified, 'effect')} that nobody could look at",
+        )
+    else:
+        for lack in info.origin.lacks:
+            yield "not known", CANNOT[lack]
+        for note in info.origin.notes:
+            yield "note", note
+    yield "labels", _pairs(info.labels)
+    if info.arms:
+        for arm, facts in info.arms.items():
+            yield f"{arm} is", _pairs(facts.fingerprint)
+    else:
+        yield "target", " · ".join(part for part in (info.environment, _pairs(info.fingerprint)) if part)
+    yield "plan", info.plan_digest[:16]
+    yield "id", info.id
+    yield "made by", _pairs(info.versions)
+
+
+def _generator(info: RunInfo) -> str:
+    health = info.generator
+    return (
+        f"late by {units.seconds(health.lag_p50_s)} at p50 and {units.seconds(health.lag_p99_s)} at p99; "
+        f"waited for a core {units.share(health.run_queue_delay)} of its time, "
+        f"used {units.share(health.cpu)} of one; {units.counted(health.waited_for_pool, 'arrival')} held back "
+        f"because the target had all its requests open (peak {units.count(health.in_flight_peak)})"
+    )
+
+
+def _pairs(settings: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "none"
