@@ -8,6 +8,7 @@ the service.
 
 from __future__ import annotations
 
+import difflib
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -91,8 +92,12 @@ def load_profile(source: str) -> DiskProfile:
         return packaged_profile(source)
     path = Path(source)
     if not path.is_file():
+        close = difflib.get_close_matches(path.stem, packaged_names(), n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
         names = ", ".join(packaged_names())
-        raise ProfileError(f"{source} is neither a file nor a disk profile; expected a path or one of {names}")
+        raise ProfileError(
+            f"{source} is neither a file nor a disk profile{hint}; expected a path or one of {names}"
+        )
     try:
         return parse_profile(path.read_text(encoding="utf-8"), where=source)
     except UnicodeDecodeError as error:

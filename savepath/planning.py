@@ -7,9 +7,11 @@ import textwrap
 from collections.abc import Sequence
 
 from loadgen.plan import Plan
-from reports.units import duration
+from reports.console import plain_table, printed
+from reports.units import count, duration, share
 from savepath.checking import answers_as_data
 from savepath.needs import Needs, needs_as_data
+from scenarios.model import Scenario
 from targets.readiness import Answer
 
 
@@ -18,12 +20,7 @@ def tell_plan(plan: Plan, pairs: int) -> str:
     scenario = plan.scenario
     lines = textwrap.wrap(f"{scenario.name}: {scenario.about}".rstrip(": "), 80)
     lines += [f"target {plan.target_name}", ""]
-    lines.append(f"{'cohort':<14}{'fields':>7}{'tenants':>9}{'cases':>8}{'scripts':>9}{'share':>8}")
-    for name, cohort in scenario.cohorts.items():
-        lines.append(
-            f"{name:<14}{cohort.custom_fields:>7}{cohort.tenants:>9}{cohort.cases * cohort.tenants:>8,}"
-            f"{cohort.scripts_on_save:>9}{scenario.share_of(name):>8.0%}"
-        )
+    lines.append(_cohorts(scenario))
     total = sum(scenario.mix.values())
     mix = ", ".join(f"{op} {weight / total:.0%}" for op, weight in scenario.mix.items() if weight)
     each = plan.duration_s
@@ -41,6 +38,23 @@ def tell_plan(plan: Plan, pairs: int) -> str:
     lines += [f"note        {_folded(warning)}" for warning in plan.warnings]
     lines += ["", "Nothing was sent."]
     return "\n".join(lines)
+
+
+def _cohorts(scenario: Scenario) -> str:
+    table = plain_table()
+    table.add_column("cohort", overflow="fold", max_width=30)
+    for name in ("fields", "tenants", "cases", "scripts", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, cohort in scenario.cohorts.items():
+        table.add_row(
+            name,
+            count(cohort.custom_fields),
+            count(cohort.tenants),
+            count(cohort.cases * cohort.tenants),
+            count(cohort.scripts_on_save),
+            share(scenario.share_of(name)),
+        )
+    return printed([table]).rstrip("\n")
 
 
 def plan_as_json(

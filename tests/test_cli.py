@@ -67,12 +67,6 @@ def test_the_help_tells_every_exit_code():
     assert [code for code, meaning in MEANINGS.items() if f"{int(code):>5}  {meaning}" not in said] == []
 
 
-@pytest.mark.parametrize("command", ["demo", "init", "plan", "run", "compare", "desk", "schema"])
-def test_every_command_has_two_examples(command):
-    said = savepath(command, "--help").stdout
-    assert said.split("Examples:")[1].count(f"savepath {command}") >= 2
-
-
 def test_what_init_lays_out_is_ready_for_a_run_on_casedesk(desk, tmp_path):
     assert savepath("init", tmp_path).returncode == 0
     words = (
@@ -90,7 +84,7 @@ def test_what_init_lays_out_is_ready_for_a_run_on_casedesk(desk, tmp_path):
 
 def test_a_command_that_does_not_exist_names_the_one_that_was_meant():
     done = savepath("comapre")
-    assert (done.returncode, "Did you mean compare?" in done.stderr) == (Exit.USAGE, True)
+    assert (done.returncode, "did you mean compare?" in done.stderr) == (Exit.USAGE, True)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ def command(state: Path) -> int:
     """Say in one line what the watch of DIR says now; exit 0 for CLEAR, 10 for HOLD, 20 for ESCALATE.
 
     No state, a broken one, or a watch that has fallen silent is HOLD.
+
+    \b
+    Examples:
+      savepath gate --state watch/24.4
+      savepath gate --state watch/24.4 && ./release.sh
     """
     import time
 

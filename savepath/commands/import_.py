@@ -7,18 +7,20 @@ from pathlib import Path
 
 import click
 
-from savepath.options import OUT_FOLDER, label_option
+from savepath.options import OUT_FOLDER, OneOf, json_flag, label_option, quiet_option
 
 _FILE = click.Path(path_type=Path)
 
 
 @click.command("import")
-@click.argument("tool", type=click.Choice(["jtl", "k6", "locust", "vegeta"]))
+@click.argument("tool", type=OneOf(["jtl", "k6", "locust", "vegeta"]))
 @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
 @click.option("--out", type=OUT_FOLDER, metavar="RUN", help="The run folder to make; must not hold anything yet.")
 @click.option("--map", "map_file", type=_FILE, metavar="MAP.yaml", help="What the labels of the tool stand for.")
 @label_option
 @click.option("--list-labels", is_flag=True, help="Only say which labels the files hold, and how often.")
+@json_flag
+@quiet_option
 def command(
     tool: str,
     files: Sequence[Path],
@@ -26,6 +28,8 @@ def command(
     map_file: Path | None,
     labels: Sequence[tuple[str, str]],
     list_labels: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Make a run folder of the results of JMeter (jtl), k6, Locust or vegeta, for savepath compare.
 
@@ -35,13 +39,15 @@ def command(
     \b
     Examples:
       savepath import k6 before.json.gz --list-labels
-      savepath import k6 before.json.gz --map cases.yaml --out runs/before/1 --label release=24.3
+      savepath import k6 before.json.gz --map cases.yaml --out runs/before/1
       savepath import jtl results.jtl --map cases.yaml --out runs/after/1
     """
     from loadgen.run_folder import refuse_used
     from savepath.importing.folder import make_run, read_files
     from savepath.importing.label_map import load_label_map, own_names
     from savepath.importing.telling import tell_import, tell_labels
+    from savepath.screen import note, say, suggest
+    from savepath.showing import runs_as_json
 
     if out is None and not list_labels:
         raise click.UsageError("--out RUN is missing: the run folder to make (or --list-labels)")
@@ -50,9 +56,19 @@ def command(
     label_map = load_label_map(map_file) if map_file else own_names()
     reading = read_files(tool, files, label_map)
     if out is None or list_labels:
-        click.echo(tell_labels(reading))
+        say(tell_labels(reading))
         return
     info = make_run(reading, out, label_map, labels=dict(labels))
-    click.echo(tell_import(reading, info, out))
+    if as_json:
+        say(runs_as_json([out]))
+    elif quiet:
+        say(f"imported: {out}")
+    else:
+        say(tell_import(reading, info, out))
     for line in label_map.unused(reading.collected.labels):
-        click.echo(f"savepath: {line}", err=True)
+        note(f"savepath: {line}")
+    suggest(
+        f"savepath compare --before {out} --after OTHER_RUNS --html report.html",
+        f"savepath show {out}",
+        quiet=quiet or as_json,
+    )

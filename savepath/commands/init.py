@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 
+from savepath.options import quiet_option
+
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-def command(folder: Path) -> None:
+@quiet_option
+def command(folder: Path, quiet: bool) -> None:
     """Lay out DIR to begin with: a scenario, a mapping with every key explained, the names of the secrets,
     pipelines for GitHub, GitLab and Jenkins, and a README. What is there already is left alone.
 
@@ -19,9 +22,13 @@ def command(folder: Path) -> None:
       savepath init .
     """
     from savepath.scaffolding import lay_out
+    from savepath.screen import say, suggest
 
     for name, written in lay_out(folder).items():
-        click.echo(f"{'wrote' if written else 'left alone, it was there':<25}{folder / name}")
+        say(f"{'wrote' if written else 'left alone, it was there':<25}{folder / name}")
     scenario, target = folder / "scenario.yaml", folder / "target.yaml"
-    click.echo("next: savepath desk, and in another terminal")
-    click.echo(f"      savepath plan {scenario} --target {target} --check")
+    suggest(
+        "savepath desk, and in another terminal",
+        f"savepath plan {scenario} --target {target} --check",
+        quiet=quiet,
+    )

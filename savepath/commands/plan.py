@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from savepath.options import (
     ManyPaths,
     Percent,
     allow_python_option,
+    json_flag,
+    quiet_option,
     scenario_argument,
     settings_option,
     target_option,
@@ -26,7 +29,8 @@ from savepath.options import (
 @settings_option
 @allow_python_option
 @click.option("--pairs", type=click.IntRange(1, 1000), help="Pairs of runs; the scenario's own number by default.")
-@click.option("--json", "as_json", is_flag=True, help="The plan as JSON on stdout.")
+@json_flag
+@quiet_option
 @click.option(
     "--check", is_flag=True, help="Ask the target, by reads alone, whether all is there that a run needs."
 )
@@ -50,6 +54,7 @@ def command(
     allow_python: bool,
     pairs: int | None,
     as_json: bool,
+    quiet: bool,
     check: bool,
     detect: float | None,
     earlier: tuple[Path, ...],
@@ -67,14 +72,15 @@ def command(
       savepath plan field-sweep --target casedesk
       savepath plan field-sweep --target my.yaml --check
       savepath plan field-sweep --target my.yaml --detect 10% --from runs/before
-      savepath plan my.yaml --target roundup --set base_url=http://127.0.0.1:8080 --json
+      savepath plan my.yaml --target roundup --set base_url=http://127.0.0.1:8080
     """
     if earlier and detect is None:
         raise click.UsageError("--from is of no use without --detect PERCENT.")
 
     from loadgen.plan import make_plan
-    from savepath.checking import check_target
+    from savepath.checking import check_target, tell_count
     from savepath.planning import plan_as_json, tell_plan
+    from savepath.screen import say, suggest
     from scenarios.library import load_scenario
     from targets.mapping import load_target
     from targets.quotas import over_quota
@@ -84,22 +90,31 @@ def command(
     reasons = over_quota(system, plan.scenario)
     plan = replace(plan, warnings=(*plan.warnings, *reasons))
     wanted = pairs or plan.scenario.pairs
-    answers = check_target(system, plan.scenario, (lambda _: None) if as_json else click.echo) if check else None
+    answers = check_target(system, plan.scenario, (lambda _: None) if as_json or quiet else say) if check else None
     needs = None
     if detect is not None:
         from savepath.needs import needs_of, tell_needs
 
         needs = needs_of(plan, detect, wanted, earlier)
     if as_json:
-        click.echo(plan_as_json(plan, wanted, answers, needs))
-    elif check:
+        say(plan_as_json(plan, wanted, answers, needs))
+    elif check or quiet:
         for reason in reasons:
-            click.echo(reason)
+            say(reason)
+        if quiet and answers is not None:
+            say(tell_count(answers))
     else:
-        click.echo(tell_plan(plan, wanted))
-        if needs is not None:
-            click.echo(f"\n{tell_needs(needs)}")
+        say(tell_plan(plan, wanted))
+    if needs is not None and not as_json:
+        say(f"{'' if quiet else chr(10)}{tell_needs(needs)}")
     if any(answer.word == "no" for answer in answers or ()):
         context.exit(Exit.ABORTED)
     if reasons:
         context.exit(Exit.REFUSED)
+    same = shlex.join(
+        [scenario, "--target", target, *(word for pair in settings for word in ("--set", "=".join(pair)))]
+    )
+    suggest(
+        f"savepath run {same} --out runs/first" if check else f"savepath plan {same} --check",
+        quiet=quiet or as_json,
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from savepath.options import KeyValue, allow_python_option, label_option
+from savepath.options import KeyValue, ManyPaths, OneOf, Shipped, allow_python_option, label_option
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -32,25 +32,9 @@ class Span(click.ParamType[float]):
         return seconds
 
 
-class BaselineRuns(click.Command):
-    """Lets ``--baseline A B C`` take several paths, as shells expand ``--baseline runs/before-*``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the flag before each further value."""
-        spread: list[str] = []
-        inside = False
-        for word in args:
-            if word.startswith("-"):
-                inside = word == "--baseline"
-            elif inside and spread[-1] != "--baseline":
-                spread.append("--baseline")
-            spread.append(word)
-        return super().parse_args(ctx, spread)
-
-
-@click.command(cls=BaselineRuns)
-@click.argument("scenario", metavar="[SCENARIO]", required=False)
-@click.option("--target", metavar="TARGET", help="The target to drive; with SCENARIO.")
+@click.command(cls=ManyPaths)
+@click.argument("scenario", metavar="[SCENARIO]", required=False, type=Shipped("scenarios"))
+@click.option("--target", metavar="TARGET", type=Shipped("targets"), help="The target to drive; with SCENARIO.")
 @click.option("--set", "settings", type=KeyValue(), multiple=True, help="A variable of the target.")
 @label_option
 @allow_python_option
@@ -58,7 +42,7 @@ class BaselineRuns(click.Command):
 @click.option("--baseline", type=FOLDER, multiple=True, metavar="RUN...", help="Runs before the change.")
 @click.option("--state", type=FOLDER, required=True, metavar="DIR", help="Where the watch keeps all it knows.")
 @click.option("--for", "lasts_s", type=Span(), default="72h", show_default=True, help="The length of the window.")
-@click.option("--until", type=click.Choice(["clear"]), help="End at the first CLEAR.")
+@click.option("--until", type=OneOf(["clear"]), help="End at the first CLEAR.")
 @click.option("--every", "block_s", type=Span(), default="5m", show_default=True, help="The length of a block.")
 @click.option("--settle", "settle_s", type=Span(), default="24h", show_default=True, help="No CLEAR before.")
 @click.option("--day", "day_s", type=Span(), default="24h", hidden=True, help="The target's daily cycle.")
@@ -92,8 +76,8 @@ def command(
 
     \b
     Examples:
-      savepath watch field-sweep --target my.yaml --baseline runs/before --state watch/24.4
-      savepath watch --follow runs/after --baseline runs/before --state watch/24.4 --for 72h
+      savepath watch smoke --target my.yaml --baseline runs/before --state watch
+      savepath watch --follow runs/after --baseline runs/before --state watch
       savepath watch --state watch/24.4 --note "deployed billing 7.1"
       savepath watch --state watch/24.4 --ack
     """

@@ -38,7 +38,7 @@ def tell_labels(reading: Reading) -> str:
 
 
 def tell_import(reading: Reading, info: RunInfo, out: Path) -> str:
-    """What was made, what was left out, what cannot be shown, and what to do next."""
+    """What was made, what was left out, and what cannot be shown."""
     return "\n".join(_lines(reading, info, out))
 
 
@@ -63,7 +63,6 @@ def _lines(reading: Reading, info: RunInfo, out: Path) -> Iterator[str]:
         yield from (f"note: {note}" for note in info.origin.notes)
         yield "cannot be shown:"
         yield from (f"  - {CANNOT[fact]}" for fact in info.origin.lacks)
-    yield f"next: savepath compare --before {out} --after OTHER_RUNS --html report.html"
 
 
 def _stands_for(meaning: Meaning) -> str:
