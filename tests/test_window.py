@@ -159,6 +159,15 @@ def test_failures_escalate_and_one_bad_block_does_not():
     assert decisions[-1].alarms[0].what == "save_custom"
 
 
+def test_a_baseline_whose_failures_come_in_bursts_is_learnt_and_bursts_like_them_are_no_alarm():
+    burst = (Counted("read_case", 400, 0), Counted("save_custom", 400, 60), Counted("save_standard", 400, 0))
+    seen = [replace(one, counts=burst) if i % 100 < 3 else one for i, one in enumerate(blocks(0, 576))]
+    baseline = learn_baseline(seen)
+    assert baseline.failures["save_custom"].dispersion > 10
+    after = [replace(one, counts=burst) if i < 3 else one for i, one in enumerate(blocks(1000, 20))]
+    assert all(one.verdict is Verdict.HOLD for one in watch(after, baseline=baseline)[1])
+
+
 def test_an_outage_holds_at_once_and_escalates():
     none = tuple(Counted(name, 400, 400) for name in ("read_case", "save_custom", "save_standard"))
     _, decisions = watch([replace(one, cells=(), levels={}, counts=none) for one in blocks(1000, 5)])

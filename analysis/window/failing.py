@@ -28,8 +28,11 @@ MULTIPLES: Final = np.array([1.5, 3.0, 10.0, 30.0])
 #: False alarms allowed in 30 days, over all operations.
 FALSE_ALARMS: Final = 0.1
 BLOCKS_TO_ALARM: Final = 4
-#: The baseline's own evidence stays below the limit to this power.
-BASELINE_MOST: Final = 0.4
+#: The baseline's own evidence stays below the limit to this power. Evidence that weighs nothing still grows
+#: by one a block (it asks of every block whether the change began there), so never below twice the blocks.
+BASELINE_MOST: Final = 0.5
+#: Burstier than this nothing is; and where it is, failures say little.
+DISPERSION_MOST: Final = 100.0
 #: A share that is below this is not worth telling from it.
 SHARE_LEAST: Final = 1e-4
 _PER_HOUR: Final = 12
@@ -58,8 +61,14 @@ def learn_rates(blocks: Sequence[Block]) -> dict[str, FailureRate]:
         n, y = np.array(pairs, np.float64).T
         shares[operation] = max((float(y.sum()) + 2) / max(float(n.sum()), 1.0), SHARE_LEAST)
         # A burst that one operation had, any other may have.
-        dispersion = max(dispersion, _widened(n, y, shares[operation], len(by_operation)))
-    return {operation: FailureRate(share, dispersion) for operation, share in shares.items()}
+        dispersion = max(dispersion, _between_hours(n, y))
+    most = max(limit(len(shares)) ** BASELINE_MOST, 2.0 * len(blocks))
+    rates = {operation: FailureRate(share, dispersion) for operation, share in shares.items()}
+    n, y = _counts(rates, blocks)
+    while shares and dispersion < DISPERSION_MOST and _highest(rates, n, y) > most:
+        dispersion *= 1.25
+        rates = {operation: FailureRate(share, dispersion) for operation, share in shares.items()}
+    return rates
 
 
 def limit(operations: int) -> float:
@@ -74,16 +83,8 @@ def no_evidence(rates: Rates) -> Floats:
 
 def weigh(rates: Rates, evidence: Floats, block: Block) -> Floats:
     """The evidence with one more block; an operation that the block did not try keeps what it had."""
-    counts = {one.operation: one for one in block.counts}
-    tried = [counts.get(operation) for operation in rates]
-    n = np.array([0 if one is None else one.requests for one in tried], np.float64)
-    y = np.array([0 if one is None else one.failures for one in tried], np.float64)
-    share, dispersion = (
-        np.array([getattr(rate, name) for rate in rates.values()]) for name in FailureRate.__slots__
-    )
-    gain = np.minimum(_log_likelihood_ratio(n, y, share, dispersion), _cap(len(rates)))
-    weighed: Floats = np.where(n[:, None] > 0, np.minimum((evidence + 1) * np.exp(gain), _MOST), evidence)
-    return weighed
+    n, y = _counts(rates, [block])
+    return _added(evidence, n[0] > 0, _factors(rates, n, y)[0])
 
 
 def strength(evidence: Floats) -> Floats:
@@ -92,40 +93,47 @@ def strength(evidence: Floats) -> Floats:
     return strong
 
 
-def _cap(operations: int) -> float:
-    return math.log(limit(operations)) / BLOCKS_TO_ALARM + 0.01
+def _counts(rates: Rates, blocks: Sequence[Block]) -> tuple[Floats, Floats]:
+    """Requests and failures, [blocks, operations]."""
+    n, y = np.zeros((len(blocks), len(rates))), np.zeros((len(blocks), len(rates)))
+    place = {operation: number for number, operation in enumerate(rates)}
+    for row, block in enumerate(blocks):
+        for one in block.counts:
+            if one.operation in place:
+                n[row, place[one.operation]], y[row, place[one.operation]] = one.requests, one.failures
+    return n, y
 
 
-def _log_likelihood_ratio(n: Floats, y: Floats, share: Floats, dispersion: Floats) -> Floats:
-    """[counts, multiples]."""
-    expected = (n * share * MARGIN)[:, None]
-    ratio: Floats = (y[:, None] * np.log(MULTIPLES) - (MULTIPLES - 1) * expected) / dispersion[:, None]
-    return ratio
+def _factors(rates: Rates, n: Floats, y: Floats) -> Floats:
+    """By how much a block multiplies the evidence, [blocks, operations, multiples]; 1 where nothing was tried."""
+    share = np.array([rate.share for rate in rates.values()])
+    dispersion = np.array([rate.dispersion for rate in rates.values()])
+    expected = (n * share * MARGIN)[..., None]
+    ratio = (y[..., None] * np.log(MULTIPLES) - (MULTIPLES - 1) * expected) / dispersion[:, None]
+    factors: Floats = np.exp(np.minimum(ratio, math.log(limit(len(rates))) / BLOCKS_TO_ALARM + 0.01))
+    return factors
 
 
-def _widened(n: Floats, y: Floats, share: float, operations: int) -> float:
-    """The dispersion of an operation: between hours, and so much that its baseline raises no alarm."""
+def _between_hours(n: Floats, y: Floats) -> float:
+    """The variance of hourly counts over Poisson's: bursts last longer than a block."""
     hours = len(n) // _PER_HOUR
-    if hours >= 2:  # bursts last longer than a block
-        n_h, y_h = (a[: _PER_HOUR * hours].reshape(hours, _PER_HOUR).sum(axis=1) for a in (n, y))
-    else:
-        n_h, y_h = n, y
-    expected = n_h * y_h.sum() / max(float(n_h.sum()), 1.0)
+    if hours >= 2:
+        n, y = (a[: _PER_HOUR * hours].reshape(hours, _PER_HOUR).sum(axis=1) for a in (n, y))
+    expected = n * y.sum() / max(float(n.sum()), 1.0)
     seen = expected > 0
-    squares = (y_h[seen] - expected[seen]) ** 2 / expected[seen]
-    dispersion = max(float(squares.sum()) / max(int(seen.sum()) - 1, 1), 1.0)
-    cap, most = _cap(operations), limit(operations) ** BASELINE_MOST
-    while _highest(n, y, share, dispersion, cap) > most:
-        dispersion *= 1.25
-    return dispersion
+    squares = (y[seen] - expected[seen]) ** 2 / expected[seen]
+    return float(squares.sum()) / max(int(seen.sum()) - 1, 1)
 
 
-def _highest(n: Floats, y: Floats, share: float, dispersion: float, cap: float) -> float:
+def _highest(rates: Rates, n: Floats, y: Floats) -> float:
     """The strongest evidence that the baseline's own counts would have given."""
-    ones = np.ones(len(n))
-    factors = np.exp(np.minimum(_log_likelihood_ratio(n, y, share * ones, dispersion * ones), cap))
-    evidence, highest = np.zeros(len(MULTIPLES)), 0.0
-    for factor in factors:
-        evidence = np.minimum((evidence + 1) * factor, _MOST)
-        highest = max(highest, float(evidence.mean()))
+    evidence, highest = no_evidence(rates), 0.0
+    for tried, factors in zip(n > 0, _factors(rates, n, y), strict=True):
+        evidence = _added(evidence, tried, factors)
+        highest = max(highest, float(strength(evidence).max()))
     return highest
+
+
+def _added(evidence: Floats, tried: NDArray[np.bool_], factors: Floats) -> Floats:
+    added: Floats = np.where(tried[:, None], np.minimum((evidence + 1) * factors, _MOST), evidence)
+    return added
