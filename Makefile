@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-plan bench-scale bench-disk bench-effects bench-real bench-watch lock schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-plan bench-scale bench-disk bench-effects bench-real bench-watch docs cli-reference lock schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,12 @@ bench-real: .venv/dev ## Roundup on a slowed disk, through run and compare
 
 bench-watch: .venv/dev ## false alarms, delays and CLEAR of the watch, on simulated months
 	$(BIN)/python -m benchmarks watch
+
+docs: .venv/dev ## these pages as a site, in out/site
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+cli-reference: .venv/run ## write docs/cli.md again, from the helps
+	$(BIN)/python -m savepath.reference > docs/cli.md
 
 schema: .venv/run ## publish the JSON Schemas again
 	$(BIN)/savepath schema scenario > docs/schema/scenario.schema.json

@@ -10,19 +10,20 @@ from loadgen.recorder import Effect, Recorder, Sample
 from loadgen.run_folder import ArmFacts, Asked, Generator, Ledger, RunFolder, RunInfo
 
 PER_CELL = 120
-CELLS = [("read_case", 0), ("read_case", 500), ("save_custom", 0), ("save_custom", 500)]
+Cells = Sequence[tuple[str, int]]
+CELLS: Cells = [("read_case", 0), ("read_case", 500), ("save_custom", 0), ("save_custom", 500)]
 
 
-def driven(path: Path, arms: Sequence[str] = ("",), **changes: Any) -> Path:
+def driven(path: Path, arms: Sequence[str] = ("",), cells: Cells = CELLS, **changes: Any) -> Path:
     """A run of 120 requests in each of four cells and arms: 10, 20, 30, ... ms; one in 40 fails."""
     folder = RunFolder(path)
     folder.create()
-    n = PER_CELL * len(CELLS)
+    n = PER_CELL * len(cells)
     for number, arm in enumerate(arms):
         recorder = Recorder(folder, worker=number, arm=arm)
         for seq in range(n):
-            operation, fields = CELLS[seq % len(CELLS)]
-            due_s, took_s = 12.0 * seq / n, 0.01 * (1 + seq // len(CELLS))
+            operation, fields = cells[seq % len(cells)]
+            due_s, took_s = 12.0 * seq / n, 0.01 * (1 + seq // len(cells))
             failed = seq % 40 == 0
             outcome = (503, "http_error", "http 503") if failed else (200, "ok", "")
             row = (due_s, due_s + 0.001, due_s + 0.001 + took_s)

@@ -3,6 +3,8 @@
 import importlib
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -17,7 +19,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    """The blocks of a language, also those inside a list."""
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[str]:
@@ -69,6 +72,24 @@ def test_every_target_in_the_docs_loads():
 def test_every_decision_is_listed():
     listed = re.findall(r"\((\d{4}-[a-z-]+\.md)\)", (ROOT / "docs/decisions/README.md").read_text())
     assert listed == sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
+
+
+def test_the_reference_is_that_of_the_commands_there_are():
+    words = [sys.executable, "-m", "savepath.reference"]
+    made = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert (ROOT / "docs" / "cli.md").read_text() == made, "run: python -m savepath.reference > docs/cli.md"
+
+
+def test_every_page_of_the_docs_has_its_place_in_the_order():
+    listed = re.findall(r"\]\((?!\.\.)([^)]+\.md)\)", (ROOT / "docs/README.md").read_text())
+    pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
+    assert sorted(name for name in listed if "/" not in name) == sorted(pages)
+
+
+def test_the_pipelines_of_the_docs_are_those_that_init_lays_out():
+    page = (ROOT / "docs/pipelines.md").read_text()
+    missing = [path.name for path in (ROOT / "savepath/scaffold/ci").iterdir() if path.read_text() not in page]
+    assert missing == []
 
 
 def preparations() -> list[list[str]]:
