@@ -13,7 +13,8 @@ from pathlib import Path
 import gevent
 from pydantic import ValidationError
 
-from loadgen.client import Client
+from loadgen.chosen import CLIENTS
+from loadgen.client import Client, Sender
 from loadgen.driver import Driver
 from loadgen.guard import Watch
 from loadgen.health import Health
@@ -62,6 +63,7 @@ class Shared:
     now: Callable[[], float]
     broken: Callable[[Exception], None]
     listener: Listener | None = None
+    client: str = CLIENTS[0]
 
 
 class Arm:
@@ -75,7 +77,7 @@ class Arm:
         self._scenario = scenario
         self.recorder = Recorder(shared.folder, arm=name)
         self.watch = Watch(scenario.abort_rules)
-        self._client = Client(timeout_s=load.timeout_s, connections=load.in_flight_max)
+        self._client = _open_client(shared.client, timeout_s=load.timeout_s, connections=load.in_flight_max)
         # Verification has connections of its own, so that it never takes one from the load.
         self._checking = Client(timeout_s=load.timeout_s, connections=OPEN_AT_ONCE + 8)
         self.logins = Logins(prepared.binding.credentials, self._checking.send, shared.broken)
@@ -163,6 +165,15 @@ class Arm:
             effects={kind: dict(sorted(counts.items())) for kind, counts in sorted(recorder.effects.items())},
             stored_cases=sum(len(known.cases) for known in self._prepared.inventory.tenants.values()),
         )
+
+
+def _open_client(kind: str, *, timeout_s: float, connections: int) -> Sender:
+    """What sends the load; one of Locust's own only where it is asked for, since it imports Locust."""
+    if kind == CLIENTS[0]:
+        return Client(timeout_s=timeout_s, connections=connections)
+    from loadgen.locust_clients import FastClient, RequestsClient
+
+    return (FastClient if kind == "fast" else RequestsClient)(timeout_s=timeout_s, connections=connections)
 
 
 def read_inventory(path: Path) -> Inventory:

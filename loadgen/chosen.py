@@ -11,6 +11,8 @@ from targets.mapping import Target, load_target
 
 #: Of a second target a secret ``NAME`` is looked for as ``VERSUS_NAME`` first.
 VERSUS: Final = "VERSUS_"
+#: What sends the load: savepath's own client, and those of Locust's FastHttpUser and HttpUser.
+CLIENTS: Final = ("measured", "fast", "requests")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from typing import Any
+import zlib
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import gevent
@@ -38,6 +40,16 @@ class Unanswered(Exception):
         super().__init__(detail)
         self.outcome = outcome
         self.detail = detail
+
+
+class Sender(Protocol):
+    """Sends one request at a time for each of many greenlets: the measured client, or one of Locust's own."""
+
+    def send(self, request: Request) -> Response:
+        """The answer, whatever its status. Raises Unanswered."""
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
 
 
 class Client:
@@ -70,12 +82,8 @@ class Client:
             if fired is not timeout:
                 raise
             raise Unanswered("timeout", "no answer in time") from None
-        except HTTPParseError as error:
-            if isinstance(error, HTTPConnectionClosed) or any(word in str(error) for word in _CUT_OFF):
-                raise Unanswered("refused", "connection closed") from None
-            raise Unanswered("invalid", "not http") from None
-        except OSError as error:
-            raise Unanswered("refused", _detail_of(error)) from None
+        except (HTTPParseError, OSError) as error:
+            raise unanswered(error) from None
         finally:
             timeout.close()
 
@@ -101,7 +109,8 @@ class Client:
                 response.release()
                 raise Unanswered("invalid", "body too large")
         headers = {name.lower(): value for name, value in response.items()}
-        return Response(response.get_code(), headers, parts[0] if len(parts) == 1 else b"".join(parts))
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return Response(response.get_code(), headers, unpacked(headers, body))
 
     def _open(self, origin: str) -> tuple[ConnectionPool, str]:
         parts = urlsplit(origin)
@@ -143,6 +152,29 @@ def _head(request: Request, path: str, host: str) -> bytes:
     if head.count("\n") != len(lines) or head.count("\r") != len(lines):
         raise ValueError(f"a line break in the path or a header of {request.method} {request.url}")
     return (head + "\r\n\r\n").encode("latin-1")
+
+
+def unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The body of an answer that came packed because a mapping asked for it (``Accept-Encoding: gzip``)."""
+    if headers.get("content-encoding") != "gzip" or not body:
+        return body
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        found = unpacker.decompress(body, BODY_MAX)
+    except zlib.error:
+        raise Unanswered("invalid", "not gzip") from None
+    if unpacker.unconsumed_tail:
+        raise Unanswered("invalid", "body too large")
+    return found
+
+
+def unanswered(error: HTTPParseError | OSError) -> Unanswered:
+    """The outcome and the detail for what went wrong on a connection."""
+    if isinstance(error, OSError):
+        return Unanswered("refused", _detail_of(error))
+    if isinstance(error, HTTPConnectionClosed) or any(word in str(error) for word in _CUT_OFF):
+        return Unanswered("refused", "connection closed")
+    return Unanswered("invalid", "not http")
 
 
 def _detail_of(error: OSError) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from gevent import GreenletExit
 
-from loadgen.client import Client, Unanswered
+from loadgen.client import Sender, Unanswered
 from loadgen.guard import Watch
 from loadgen.recorder import Recorder, Sample
 from loadgen.script_watch import ScriptWatch
@@ -43,7 +43,7 @@ class Operations:
         scenario: Scenario,
         binding: Binding,
         inventory: Inventory,
-        client: Client,
+        client: Sender,
         recorder: Recorder,
         verifier: Verifier,
         watch: Watch,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from loadgen.chosen import CLIENTS
 from scenarios.arrivals import Offered, expected_in_cells, survey
 from scenarios.errors import InputError
 from scenarios.model import Operation, Scenario
@@ -69,13 +70,18 @@ def make_plan(scenario: Scenario, target: Target) -> Plan:
     )
 
 
-def plan_for(scenario: Scenario, targets: Sequence[Target]) -> Plan:
+def plan_for(scenario: Scenario, targets: Sequence[Target], *, client: str = CLIENTS[0]) -> Plan:
     """The plan of the scenario on one target, or on two that share its arrivals: each gets about half of them.
 
     Raises InputError where the two cannot be offered the same, or are the same system: then the saves of
     one arm would overwrite the other's, and its effects could not be told apart.
+
+    What another ``client`` than our own measures is of another plan: its own cost is in every response time.
     """
     plans = [make_plan(scenario, target) for target in targets]
+    if client != CLIENTS[0]:
+        sealed = [hashlib.sha256(f"{plan.digest} sent by {client}".encode()).hexdigest() for plan in plans]
+        plans = [replace(plan, digest=digest) for plan, digest in zip(plans, sealed, strict=True)]
     if len(plans) == 1:
         return plans[0]
     (old, new), (plan, other) = targets, plans

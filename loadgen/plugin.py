@@ -25,7 +25,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner
 
-from loadgen.chosen import ChosenTarget
+from loadgen.chosen import CLIENTS, ChosenTarget
 from loadgen.recorder import Sample
 from loadgen.session import Ending, Session, Settings
 from scenarios.errors import Aborted, InputError, SavepathError
@@ -221,6 +221,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument("--label", help="A label of the run; repeatable", **repeatable)
     parser.add_argument("--purpose", metavar="TEXT", default="", help="Why this run is made", **shown)
     parser.add_argument(
+        "--client", choices=list(CLIENTS), default=CLIENTS[0], help="What sends the requests", **hidden
+    )
+    parser.add_argument(
         "--allow-python", action="store_true", help="Let the mapping run the Python class that it names", **hidden
     )
     parser.add_argument(
@@ -259,6 +262,7 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         labels=_pairs("--label", options.label),
         purpose=options.purpose or "",
         allow_python=options.allow_python,
+        client=options.client,
     )
 
 

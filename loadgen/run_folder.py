@@ -88,6 +88,7 @@ class Generator(StrictModel):
     cpu: Unknowable = math.nan  # share of one core that it used
     waited_for_pool: int = 0  # arrivals that found in_flight_max requests open: the target is saturated
     in_flight_peak: int = 0
+    client: str = "measured"  # what sent the requests: our own client, or one of Locust's (fast, requests)
 
 
 class Verified(StrictModel):

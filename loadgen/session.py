@@ -28,7 +28,7 @@ import gevent
 from gevent.event import Event
 
 from loadgen.arm import Arm, Shared, prepare
-from loadgen.chosen import ChosenTarget, environ_of
+from loadgen.chosen import CLIENTS, ChosenTarget, environ_of
 from loadgen.driver import share_of
 from loadgen.guard import Guard
 from loadgen.health import Health
@@ -81,6 +81,7 @@ class Settings:
     labels: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
     allow_python: bool = False  # whether the mapping may name a class of its own
+    client: str = CLIENTS[0]
 
     @property
     def targets(self) -> dict[str, ChosenTarget]:
@@ -130,7 +131,7 @@ class Session:
         targets = {
             name: chosen.load(allow_python=settings.allow_python) for name, chosen in settings.targets.items()
         }
-        self._plan = plan_for(scenario, list(targets.values()))
+        self._plan = plan_for(scenario, list(targets.values()), client=settings.client)
         self._scenario = self._plan.scenario
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
         self.folder.create()
@@ -153,6 +154,7 @@ class Session:
             self.now,
             self._broken,
             self._untold.append if self._listener else None,
+            settings.client,
         )
         self._arms = [Arm(name, prepared, self._schedule_of(name), shared) for name, prepared in ready.items()]
         for arm in self._arms:
@@ -409,6 +411,7 @@ class Session:
                 cpu=health.cpu,
                 waited_for_pool=whole.waited_for_pool,
                 in_flight_peak=whole.in_flight_peak,
+                client=settings.client,
             ),
             verification=whole.verification,
             effects=whole.effects,

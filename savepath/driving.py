@@ -41,6 +41,7 @@ class Drive:
     labels: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
     allow_python: bool = False
+    client: str = "measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
         labels={**command.labels, **turn.labels},
         purpose=command.purpose,
         allow_python=command.allow_python,
+        client=command.client,
         # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
         environ=environ_of(turn.sides[0], os.environ),
     )

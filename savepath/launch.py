@@ -41,6 +41,7 @@ class Launch:
     labels: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
     allow_python: bool = False
+    client: str = "measured"
     environ: Mapping[str, str] | None = None  # this process's own by default
 
     @property
@@ -57,6 +58,8 @@ class Launch:
             words += ["--purpose", self.purpose]
         if self.allow_python:
             words += ["--allow-python"]
+        if self.client != "measured":
+            words += ["--client", self.client]
         return words
 
 

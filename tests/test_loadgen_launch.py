@@ -263,6 +263,17 @@ def test_python_that_is_allowed_judges_in_the_run(files):
     assert set(RunFolder(out).read_samples()["detail"]) == {"said no"}
 
 
+@pytest.mark.parametrize("client", ["fast", "requests"])
+def test_a_client_of_locust_drives_a_run_as_well_and_it_is_kept_which(files, client):
+    out = files / "run"
+    with misbehaving(Desk()) as url:
+        words = ("--target", files / "desk.yaml", "--set", f"base_url={url}", "--out", out, "--client", client)
+        done = savepath("run", files / "reads.yaml", *words)
+    assert done.returncode == 0, done.stderr
+    samples = RunFolder(out).read_samples()
+    assert (RunFolder(out).read().generator.client, len(samples), set(samples["outcome"])) == (client, 20, {"ok"})
+
+
 def test_python_that_is_allowed_can_be_planned(files):
     words = ("--target", files / "python.yaml", "--allow-python")
     assert savepath("plan", files / "reads.yaml", *words).returncode == Exit.DONE

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadgen.chosen import CLIENTS
 from loadgen.driver import share_of
-from loadgen.plan import make_plan
+from loadgen.plan import make_plan, plan_for
 from scenarios.arrivals import arrivals, most_in_a_second
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
@@ -116,6 +117,11 @@ def test_a_burst_of_what_the_target_cannot_do_does_not_come_and_it_is_said():
     plan = make_plan(scenario(TEXT.replace("arrivals: constant", burst)), target(Operation.SEND_BATCH))
     assert plan.arrivals_expected == 200
     assert plan.warnings[0].startswith("send_batch is left out of the mix and its bursts: ")
+
+
+def test_what_another_client_measured_is_of_another_plan():
+    digests = {plan_for(scenario(), [target()], client=client).digest for client in CLIENTS}
+    assert (len(digests), digest() in digests) == (3, True)
 
 
 def test_where_the_target_is_does_not_change_the_digest():

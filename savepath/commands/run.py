@@ -39,6 +39,13 @@ from savepath.options import (
     help="Runs to make, as OUT/run-01, OUT/run-02, ...: one by default, or with --versus and --alternate as "
     "many as the scenario says.",
 )
+@click.option(
+    "--client",
+    type=click.Choice(["measured", "fast", "requests"]),
+    default="measured",
+    show_default=True,
+    help="What sends the requests: savepath's own client, or that of Locust's FastHttpUser or HttpUser.",
+)
 @click.option("--purpose", default="", help="One sentence on why this run is made; kept in run.json.")
 @json_flag
 @quiet_option
@@ -54,6 +61,7 @@ def command(
     alternate_set: Sequence[tuple[str, str]],
     out: Path,
     pairs: int | None,
+    client: str,
     purpose: str,
     as_json: bool,
     quiet: bool,
@@ -88,7 +96,7 @@ def command(
     number = pairs or (load_scenario(scenario).pairs if AFTER in targets else 1)
     turns = list(in_turns(out, number)) if alternate else runs_of(tuple(targets), out, number)
     progress = Progress(NOBODY if quiet else sys.stderr)
-    drive_runs(Drive(scenario, targets, dict(labels), purpose, allow_python), turns, progress)
+    drive_runs(Drive(scenario, targets, dict(labels), purpose, allow_python, client), turns, progress)
     say(runs_as_json([turn.folder for turn in turns]) if as_json else f"recorded: {out}")
     if alternate:
         sides = f"--before {out / BEFORE} --after {out / AFTER}"
