@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from casedesk.desk import DeskSettings
@@ -14,17 +14,21 @@ from casedesk.problems import DeskError, StartError
 from casedesk.server import serve
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal comes. Returns the exit code: 0 after a signal, 2 if it could not start."""
+def main(arguments: Sequence[str] | None = None, ready: Callable[[str], None] | None = None) -> int:
+    """Serve until a signal comes. Returns the exit code: 0 after a signal, 2 if it could not start.
+
+    ``ready`` is told the address once requests are answered; by default it is printed on one line.
+    """
     try:
-        serve(_settings(_parser().parse_args(arguments)), ready=_say)
+        serve(_settings(_parser().parse_args(arguments)), ready=ready or say_ready)
     except DeskError as error:
         sys.stderr.write(f"casedesk: {error}\n")
         return 2
     return 0
 
 
-def _say(url: str) -> None:
+def say_ready(url: str) -> None:
+    """The line that whoever started a desk waits for."""
     sys.stdout.write(f"casedesk ready at {url}\n")
     sys.stdout.flush()
 

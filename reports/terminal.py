@@ -12,7 +12,7 @@ from rich.text import Text
 from analysis.findings import Assessment, CellFinding, CheckOutcome, Verdict, Word
 from reports import objectives, ranking, sentences, units, words
 from reports.claims import claim
-from reports.console import NARROWEST, printed
+from reports.console import NARROWEST, plain_table, printed
 from reports.matrix import Matrix, MatrixCell, lay_out
 from reports.model import ReportMeta, presentable
 
@@ -252,17 +252,23 @@ def _trust_parts(assessment: Assessment, story: sentences.Story) -> Iterable[Ren
     for check in assessment.checks:
         if check.outcome is not CheckOutcome.PASS:
             mark = "✗" if check.outcome is CheckOutcome.FAIL else "•"
-            yield _hanging(f"  {mark} {check.name}: {check.meaning}", bad=check.outcome is CheckOutcome.FAIL)
+            yield _hanging(mark, f"{check.name}: {check.meaning}", bad=check.outcome is CheckOutcome.FAIL)
     yield Text(f"environment  {sentences.differences_told(assessment)}")
     for difference in assessment.differences:
         if not difference.planned:
-            yield _hanging(f"  ✗ {difference.setting}: {difference.before} → {difference.after}", bad=True)
+            yield _hanging("✗", f"{difference.setting}: {difference.before} → {difference.after}", bad=True)
     dropped = sentences.dropped_told(assessment)
     if dropped:
         yield Text(f"runs         {dropped}")
     for warning in assessment.warnings:
-        yield _hanging(f"  ! {warning}", bad=False)
+        yield _hanging("!", warning, bad=False)
 
 
-def _hanging(text: str, *, bad: bool) -> Text:
-    return Text(text, style="bright_red" if bad else "", overflow="fold")
+def _hanging(mark: str, text: str, *, bad: bool) -> Table:
+    """A mark, and a text whose further lines begin where its first one does."""
+    table = plain_table(header=False, gap=1)
+    table.add_column(width=3, justify="right")
+    table.add_column(overflow="fold")
+    style = "bright_red" if bad else ""
+    table.add_row(Text(mark, style=style), Text(text, style=style))
+    return table

@@ -15,13 +15,14 @@ from rich.text import Text
 
 from analysis.account import Account, CellAccount, Time, account_of
 from analysis.findings import ObjectiveOutcome
-from loadgen.run_folder import RunFolder, RunInfo
+from loadgen.run_folder import RunFolder, RunInfo, find_runs, looks_like_run
 from reports import units, words
 from reports.console import plain_table, printed
 from reports.escaping import one_line
 from reports.objectives import row_of
 from savepath.comparing import load_arms, load_run, question_of
 from savepath.importing.telling import CANNOT
+from scenarios.errors import InputError
 
 SCHEMA: Final = "savepath.account/1"
 CAVEAT: Final = (
@@ -42,7 +43,14 @@ class Shown:
 
 
 def show_run(folder: Path) -> Shown:
-    """The run in that folder. Raises InputError for what is no run."""
+    """The run in that folder. Raises InputError for what is no run, and for several."""
+    if not looks_like_run(folder):
+        inside = find_runs([folder])
+        if len(inside) > 1:
+            raise InputError(
+                f"{folder} holds {len(inside)} runs; show one of them, e.g. savepath show {inside[0]}"
+            )
+        folder = inside[0] if inside else folder
     info = RunFolder(folder).read()
     question = question_of(folder, ())
     runs = load_arms(folder) if info.arms else {"": load_run(folder)}

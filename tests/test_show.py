@@ -84,6 +84,13 @@ def test_quiet_is_one_line(run):
     assert done.stderr == ""
 
 
+def test_a_folder_of_one_run_is_that_run_and_of_several_is_asked_about(run, tmp_path):
+    assert called("show", run.parent, "--quiet").stdout.startswith(f"{run}: complete")
+    for name in ("a", "b"):
+        driven(tmp_path / name)
+    assert f"e.g. savepath show {tmp_path / 'a'}" in str(called("show", tmp_path).exception)
+
+
 def test_a_folder_without_a_run_is_refused_by_name(tmp_path):
     done = called("show", tmp_path / "nowhere")
     assert isinstance(done.exception, InputError)

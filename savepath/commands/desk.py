@@ -22,12 +22,15 @@ def command(port: int, disk: str, data: Path | None, smtp: str | None, seed: int
       savepath desk
       savepath desk --disk degraded --port 8701
     """
-    from casedesk.__main__ import main
+    from casedesk.__main__ import main, say_ready
     from savepath.screen import suggest
 
-    at = "" if port == 8700 else f" --set base_url=http://127.0.0.1:{port}"
-    suggest(f"savepath run smoke --target casedesk{at} --out runs/first, in another terminal")
+    def ready(url: str) -> None:
+        say_ready(url)
+        at = "" if url.endswith(":8700") else f" --set base_url={url}"
+        suggest(f"savepath run smoke --target casedesk{at} --out runs/first, in another terminal")
+
     words = ["--port", port, "--disk", disk, "--seed", seed, "--deadline-s", deadline_s]
     words += ["--data", data] if data else []
     words += ["--smtp", smtp] if smtp else []
-    return main([str(word) for word in words])
+    return main([str(word) for word in words], ready)
