@@ -96,8 +96,6 @@ def account_of(run: Run, question: Question) -> Account:
 
 def _cells(run: Run) -> tuple[CellAccount, ...]:
     """Every operation of every cohort that was asked, sorted by both names."""
-    if not len(run.slices):
-        return ()
     histograms = cell_histograms(run.slices)
     sums = run.slices.groupby(["operation", "custom_fields"])[["requests", "failures"]].sum()
     found = []

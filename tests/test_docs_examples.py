@@ -89,6 +89,7 @@ def folder(tmp_path_factory) -> Path:
     for name in ("before", "after", "turns/before", "turns/after", "old", "ssd", "cloud"):
         for number in range(3 if name in ("before", "after") else 2):
             shutil.copytree(one if name in ("before", "after") else few, place / "runs" / name / f"run-{number}")
+    shutil.copytree(one, place / "runs" / "before" / "monday")
     for number in range(1, 3):
         driven(place / "runs" / "old-and-new" / f"run-0{number}", arms=("before", "after"))
     return place

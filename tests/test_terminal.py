@@ -125,6 +125,13 @@ def test_json_is_all_there_is(line, runs):
     assert done.stderr == ""
 
 
+def test_a_planned_setting_that_does_not_differ_is_told_with_the_one_that_was_meant(runs, tmp_path):
+    driven(tmp_path / "moved", fingerprint={"version": "24.4"})
+    sides = ("--before", runs / "before", "--after", tmp_path / "moved")
+    said = called("compare", *sides, "--planned", "verson", "--quiet").stderr
+    assert said == "savepath: --planned verson: no setting of that name differs (did you mean version?)\n"
+
+
 def test_compare_writes_its_results_to_stdout_and_nothing_beside_them(runs):
     done = called("compare", "--before", runs / "before", "--after", runs / "after", "--json", "-")
     assert json.loads(done.stdout)["schema"] == "savepath.results/1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -67,21 +68,27 @@ def command(
     if not both and not (before and (after or candidates)):
         raise click.UsageError("give --before RUN... and --after RUN..., or --both RUN... of run --versus.")
 
+    from loadgen.run_folder import find_runs
     from savepath.comparing import Sides, compare_runs, exit_code
-    from savepath.screen import suggest, wants_color
+    from savepath.screen import note, suggest, wants_color
     from savepath.telling import Formats, tell
+    from scenarios.errors import did_you_mean
 
     formats = Formats(json=json_file, html=html_file, md=md_file, junit=junit_file)
     assessment, meta = compare_runs(
         Sides(before, after, both, _by_name(candidates)), planned=planned, title=title, change=change
     )
     tell(assessment, meta, formats, quiet=quiet, color=wants_color(no_color))
+    differing = {one.setting for one in assessment.differences}
+    for key in planned:
+        if key not in differing:
+            note(f"savepath: --planned {key}: no setting of that name differs{did_you_mean(key, differing)}")
     if not html_file:
         step = f"{meta.commands[0]} --html report.html"
     elif json_file:
-        step = f"savepath report {json_file} --open"
+        step = f"{shlex.join(['savepath', 'report', str(json_file)])} --open"
     else:
-        step = f"savepath show {(after or both or before)[0]}"
+        step = shlex.join(["savepath", "show", str(find_runs(after or both or before)[0])])
     suggest(step, quiet=quiet or formats.piped)
     return exit_code(assessment.verdict, fail_on)
 
