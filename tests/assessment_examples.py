@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from analysis.details import CoursePoint, Details, Distribution, HeatMap, Notable, Shift
 from analysis.findings import (
     Assessment,
     CellFinding,
@@ -213,6 +214,46 @@ def timeline(factor: float = 1.0, failures_after: int = 0) -> tuple[TimelinePoin
     return tuple(points)
 
 
+def details(slowed: dict[int, float]) -> Details:
+    """Details of the saves; ``slowed`` are the factors of custom-field saves by number of fields."""
+    quantiles = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+    distributions, shifts, course, heat = [], [], [], []
+    for operation, fields in (("save_standard", 500), ("save_custom", 200), ("save_custom", 500)):
+        factor = slowed.get(fields, 1.0) if operation == "save_custom" else 1.0
+        p95_s = BEFORE_S[operation][COHORTS.index(fields)]
+        for side, scale in (("before", 1.0), ("after", factor)):
+            times_s = tuple(p95_s * scale * math.exp(q * q * 1.2 - 1.08) for q in quantiles)
+            distributions.append(Distribution(side, operation, fields, 2133, quantiles, times_s))
+            edges_s = tuple(p95_s * scale * 1.1**step for step in range(-8, 5))
+            counts = tuple(
+                tuple(round(30 * math.exp(-(((band - 5 - math.sin(at)) / 2.5) ** 2))) for band in range(12))
+                for at in range(20)
+            )
+            heat.append(
+                HeatMap(side, operation, fields, 10.0, tuple(at * 10.0 for at in range(20)), edges_s, counts)
+            )
+        for decile in quantiles[1:10]:
+            ratio = 1 + (factor - 1) * (0.4 + 0.65 * decile)
+            shifts.append(Shift(operation, fields, decile, ratio, ratio * 0.97, ratio * 1.03))
+        for at in range(10):
+            ratio = factor * (1 + 0.3 * (factor > 1) * math.exp(-at))
+            course.append(CoursePoint(operation, fields, at * 20.0, ratio, ratio * 0.95, ratio * 1.05))
+    notable = [
+        Notable(
+            side, run, f"5c0ffee{number:025x}", name, 500, "tenant-03", 12.5 * number, 0.4 + number, kind, text
+        )
+        for number, (side, run, name, kind, text) in enumerate(
+            (
+                ("before", "b01", "save_custom", "ok", ""),
+                ("after", "a01", "save_custom", "ok", ""),
+                ("after", "a02", "run_script", "ok", ""),
+                ("after", "a02", "save_custom", "timeout", "10 s"),
+            )
+        )
+    ]
+    return Details(tuple(distributions), tuple(shifts), tuple(course), tuple(heat), tuple(notable))
+
+
 def assessment(**changes: Any) -> Assessment:
     """An assessment that is CLEAR, with some fields changed."""
     values: dict[str, Any] = {
@@ -324,6 +365,8 @@ ESCALATE_INCIDENT = assessment(
         ),
     ),
 )
+
+INCIDENT_IN_DETAIL = dataclasses.replace(ESCALATE_INCIDENT, details=details({200: 1.43, 500: 2.2}))
 
 ESCALATE_INTEGRITY = assessment(
     verdict=Verdict.ESCALATE,
