@@ -50,6 +50,9 @@ format: .venv/dev ## write the format
 bench: .venv/dev ## the figures of this machine, side by side (minutes)
 	$(BIN)/python -m benchmarks load
 
+bench-soak: .venv/dev ## half an hour at 50/s: memory and disk; SOAK_S=180 for less
+	$(BIN)/python -m benchmarks soak
+
 bench-truth: .venv/dev ## false alarms and power of the comparison, by simulation; TRUTH=--write puts them into docs/method.md
 	$(BIN)/python -m benchmarks truth $(TRUTH)
 

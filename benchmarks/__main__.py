@@ -15,6 +15,7 @@ from pathlib import Path
 #: name of the bench -> the modules whose ``measure()`` make its rows, in order.
 BENCHES = {
     "load": ("benchmarks.startup", "benchmarks.load"),
+    "soak": ("benchmarks.soak",),
     "scale": ("benchmarks.analysis_scale",),
     "truth": ("benchmarks.truth",),
     "plan": ("benchmarks.planned_pairs",),

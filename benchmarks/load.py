@@ -97,15 +97,25 @@ def tell(environment, **_):
 def measure() -> list[dict[str, object]]:
     room = Path(tempfile.mkdtemp(prefix="savepath-bench-"))
     try:
-        with _server(room) as port:
-            bench = _Bench(room, port)
+        with server(room) as port:
+            bench = Bench(room, port)
             return [*bench.recording_cost(), *bench.open_loop(), *bench.losses(), *_bytes_a_sample(room)]
     finally:
         shutil.rmtree(room)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One run that is to be made: its files, and the words for Locust."""
+
+    folder: Path
+    scenario: Path
+    target: Path
+    words: list[str]
+
+
 @dataclass
-class _Bench:
+class Bench:
     room: Path
     port: int
     runs: int = 0
@@ -123,10 +133,10 @@ class _Bench:
         ratios = sorted(b / o for b, o in zip(bare, ours, strict=True))
         guards = [100 * _guard_us() / one for one in ours]
         return [
-            _row("requests per CPU, everything recorded / FastHttpUser", ratios, ">= 0.95", least=0.95),
-            _row("guard with every kind of rule, % of that CPU", guards, "< 1", most=1),
-            _row("  ours, us of CPU a request", ours),
-            _row("  FastHttpUser, us of CPU a request", bare),
+            row("requests per CPU, everything recorded / FastHttpUser", ratios, ">= 0.95", least=0.95),
+            row("guard with every kind of rule, % of that CPU", guards, "< 1", most=1),
+            row("  ours, us of CPU a request", ours),
+            row("  FastHttpUser, us of CPU a request", bare),
         ]
 
     def open_loop(self) -> list[dict[str, object]]:
@@ -140,10 +150,10 @@ class _Bench:
             truth = STALL_S - PERIOD_S * (1 - q)
             error = float(np.quantile(responses, q)) / truth - 1
             rows.append(
-                _row(f"open loop, p{100 * q:g} against the truth, error %", [100 * error], "within 2", most=2)
+                row(f"open loop, p{100 * q:g} against the truth, error %", [100 * error], "within 2", most=2)
             )
         truth = STALL_S - PERIOD_S * 0.05
-        rows.append(_row("  FastHttpUser constant_throughput, p95, error %", [100 * (bare["p95_s"] / truth - 1)]))
+        rows.append(row("  FastHttpUser constant_throughput, p95, error %", [100 * (bare["p95_s"] / truth - 1)]))
         return rows
 
     def losses(self) -> list[dict[str, object]]:
@@ -154,7 +164,7 @@ class _Bench:
             run = self.ours("slow", rate=100, duration=60, in_flight=500, more=more, stop=stop)
             lost = self.seen() - before - len(run.read_samples())
             ledger = run.read().ledger
-            rows.append(_row(f"samples lost at the end by {name}, of {ledger.recorded}", [lost], "0", most=0))
+            rows.append(row(f"samples lost at the end by {name}, of {ledger.recorded}", [lost], "0", most=0))
         return rows
 
     def ours(
@@ -168,18 +178,9 @@ class _Bench:
         stop: signal.Signals | None = None,
     ) -> RunFolder:
         """One run of savepath's own user; ``stop`` is sent when three seconds of samples are there."""
-        self.runs += 1
-        folder = self.room / f"run-{self.runs}"
-        scenario, target = self.room / "bench.yaml", self.room / "stub.yaml"
-        scenario.write_text(SCENARIO.format(rate=rate, duration=duration, in_flight=in_flight))
-        target.write_text(TARGET.format(port=self.port, mode=mode))
-        known = Inventory.model_validate(
-            {"tenants": {t.key: {"cases": ["1", "2"]} for t in parse_scenario(scenario.read_text(), "b").tenants}}
-        )
-        (self.room / "inventory.json").write_text(known.model_dump_json())
-        words = ["--scenario", str(scenario), "--target", str(target), "--run-dir", str(folder)]
-        words += ["--inventory", str(self.room / "inventory.json"), *more]
-        child = _locust(LOCUSTFILE, words)
+        asked = self.ask(mode, rate=rate, duration=duration, in_flight=in_flight)
+        folder = asked.folder
+        child = locust(LOCUSTFILE, [*asked.words, *more])
         if stop is not None:
             while _recorded(folder) < 2 * rate:
                 if child.poll() is not None:
@@ -191,11 +192,25 @@ class _Bench:
             raise RuntimeError(f"no run: {said}")
         return RunFolder(folder)
 
+    def ask(self, mode: str, *, rate: float, duration: float, in_flight: int) -> Asked:
+        """Write down what one run of ours is to do."""
+        self.runs += 1
+        folder = self.room / f"run-{self.runs}"
+        scenario, target = self.room / "bench.yaml", self.room / "stub.yaml"
+        scenario.write_text(SCENARIO.format(rate=rate, duration=duration, in_flight=in_flight))
+        target.write_text(TARGET.format(port=self.port, mode=mode))
+        known = Inventory.model_validate(
+            {"tenants": {t.key: {"cases": ["1", "2"]} for t in parse_scenario(scenario.read_text(), "b").tenants}}
+        )
+        (self.room / "inventory.json").write_text(known.model_dump_json())
+        words = ["--scenario", str(scenario), "--target", str(target), "--run-dir", str(folder)]
+        return Asked(folder, scenario, target, [*words, "--inventory", str(self.room / "inventory.json")])
+
     def bare(self, mode: str, *, users: int, seconds: float, pace: float = 0) -> dict[str, float]:
         """What FastHttpUser told of itself; ``pace`` is requests per second and user, 0 for as many as it can."""
         file = self.room / f"bare_{mode}.py"
         file.write_text(BARE.format(port=self.port, mode=mode, pace=pace))
-        child = _locust(file, ["-u", str(users), "-r", "100", "--run-time", f"{seconds:.0f}s"])
+        child = locust(file, ["-u", str(users), "-r", "100", "--run-time", f"{seconds:.0f}s"])
         out, errors = child.communicate(timeout=120)
         lines = [line for line in out.splitlines() if line.startswith("{")]
         if not lines:
@@ -262,10 +277,10 @@ def _bytes_a_sample(room: Path) -> list[dict[str, object]]:
     recorder.close()
     folder.compact()
     size = (folder.path / "samples.parquet").stat().st_size / recorder.written
-    return [_row("bytes a sample on disk, 100,000 of field-sweep", [size], "<= 12", most=12)]
+    return [row("bytes a sample on disk, 100,000 of field-sweep", [size], "<= 12", most=12)]
 
 
-def _row(
+def row(
     figure: str, values: Sequence[float], goal: str = "", *, least: float | None = None, most: float | None = None
 ) -> dict[str, object]:
     value = float(statistics.median(values))
@@ -278,7 +293,7 @@ def _row(
     return {"figure": figure, "value": value, "low": low, "high": high, "goal": goal, "reached": reached}
 
 
-def _locust(file: Path, words: Sequence[str]) -> subprocess.Popen[str]:
+def locust(file: Path, words: Sequence[str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "--only-summary", *words]
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -295,7 +310,7 @@ def _recorded(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def _server(room: Path) -> Iterator[int]:
+def server(room: Path) -> Iterator[int]:
     """The server in a process of its own; its port."""
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.load", "serve"], stdout=subprocess.PIPE, text=True,
@@ -350,7 +365,7 @@ class _Answers(asyncio.Protocol):
 
 
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(_Answers, "127.0.0.1", 0, backlog=1000)
+    server = await asyncio.get_running_loop().createserver(_Answers, "127.0.0.1", 0, backlog=1000)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -26,6 +26,7 @@ from locust.exception import StopUser
 from locust.runners import LocalRunner
 
 from loadgen.chosen import CLIENTS, ChosenTarget
+from loadgen.locust_tables import trim_for_ever
 from loadgen.recorder import Sample
 from loadgen.session import Ending, Session, Settings
 from scenarios.errors import Aborted, InputError, SavepathError
@@ -239,6 +240,7 @@ def on_init(environment: Environment, runner: Any, **_: Any) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each case that is made
     plugin = Plugin(environment)
     environment.savepath = plugin  # type: ignore[attr-defined]
+    gevent.spawn(trim_for_ever, environment.stats)
     hooks.test_start.add_listener(plugin.begin)
     hooks.test_stopping.add_listener(plugin.stopping)
     hooks.quitting.add_listener(plugin.quitting)

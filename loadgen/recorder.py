@@ -6,12 +6,18 @@ raises: a broken recorder must end the run, not empty it.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
 from loadgen.run_folder import RunFolder
 from loadgen.shards import ShardWriter
+
+#: A shard is ended after an hour, so that whole ones can be copied away and a damaged one costs no more.
+ROTATE_S: Final = 3600.0
 
 
 class Sample(NamedTuple):
@@ -53,14 +59,33 @@ class Effect(NamedTuple):
 class Recorder:
     """Keeps what one worker measured of one arm. A killed process loses what came after its last ``flush``."""
 
-    def __init__(self, folder: RunFolder, worker: int = 0, arm: str = "") -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        worker: int = 0,
+        arm: str = "",
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._worker = worker
         self._arm = arm
+        self._clock = clock
+        self._part = 0
+        self.written = 0  # samples that are in the shards, of any outcome
         self.outcomes: Counter[str] = Counter()
         self.effects: dict[str, Counter[str]] = {}
         self._samples: list[tuple[Any, ...]] = []
         self._effects: list[tuple[Any, ...]] = []
-        self._sample_shard = ShardWriter(folder.shard(worker, "samples", arm), SAMPLE_COLUMNS)
-        self._effect_shard = ShardWriter(folder.shard(worker, "effects", arm), EFFECT_COLUMNS)
+        self._open()
+
+    def _open(self) -> None:
+        self._opened_s = self._clock()
+        self._sample_shard = ShardWriter(self._shard("samples"), SAMPLE_COLUMNS)
+        self._effect_shard = ShardWriter(self._shard("effects"), EFFECT_COLUMNS)
+
+    def _shard(self, table: str) -> Path:
+        return self._folder.shard(self._worker, table, self._arm, self._part)
 
     def sample(self, row: Sample) -> None:
         """One arrival and what became of it."""
@@ -77,18 +102,21 @@ class Recorder:
         samples, self._samples = self._samples, []
         effects, self._effects = self._effects, []
         self._sample_shard.append(samples)
+        self.written += len(samples)
         self._effect_shard.append(effects)
+        if self._clock() - self._opened_s >= ROTATE_S:
+            self._end()
+            self._part += 1
+            self._open()
 
     def close(self) -> None:
         """Flush and end the shards."""
         self.flush()
+        self._end()
+
+    def _end(self) -> None:
         self._sample_shard.close()
         self._effect_shard.close()
-
-    @property
-    def written(self) -> int:
-        """Samples that are in the shard, of any outcome."""
-        return self._sample_shard.rows
 
     @property
     def aborted(self) -> int:

@@ -42,13 +42,16 @@ from loadgen.tables import (
     write_notable,
     write_slices,
 )
-from scenarios.errors import InputError
+from scenarios.errors import InputError, Refused
 from scenarios.objectives import Objective
 from scenarios.source import StrictModel
 
 SCHEMA = "savepath.run/1"
 _Counts = TypeVar("_Counts", bound=StrictModel)
 _Table = TypeVar("_Table")
+
+#: A run may not fill its disk beyond this.
+KEPT_FREE_BYTES = 200_000_000
 
 #: A number that may be unknown: NaN here, null in the file.
 Unknowable = Annotated[
@@ -257,13 +260,24 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"{self.path} cannot be made: {error.strerror or error}") from None
 
+    def refuse_small_disk(self, expected_bytes: int) -> None:
+        """Raises Refused where the disk of the folder cannot hold what a run will write."""
+        free = shutil.disk_usage(self.path).free
+        if free < expected_bytes + KEPT_FREE_BYTES:
+            raise Refused(
+                f"{self.path} has {free / 1e6:,.0f} MB free, the run will write about "
+                f"{expected_bytes / 1e6:,.0f} MB and {KEPT_FREE_BYTES / 1e6:.0f} MB must be left; free some, "
+                "choose another disk, or make the run shorter"
+            )
+
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Keep what was to be offered, for people and for later."""
         self.write_whole("plan.json", json.dumps(plan, indent=1).encode())
 
-    def shard(self, worker: int, table: str, arm: str = "") -> Path:
-        """The shard of a worker's ``samples`` or ``effects``, of one arm where the run has two."""
-        return self.shards / f"worker-{worker}{'-' if arm else ''}{arm}-{table}.arrow"
+    def shard(self, worker: int, table: str, arm: str = "", part: int = 0) -> Path:
+        """The shard of a worker's ``samples`` or ``effects``, of one arm where the run has two; an hour each."""
+        numbered = f"-{part:04d}" if part else ""
+        return self.shards / f"worker-{worker}{'-' if arm else ''}{arm}-{table}{numbered}.arrow"
 
     def write_whole(self, name: str, content: bytes, *, lasting: bool = False) -> None:
         """Write a file of the folder so that a reader sees all of it or none; ``lasting``: also after a crash."""
@@ -288,7 +302,7 @@ class RunFolder:
             ("effects", EFFECT_COLUMNS, compress_effects),
         )
         for name, columns, compress in tables:
-            found = [read_shard(path, columns) for path in sorted(self.shards.glob(f"worker-*-{name}.arrow"))]
+            found = [read_shard(path, columns) for path in sorted(self.shards.glob(f"worker-*-{name}*.arrow"))]
             self._keep(name, pa.concat_tables(found) if found else _empty(columns), compress)
         self._keep_slices()
 

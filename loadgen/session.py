@@ -136,6 +136,7 @@ class Session:
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
         self.folder.create()
         self.created = True
+        self.folder.refuse_small_disk(self._plan.bytes_expected)
         self.folder.write_plan(self._plan.as_dict())
         for warning in self._plan.warnings:
             self._say(f"note: {warning}")

@@ -21,10 +21,9 @@ def shard_schema(columns: Mapping[str, str]) -> pa.Schema:
 
 
 class ShardWriter:
-    """Appends rows to the shard at ``path``. Counts what really went to the file."""
+    """Appends rows to the shard at ``path``. What it was given is in the file when ``append`` returns."""
 
     def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
-        self.rows = 0
         self._schema = shard_schema(columns)
         self._file = path.open("xb", buffering=0)
         self._stream = pa.ipc.new_stream(self._file, self._schema)
@@ -38,7 +37,6 @@ class ShardWriter:
             for column, field in zip(zip(*rows, strict=True), self._schema, strict=True)
         ]
         self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
-        self.rows += len(rows)
 
     def close(self) -> None:
         """End the stream; a shard that was never closed can be read as well."""

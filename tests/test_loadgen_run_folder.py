@@ -31,7 +31,7 @@ from loadgen.run_folder import (
     open_run,
 )
 from loadgen.shards import read_shard
-from scenarios.errors import InputError
+from scenarios.errors import InputError, Refused
 
 MICRO = 1_000_000
 
@@ -333,6 +333,31 @@ def test_a_shard_that_was_cut_in_a_batch_gives_the_batches_before_it(tmp_path):
     shard = folder.shard(0, "samples")
     os.truncate(shard, (sizes[1] + sizes[2]) // 2)
     assert read_shard(shard, SAMPLE_COLUMNS)["seq"].to_pylist() == [0, 1]
+
+
+def test_shards_end_after_an_hour_and_are_compacted_together(tmp_path):
+    folder, now_s = RunFolder(tmp_path / "one"), [0.0]
+    folder.create()
+    recorder = Recorder(folder, clock=lambda: now_s[0])
+    for seq in range(5):
+        recorder.sample(Sample(seq, 0, "", "t", 0, "read_case", 0.0, 0.0, 1.0, 200, "ok", "", 0, 9))
+        recorder.flush()
+        now_s[0] += 1800
+    recorder.close()
+    rows = [
+        read_shard(folder.shard(0, "samples", part=part), SAMPLE_COLUMNS)["seq"].to_pylist() for part in range(3)
+    ]
+    assert (rows, recorder.written) == ([[0, 1, 2], [3, 4], []], 5)
+    folder.compact()
+    assert folder.read_samples()["seq"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_disk_that_is_too_small_for_a_run_is_refused_with_numbers(tmp_path):
+    folder = RunFolder(tmp_path / "one")
+    folder.create()
+    folder.refuse_small_disk(1)
+    with pytest.raises(Refused, match=r"will write about 1,000,000,000 MB and 200 MB must be left; free some"):
+        folder.refuse_small_disk(10**15)
 
 
 def test_reading_runs_imports_neither_locust_nor_gevent():
