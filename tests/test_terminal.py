@@ -113,7 +113,7 @@ def test_a_command_names_the_next_on_stderr_and_its_results_fit_80_columns_witho
     assert [row for row in done.stdout.splitlines() if len(paths.sub("", row)) > 80] == []
 
 
-@pytest.mark.parametrize("line", STEPS)
+@pytest.mark.parametrize("line", [line for line in STEPS if not line.startswith("compare")])  # below
 def test_quiet_leaves_stderr_to_errors(line, runs, tmp_path):
     assert called(*line.format(runs=runs, new=tmp_path / "new").split(), "--quiet").stderr == ""
 
