@@ -176,7 +176,9 @@ def test_a_watch_does_not_go_on_under_other_terms(runs, quiet):
 def test_a_baseline_that_is_too_short_is_refused_before_anything_is_written(runs, tmp_path):
     few = Wanted(**{name: getattr(wanted(runs, tmp_path / "state"), name) for name in Wanted.__slots__}
                  | {"baseline": (runs / "before" / "run-000",)})  # fmt: skip
-    with pytest.raises(InputError, match="--baseline: a baseline of 1 blocks is too short; expected 10 or more"):
+    with pytest.raises(
+        InputError, match="--baseline: a baseline of 1 usable blocks is too short; expected 10 or more"
+    ):
         watch(few, lambda line: None)
     assert not (tmp_path / "state").exists()
 

@@ -91,7 +91,7 @@ def test_the_mean_of_a_window_needs_two_thirds_of_its_blocks():
 
 
 def test_a_baseline_shorter_than_two_windows_is_refused():
-    with pytest.raises(ValueError, match="9 blocks is too short; expected 10"):
+    with pytest.raises(ValueError, match="9 usable blocks is too short; expected 10"):
         learn_baseline(blocks(0, 9))
 
 

@@ -147,7 +147,10 @@ def learn_baseline(blocks: Sequence[Block], *, day_s: float = 86_400.0) -> Basel
     """
     sound = sorted((one for one in blocks if not one.fault), key=lambda one: one.start_s)
     if len(sound) < 2 * SCALES[0]:
-        raise ValueError(f"a baseline of {len(sound)} blocks is too short; expected {2 * SCALES[0]} or more")
+        faults = f" ({len(blocks) - len(sound)} more had a fault)" if len(blocks) > len(sound) else ""
+        raise ValueError(
+            f"a baseline of {len(sound)} usable blocks{faults} is too short; expected {2 * SCALES[0]} or more"
+        )
     block_s = sound[0].length_s
     streams = _streams(sound)
     days = min(len(sound) * block_s, sound[-1].end_s - sound[0].start_s) / day_s

@@ -20,6 +20,7 @@ from savepath.watching.rounds import drive, follow
 from savepath.watching.state import Agreed, Watching, is_state, make_state, only_watch, open_state, read_agreed
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
+from scenarios.model import Scenario
 
 #: A driven run leaves this share of its block, and so many seconds at most, for its start and its verification.
 PAUSE_SHARE: Final = 0.3
@@ -49,7 +50,9 @@ class Wanted:
 
 def watch(wanted: Wanted, say: Callable[[str], None]) -> int:
     """Watch until the window is over; the exit code of the last verdict."""
-    command = _drive(wanted) if wanted.follow is None else None  # errors of scenario and target come first
+    if wanted.follow is None:  # errors of the scenario and the target come first
+        scenario, target = load_scenario(wanted.scenario), ChosenTarget(wanted.target, dict(wanted.settings))
+        target.load(allow_python=wanted.allow_python)
     if is_state(wanted.state):
         _refuse_other_terms(wanted)
     else:
@@ -58,11 +61,10 @@ def watch(wanted: Wanted, say: Callable[[str], None]) -> int:
         watching = open_state(wanted.state)
         say(_heading(watching))
         try:
-            if command is None:
-                assert wanted.follow is not None  # noqa: S101 (the two are one choice)
+            if wanted.follow is not None:
                 verdict = follow(watching, wanted.follow, until_clear=wanted.until_clear, say=say)
             else:
-                runs = wanted.state / "runs"
+                command, runs = _drive(wanted, scenario, target), wanted.state / "runs"
                 verdict = drive(watching, command, runs, until_clear=wanted.until_clear, say=say)
         except KeyboardInterrupt:
             return 130
@@ -78,7 +80,8 @@ def _begin(wanted: Wanted) -> None:
     try:
         learn_baseline(blocks, day_s=wanted.day_s)
     except ValueError as error:
-        raise InputError(f"--baseline: {error} of {wanted.block_s:g} s") from None
+        fault = next((f"; {one.fault}" for one in blocks if one.fault), "")
+        raise InputError(f"--baseline: {error} of {wanted.block_s:g} s{fault}") from None
     batch = (BATCH,) if any(BATCH in one.events for one in blocks) else ()
     agreed = Agreed(
         block_s=wanted.block_s,
@@ -106,15 +109,11 @@ def _refuse_other_terms(wanted: Wanted) -> None:
             )
 
 
-def _drive(wanted: Wanted) -> Drive:
+def _drive(wanted: Wanted, scenario: Scenario, target: ChosenTarget) -> Drive:
     """The scenario cut to a block, kept beside the state so that the child can read it."""
-    target = ChosenTarget(wanted.target, dict(wanted.settings))
-    target.load(allow_python=wanted.allow_python)
-    scenario = load_scenario(wanted.scenario)
     warmup_s = min(scenario.warmup_s, WARMUP_SHARE * wanted.block_s)
     pause_s = min(PAUSE_SHARE * wanted.block_s, PAUSE_MOST_S)
     cut = scenario.model_copy(update={"warmup_s": warmup_s, "duration_s": wanted.block_s - warmup_s - pause_s})
-    wanted.state.mkdir(parents=True, exist_ok=True)
     path = wanted.state / "scenario.yaml"
     path.write_text(json.dumps(cut.model_dump(mode="json", exclude_none=True), indent=1), encoding="utf-8")
     return Drive(

@@ -48,21 +48,23 @@ def follow(watching: Watching, folder: Path, *, until_clear: bool, say: Say) -> 
 def drive(watching: Watching, command: Drive, runs: Path, *, until_clear: bool, say: Say) -> Verdict:
     """Drive one run a block, and decide on it, until the window is over."""
     last, block_s = None, watching.agreed.block_s
+    for path in runs.glob("block-*"):
+        if not (path / "run.json").is_file():
+            shutil.rmtree(path, ignore_errors=True)  # what a kill left
     for path in _whole_runs(runs):  # of a watch that was killed between a run and its decision
         last = _take(watching, path, say) or last
     with ready(command, [], Progress(sys.stderr)) as make:
         while not _is_over(watching, last, until_clear=until_clear):
             number = int((time.time() - watching.agreed.begun_s) // block_s)
             path = runs / f"block-{number:06d}"
-            if not (path / "run.json").is_file():
-                shutil.rmtree(path, ignore_errors=True)  # what a kill left
-                said = _attempt(make, path)
+            said = _attempt(make, path)
             if (path / "run.json").is_file():
                 last = _take(watching, path, say) or last
                 if last:
                     _thin(path, number, last)
             else:
-                lost = Block(time.time() - block_s, block_s, (), {}, (), fault=f"no run could be made: {said}")
+                start_s = watching.agreed.begun_s + number * block_s
+                lost = Block(start_s, block_s, (), {}, (), fault=f"no run could be made: {said}")
                 last = _tell(watching.decide(lost, path.name, time.time()), say)
             _sleep_until(watching.agreed.begun_s + (number + 1) * block_s)
     return last.verdict if last else Verdict.HOLD
