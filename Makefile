@@ -75,7 +75,7 @@ bench-watch: .venv/dev ## false alarms, delays and CLEAR of the watch, on simula
 	$(BIN)/python -m benchmarks watch
 
 docs: .venv/dev ## these pages as a site, in out/site
-	$(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/python -m mkdocs build --strict
 
 cli-reference: .venv/run ## write docs/cli.md again, from the helps
 	$(BIN)/python -m savepath.reference > docs/cli.md

@@ -127,7 +127,7 @@ def test_every_command_of_the_docs_that_sends_nothing_runs(ended, line):
 def site(tmp_path_factory) -> Path:
     """The documentation as a site, where every warning is an error."""
     out = tmp_path_factory.mktemp("site")
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", out]
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", out]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
