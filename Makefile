@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-plan bench-scale bench-disk bench-effects bench-real bench-watch docs cli-reference lock schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-plan bench-scale bench-disk bench-effects bench-real bench-watch docs cli-reference lock bench-report pictures schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,12 @@ docs: .venv/dev ## these pages as a site, in out/site
 
 cli-reference: .venv/run ## write docs/cli.md again, from the helps
 	$(BIN)/python -m savepath.reference > docs/cli.md
+
+bench-report: .venv/dev ## what a report of a million samples costs and weighs
+	$(BIN)/python -m benchmarks report
+
+pictures: .venv/dev ## small PNGs of each kind of report for docs/ (needs Chromium)
+	$(BIN)/python tests/pictures.py
 
 schema: .venv/run ## publish the JSON Schemas again
 	$(BIN)/savepath schema scenario > docs/schema/scenario.schema.json

@@ -21,6 +21,7 @@ BENCHES = {
     "plan": ("benchmarks.planned_pairs",),
     "disk": ("benchmarks.casedesk_disk",),
     "effects": ("benchmarks.effects",),
+    "report": ("benchmarks.report",),
     "real": ("benchmarks.real_systems",),
     "watch": ("benchmarks.watch_truth",),
 }
