@@ -29,6 +29,7 @@ from scenarios.model import Operation, Scenario
 from targets.binding import Binding
 from targets.control import preflight
 from targets.extension import bind
+from targets.hosts import AllowedHosts
 from targets.inventory import Inventory
 from targets.mapping import Target
 from targets.provisioning import provision, warm_up
@@ -77,9 +78,12 @@ class Arm:
         self._scenario = scenario
         self.recorder = Recorder(shared.folder, arm=name)
         self.watch = Watch(scenario.abort_rules)
-        self._client = _open_client(shared.client, timeout_s=load.timeout_s, connections=load.in_flight_max)
+        hosts = self.target.allowed_hosts
+        self._client = _open_client(
+            shared.client, timeout_s=load.timeout_s, connections=load.in_flight_max, hosts=hosts
+        )
         # Verification has connections of its own, so that it never takes one from the load.
-        self._checking = Client(timeout_s=load.timeout_s, connections=OPEN_AT_ONCE + 8)
+        self._checking = Client(timeout_s=load.timeout_s, connections=OPEN_AT_ONCE + 8, hosts=hosts)
         self.logins = Logins(prepared.binding.credentials, self._checking.send, shared.broken)
         self.verifier = Verifier(
             scenario,
@@ -167,13 +171,14 @@ class Arm:
         )
 
 
-def _open_client(kind: str, *, timeout_s: float, connections: int) -> Sender:
+def _open_client(kind: str, *, timeout_s: float, connections: int, hosts: AllowedHosts) -> Sender:
     """What sends the load; one of Locust's own only where it is asked for, since it imports Locust."""
     if kind == CLIENTS[0]:
-        return Client(timeout_s=timeout_s, connections=connections)
+        return Client(timeout_s=timeout_s, connections=connections, hosts=hosts)
     from loadgen.locust_clients import FastClient, RequestsClient
 
-    return (FastClient if kind == "fast" else RequestsClient)(timeout_s=timeout_s, connections=connections)
+    made = FastClient if kind == "fast" else RequestsClient
+    return made(timeout_s=timeout_s, connections=connections, hosts=hosts)
 
 
 def read_inventory(path: Path) -> Inventory:

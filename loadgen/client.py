@@ -21,6 +21,7 @@ from gevent.monkey import get_original
 from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketPoolResponse
 
+from targets.hosts import LOOPBACK, AllowedHosts
 from targets.http import Request, Response
 
 BODY_MAX = 32 * 1024 * 1024
@@ -55,16 +56,18 @@ class Sender(Protocol):
 class Client:
     """Connections to any number of origins, at most ``connections`` open to each.
 
-    ``timeout_s`` bounds a whole request: waiting for a connection, connecting, sending, the last byte.
+    ``timeout_s`` bounds a whole request: waiting for a connection, connecting, sending, the last byte. A host
+    that is not one of ``hosts`` is never connected to.
     """
 
-    def __init__(self, *, timeout_s: float, connections: int) -> None:
+    def __init__(self, *, timeout_s: float, connections: int, hosts: AllowedHosts = LOOPBACK) -> None:
         self._timeout_s = timeout_s
+        self._hosts = hosts
         self._connections = connections
         self._pools: dict[str, tuple[ConnectionPool, str]] = {}
 
     def send(self, request: Request) -> Response:
-        """The answer, whatever its status. Raises Unanswered."""
+        """The answer, whatever its status. Raises Unanswered, and Refused for a host that is not allowed."""
         url = request.url
         cut = url.find("/", 8)
         origin, path = (url[:cut], url[cut:]) if cut > 0 else (url, "/")
@@ -116,6 +119,7 @@ class Client:
         parts = urlsplit(origin)
         secure = parts.scheme == "https"
         host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+        self._hosts.refuse_others(host, port)
         kind = _SecurePool if secure else _PlainPool
         # The request's own deadline covers connecting and reading: a second timer per receive would only cost.
         none: Any = None  # the library hands it to settimeout, which takes it; its annotation does not

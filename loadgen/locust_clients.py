@@ -23,6 +23,7 @@ from requests.exceptions import ContentDecodingError, RequestException
 from urllib3.exceptions import HTTPError
 
 from loadgen.client import BODY_MAX, Unanswered, unanswered, unpacked
+from targets.hosts import LOOPBACK, AllowedHosts
 from targets.http import Request, Response
 
 _BLOCK = 64 * 1024
@@ -33,15 +34,17 @@ _CUT_OFF = ("IncompleteRead", "Remote end closed", "ended prematurely")
 class FastClient:
     """FastHttpUser's user agent."""
 
-    def __init__(self, *, timeout_s: float, connections: int) -> None:
+    def __init__(self, *, timeout_s: float, connections: int, hosts: AllowedHosts = LOOPBACK) -> None:
         self._timeout_s = timeout_s
+        self._hosts = hosts
         none: Any = None  # the deadline is ours
         self._agent = _Agent(
             concurrency=connections, connection_timeout=none, network_timeout=none, max_retries=0, max_redirects=0
         )
 
     def send(self, request: Request) -> Response:
-        """The answer, whatever its status. Raises Unanswered."""
+        """The answer, whatever its status. Raises Unanswered, and Refused for a host that is not allowed."""
+        self._hosts.refuse_url(request.url)
 
         def ask() -> Response:
             found = self._agent.urlopen(
@@ -72,8 +75,9 @@ class _Agent(LocustUserAgent):
 class RequestsClient:
     """The session of ``requests`` that is HttpUser's."""
 
-    def __init__(self, *, timeout_s: float, connections: int) -> None:
+    def __init__(self, *, timeout_s: float, connections: int, hosts: AllowedHosts = LOOPBACK) -> None:
         self._timeout_s = timeout_s
+        self._hosts = hosts
         self._session = Session()
         self._session.trust_env = False
         self._session.headers.clear()
@@ -84,7 +88,8 @@ class RequestsClient:
             )
 
     def send(self, request: Request) -> Response:
-        """The answer, whatever its status. Raises Unanswered."""
+        """The answer, whatever its status. Raises Unanswered, and Refused for a host that is not allowed."""
+        self._hosts.refuse_url(request.url)
 
         def ask() -> Response:
             with self._session.request(

@@ -227,6 +227,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--allow-python", action="store_true", help="Let the mapping run the Python class that it names", **hidden
     )
+    parser.add_argument("--production", action="store_true", help="Production is meant", **hidden)
     parser.add_argument(
         "--stop-with-parent", action="store_true", help="End the run when the parent process has ended", **hidden
     )
@@ -265,6 +266,7 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         purpose=options.purpose or "",
         allow_python=options.allow_python,
         client=options.client,
+        production=options.production,
     )
 
 

@@ -52,6 +52,8 @@ from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Operation, Scenario
 from scenarios.tokens import new_run_key
+from targets.quotas import refuse_over_quota
+from targets.safety import refuse_unsafe
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class Settings:
     purpose: str = ""
     allow_python: bool = False  # whether the mapping may name a class of its own
     client: str = CLIENTS[0]
+    production: bool = False  # whether production is meant
 
     @property
     def targets(self) -> dict[str, ChosenTarget]:
@@ -133,6 +136,9 @@ class Session:
         }
         self._plan = plan_for(scenario, list(targets.values()), client=settings.client)
         self._scenario = self._plan.scenario
+        for target in targets.values():
+            refuse_unsafe(target, self._scenario, production=settings.production)
+            refuse_over_quota(target, self._scenario, at_once=len(targets) > 1)
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
         self.folder.create()
         self.created = True

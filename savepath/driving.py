@@ -28,6 +28,7 @@ from targets.inventory import Inventory
 from targets.mapping import Target
 from targets.provisioning import provision
 from targets.quotas import over_quota
+from targets.safety import refuse_unsafe
 
 BEFORE, AFTER = "before", "after"
 
@@ -42,6 +43,7 @@ class Drive:
     purpose: str = ""
     allow_python: bool = False
     client: str = "measured"
+    production: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def ready(command: Drive, turns: Sequence[Turn], progress: Progress) -> Iterator
     scenario = load_scenario(command.scenario)
     targets = {side: chosen.load(allow_python=command.allow_python) for side, chosen in command.targets.items()}
     for target in targets.values():
+        refuse_unsafe(target, scenario, production=command.production)
         if target.python:
             find_class(target.python)
     for turn in turns:
@@ -148,6 +151,7 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
         purpose=command.purpose,
         allow_python=command.allow_python,
         client=command.client,
+        production=command.production,
         # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
         environ=environ_of(turn.sides[0], os.environ),
     )

@@ -42,6 +42,7 @@ class Launch:
     purpose: str = ""
     allow_python: bool = False
     client: str = "measured"
+    production: bool = False
     environ: Mapping[str, str] | None = None  # this process's own by default
 
     @property
@@ -60,6 +61,8 @@ class Launch:
             words += ["--allow-python"]
         if self.client != "measured":
             words += ["--client", self.client]
+        if self.production:
+            words += ["--production"]
         return words
 
 

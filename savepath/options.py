@@ -121,6 +121,12 @@ allow_python_option = click.option(
     help="Let the mapping run the Python class that it names, with all your rights.",
 )
 
+production_option = click.option(
+    "--production",
+    is_flag=True,
+    help="Production is meant; its mapping must cap the rate and list the test tenants.",
+)
+
 RUN_FOLDER = click.Path(path_type=Path)
 OUT_FOLDER = click.Path(file_okay=False, path_type=Path)
 OUT_FILE = click.Path(dir_okay=False, path_type=Path)

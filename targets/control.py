@@ -1,8 +1,8 @@
 """The control client: everything that is asked of a target outside the measured path.
 
-Redirects are never followed. Reads are tried a few times; writes only where the target itself says
-"later" (429 or 503 with Retry-After), so that nothing is made twice. What the target allows at most
-(its quotas) is kept.
+Redirects are never followed, and nothing is sent to a host that is not one of the target's
+(``targets.hosts``). Reads are tried a few times; writes only where the target itself says "later" (429
+or 503 with Retry-After), so that nothing is made twice. What the target allows at most (its quotas) is kept.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ControlClient:
         self._logging_in = threading.Lock()
         self._pacing = threading.Lock()
         self._next_s = -float("inf")
-        general = [q for q in target.quotas if q.per != "record" and not q.operations]
+        general = [q for q in target.limits if q.per != "record" and not q.operations]
         self._interval_s = max((q.in_s / q.requests for q in general), default=0.0)
         self._sleep = sleep
         # No proxy and no .netrc: the measured client uses neither, and both must reach the same system.
@@ -165,7 +165,9 @@ class ControlClient:
         until_s = time.monotonic() + self._timeout_s
         # Not compressed, like the measured path; a few bytes cannot unfold to many.
         headers = {"Accept-Encoding": "identity", **request.headers}
-        with self._client.stream(request.method, request.url, headers=headers, content=request.body) as answer:
+        url = httpx.URL(request.url)  # asked of what is sent, not of a second reading of the text
+        self._target.allowed_hosts.refuse_others(url.host, url.port or (443 if url.scheme == "https" else 80))
+        with self._client.stream(request.method, url, headers=headers, content=request.body) as answer:
             body = bytearray()
             for part in answer.iter_raw():
                 body += part

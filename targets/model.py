@@ -13,6 +13,7 @@ from scenarios.model import Operation
 from scenarios.source import Source, StrictModel
 from targets.extraction import Expression, Find
 from targets.fieldsets import FieldsMapping, Shape
+from targets.hosts import AllowedHosts
 
 _SHORT_REQUEST = re.compile(r"([A-Z]+) +(/\S.*|/)", re.DOTALL)
 
@@ -468,6 +469,28 @@ class Quota(StrictModel):
     )
 
 
+def _check_test_tenants(pattern: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{3}[A-Za-z0-9_.*-]*", pattern):
+        raise ValueError(f"{pattern!r} names no test tenants; expected a beginning of their own, like loadtest-*")
+    return pattern
+
+
+class Production(StrictModel):
+    """How a target that people work with may be driven, once ``--production`` says that it is meant."""
+
+    rate_max_per_s: float = Field(gt=0, le=1000, description="requests per second at most, verification included")
+    tenants: tuple[Annotated[str, AfterValidator(_check_test_tenants)], ...] = Field(
+        min_length=1, description="the tenants that are there for tests, by key or pattern, like loadtest-*"
+    )
+
+    @property
+    def quota(self) -> Quota:
+        """The rate as a quota, so that plans are held against it and preparation keeps its pace."""
+        if self.rate_max_per_s < 1:
+            return Quota(requests=1, in_s=1 / self.rate_max_per_s)
+        return Quota(requests=int(self.rate_max_per_s), in_s=1)
+
+
 class Target(StrictModel):
     """A system under load: where it is, what it is asked, how its answers are read."""
 
@@ -476,6 +499,11 @@ class Target(StrictModel):
     start: str = Field("", description="how to start it, for people")
     environment: str = Field("local", pattern=r"^[a-z][a-z0-9-]{0,19}$", description="local, test, staging, ...")
     base_url: BaseUrl
+    hosts: tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._:-]+$")], ...] = Field(
+        (),
+        description="hosts that requests may go to (desk.example.test, *.example.test); that of base_url if none",
+    )
+    production: Production | None = Field(None, description="how it may be driven where it is production")
     variables: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Variable] = Field(
         {}, description="values that --set can change, `variables.NAME` in templates"
     )
@@ -525,6 +553,19 @@ class Target(StrictModel):
         """The target, which from now on knows its document."""
         self._source = source
         return self
+
+    @property
+    def allowed_hosts(self) -> AllowedHosts:
+        """Where requests may go: the hosts that are named, else that of base_url; and savepath's own mail sink."""
+        sink = self.verify.mails is not None and self.verify.mails.base_url == _SINK["base_url"]
+        ours = (str(self.variables["mail_sink"]),) if sink else ()
+        urls = ours if self.hosts else (self.base_url, *ours)
+        return AllowedHosts((*self.hosts, *dict.fromkeys(urlsplit(url).hostname or "" for url in urls)))
+
+    @property
+    def limits(self) -> tuple[Quota, ...]:
+        """Its quotas, and what production allows."""
+        return (*self.quotas, self.production.quota) if self.production else self.quotas
 
     @property
     def forbidden_domain(self) -> str | None:

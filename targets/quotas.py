@@ -15,6 +15,7 @@ from typing import Final
 
 from scenarios.arms import ARMS, arm_of
 from scenarios.arrivals import Arrival, arrivals
+from scenarios.errors import Refused
 from scenarios.model import Operation, Scenario
 from targets.forms import compile_form
 from targets.model import OperationMapping, Quota, Target
@@ -35,13 +36,20 @@ def over_quota(target: Target, scenario: Scenario, *, at_once: bool = False) -> 
     quota of the whole account the verification comes, at the rate that the scenario allows it. Polls of
     ``run_script`` are not counted. ``at_once``: another target gets half of the arrivals.
     """
-    if not target.quotas:
+    if not target.limits:
         return ()
     whole = (one for one in arrivals(scenario) if not at_once or arm_of(_ANY_RUN, one.seq) == ARMS[0])
     plan = list(islice(whole, ARRIVALS_MAX if scenario.load.is_steady and not scenario.load.bursts else None))
     costs = {op: _cost(target, op, scenario) for op in Operation}
-    reasons = [_reason(target, scenario, quota, plan, costs) for quota in target.quotas]
+    reasons = [_reason(target, scenario, quota, plan, costs) for quota in target.limits]
     return tuple(reason for reason in reasons if reason)
+
+
+def refuse_over_quota(target: Target, scenario: Scenario, *, at_once: bool = False) -> None:
+    """Raises Refused with every quota that the plan is over."""
+    reasons = over_quota(target, scenario, at_once=at_once)
+    if reasons:
+        raise Refused("\n".join(reasons))
 
 
 @dataclass(frozen=True, slots=True)

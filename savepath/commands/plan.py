@@ -16,6 +16,7 @@ from savepath.options import (
     Percent,
     allow_python_option,
     json_flag,
+    production_option,
     quiet_option,
     scenario_argument,
     settings_option,
@@ -28,6 +29,7 @@ from savepath.options import (
 @target_option
 @settings_option
 @allow_python_option
+@production_option
 @click.option("--pairs", type=click.IntRange(1, 1000), help="Pairs of runs; the scenario's own number by default.")
 @json_flag
 @quiet_option
@@ -52,6 +54,7 @@ def command(
     target: str,
     settings: Sequence[tuple[str, str]],
     allow_python: bool,
+    production: bool,
     pairs: int | None,
     as_json: bool,
     quiet: bool,
@@ -61,7 +64,8 @@ def command(
 ) -> None:
     """Say what SCENARIO would offer to TARGET: rate, rows, time. No packet is sent.
 
-    A plan that is over a quota of the target is told with what to change, and ends with exit code 3.
+    A plan that is over a quota of the target is told with what to change, and ends with exit code 3; so does one
+    for production without --production, a rate cap and test tenants in the mapping.
 
     With --check the target is asked in place of that: is it reachable, are the credentials accepted, are tenants,
     custom fields and cases there, can its answers be read, may it be cleaned up, does its clock agree. Only GET
@@ -84,9 +88,11 @@ def command(
     from scenarios.library import load_scenario
     from targets.mapping import load_target
     from targets.quotas import over_quota
+    from targets.safety import refuse_unsafe
 
     system = load_target(target, dict(settings), allow_python=allow_python)
     plan = make_plan(load_scenario(scenario), system)
+    refuse_unsafe(system, plan.scenario, production=production)
     reasons = over_quota(system, plan.scenario)
     plan = replace(plan, warnings=(*plan.warnings, *reasons))
     wanted = pairs or plan.scenario.pairs
@@ -113,6 +119,7 @@ def command(
         context.exit(Exit.REFUSED)
     same = shlex.join(
         [scenario, "--target", target, *(word for pair in settings for word in ("--set", "=".join(pair)))]
+        + ["--production"] * production
     )
     suggest(
         f"savepath run {same} --out runs/first" if check else f"savepath plan {same} --check",

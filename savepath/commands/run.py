@@ -15,6 +15,7 @@ from savepath.options import (
     allow_python_option,
     json_flag,
     label_option,
+    production_option,
     quiet_option,
     scenario_argument,
     settings_option,
@@ -28,6 +29,7 @@ from savepath.options import (
 @settings_option
 @label_option
 @allow_python_option
+@production_option
 @click.option("--versus", metavar="TARGET", type=Shipped("targets"), help="A second target, driven at once.")
 @click.option("--versus-set", type=KeyValue(), multiple=True, help="A variable of the target of --versus.")
 @click.option("--alternate", metavar="TARGET", type=Shipped("targets"), help="A second target, driven by turns.")
@@ -55,6 +57,7 @@ def command(
     settings: Sequence[tuple[str, str]],
     labels: Sequence[tuple[str, str]],
     allow_python: bool,
+    production: bool,
     versus: str | None,
     versus_set: Sequence[tuple[str, str]],
     alternate: str | None,
@@ -96,7 +99,8 @@ def command(
     number = pairs or (load_scenario(scenario).pairs if AFTER in targets else 1)
     turns = list(in_turns(out, number)) if alternate else runs_of(tuple(targets), out, number)
     progress = Progress(NOBODY if quiet else sys.stderr)
-    drive_runs(Drive(scenario, targets, dict(labels), purpose, allow_python, client), turns, progress)
+    command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production)
+    drive_runs(command, turns, progress)
     say(runs_as_json([turn.folder for turn in turns]) if as_json else f"recorded: {out}")
     if alternate:
         sides = f"--before {out / BEFORE} --after {out / AFTER}"

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from savepath.options import KeyValue, ManyPaths, OneOf, Shipped, allow_python_option, label_option
+from savepath.options import (
+    KeyValue,
+    ManyPaths,
+    OneOf,
+    Shipped,
+    allow_python_option,
+    label_option,
+    production_option,
+)
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -38,6 +46,7 @@ class Span(click.ParamType[float]):
 @click.option("--set", "settings", type=KeyValue(), multiple=True, help="A variable of the target.")
 @label_option
 @allow_python_option
+@production_option
 @click.option("--follow", type=FOLDER, metavar="DIR", help="Drive nothing; watch the runs that come into DIR.")
 @click.option("--baseline", type=FOLDER, multiple=True, metavar="RUN...", help="Runs before the change.")
 @click.option("--state", type=FOLDER, required=True, metavar="DIR", help="Where the watch keeps all it knows.")
@@ -56,6 +65,7 @@ def command(
     settings: Sequence[tuple[str, str]],
     labels: Sequence[tuple[str, str]],
     allow_python: bool,
+    production: bool,
     follow: Path | None,
     baseline: Sequence[Path],
     state: Path,
@@ -100,6 +110,7 @@ def command(
         settings=dict(settings),
         labels=dict(labels),
         allow_python=allow_python,
+        production=production,
         follow=follow,
         lasts_s=lasts_s,
         block_s=block_s,

@@ -21,6 +21,7 @@ from savepath.watching.state import Agreed, Watching, is_state, make_state, only
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
+from targets.safety import refuse_unsafe
 
 #: A driven run leaves this share of its block, and so many seconds at most, for its start and its verification.
 PAUSE_SHARE: Final = 0.3
@@ -46,13 +47,14 @@ class Wanted:
     settings: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     allow_python: bool = False
+    production: bool = False
 
 
 def watch(wanted: Wanted, say: Callable[[str], None]) -> int:
     """Watch until the window is over; the exit code of the last verdict."""
     if wanted.follow is None:  # errors of the scenario and the target come first
         scenario, target = load_scenario(wanted.scenario), ChosenTarget(wanted.target, dict(wanted.settings))
-        target.load(allow_python=wanted.allow_python)
+        refuse_unsafe(target.load(allow_python=wanted.allow_python), scenario, production=wanted.production)
     if is_state(wanted.state):
         _refuse_other_terms(wanted)
     else:
@@ -117,7 +119,12 @@ def _drive(wanted: Wanted, scenario: Scenario, target: ChosenTarget) -> Drive:
     path = wanted.state / "scenario.yaml"
     path.write_text(json.dumps(cut.model_dump(mode="json", exclude_none=True), indent=1), encoding="utf-8")
     return Drive(
-        str(path), {BEFORE: target}, labels=wanted.labels, purpose="watch", allow_python=wanted.allow_python
+        str(path),
+        {BEFORE: target},
+        labels=wanted.labels,
+        purpose="watch",
+        allow_python=wanted.allow_python,
+        production=wanted.production,
     )
 
 

@@ -1,0 +1,312 @@
+"""Where savepath may send: hosts of the target only, production only as it allows, mail only where it may go."""
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from misbehaving_server import Behaviour, Reply, Scripted, misbehaving
+
+import locustfiles
+from loadgen.client import Client
+from savepath.cli import cli
+from scenarios.errors import InputError, Refused
+from scenarios.library import parse_scenario
+from targets.control import ControlClient, preflight
+from targets.hosts import LOOPBACK, AllowedHosts
+from targets.http import Request
+from targets.mapping import parse_target
+from targets.quotas import over_quota
+from targets.safety import refuse_unsafe
+
+SCENARIO = """\
+name: loadtest
+cohorts: {some: {custom_fields: 0, tenants: 2, cases: 1}}
+mix: {read_case: 1}
+load: {rate_per_s: 2, arrivals: constant}
+warmup_s: 0
+duration_s: 2
+"""
+DESK = """\
+name: desk
+environment: test
+base_url: http://127.0.0.1:9
+operations: {read_case: {request: "GET /cases/{{ case }}"}}
+provision: {cases: {find: {request: GET /cases, items: cases, key: id}}}
+"""
+GUARDS = "production: {rate_max_per_s: 5, tenants: [loadtest-*]}\n"
+
+
+def refusal(text, *, production=False, scenario=SCENARIO, file="desk.yaml", settings=None):
+    """What is said against driving it; empty if nothing is."""
+    target = parse_target(text, file, settings or {})
+    try:
+        refuse_unsafe(target, parse_scenario(scenario, "s.yaml"), production=production)
+    except Refused as error:
+        return str(error)
+    return ""
+
+
+class Listener:
+    """A port that counts who connects to it."""
+
+    def __init__(self, host="127.0.0.1"):
+        self.host = host
+
+    def __enter__(self):
+        self.socket = socket.create_server((self.host, 0))
+        self.port = self.socket.getsockname()[1]
+        self.connections = 0
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
+        return self
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.close()
+
+    def __exit__(self, *_):
+        # The queue is in order: once our own connection is counted, all that came before it are.
+        before = self.connections
+        socket.create_connection((self.host, self.port)).close()
+        while self.connections == before:
+            self.thread.join(0.01)
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join()
+        self.connections -= 1
+
+
+# -- the edge ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "port", "allowed"),
+    [
+        ("desk.test", "desk.test", 443, True),
+        ("desk.test", "DESK.test.", 8443, True),
+        ("desk.test", "evil.desk.test", 443, False),
+        ("desk.test", "desk.test.evil", 443, False),
+        ("*.desk.test", "eu.desk.test", 443, True),
+        ("*.desk.test", "desk.test", 443, False),
+        ("desk.test:8443", "desk.test", 8443, True),
+        ("desk.test:8443", "desk.test", 443, False),
+    ],
+)
+def test_a_host_is_allowed_by_its_whole_name(pattern, host, port, allowed):
+    assert AllowedHosts((pattern,)).allow(host, port) is allowed
+
+
+ELSEWHERE = ["http://{there}/x", "http://127.0.0.1:80@{there}/x", "http://127.0.0.1@{there}/"]
+
+
+@pytest.mark.parametrize("url", ELSEWHERE)
+def test_the_control_client_opens_no_connection_to_another_host(url):
+    with Listener() as listener, ControlClient(parse_target(DESK, "t")) as client:
+        there = f"localhost:{listener.port}"
+        with pytest.raises(Refused, match=r"localhost:\d+ is not one of the hosts of the target"):
+            client.send(Request("GET", url.format(there=there)))
+    assert listener.connections == 0
+
+
+@pytest.mark.parametrize("url", ELSEWHERE)
+def test_the_measured_client_opens_no_connection_to_another_host(url):
+    with Listener() as listener:
+        client = Client(timeout_s=5, connections=1, hosts=AllowedHosts(("127.0.0.1",)))
+        with pytest.raises(Refused, match=r"localhost:\d+ is not one of the hosts of the target"):
+            client.send(Request("GET", url.format(there=f"localhost:{listener.port}")))
+    assert listener.connections == 0
+
+
+BY_LOCUST = """\
+import sys
+from loadgen.locust_clients import FastClient, RequestsClient
+from scenarios.errors import Refused
+from targets.http import Request
+for kind in (FastClient, RequestsClient):
+    for url in sys.argv[1:]:
+        try:
+            kind(timeout_s=5, connections=1).send(Request("GET", url))
+        except Refused:
+            print("refused")
+"""
+
+
+def test_locusts_own_clients_open_no_connection_to_another_host():
+    """127.0.0.2 is another host; what stands before an @ or a backslash is read as none."""
+    with Listener(host="127.0.0.2") as listener:
+        urls = [
+            url.format(there=f"127.0.0.2:{listener.port}") for url in (*ELSEWHERE, "http://{there}\\@127.0.0.1/")
+        ]
+        done = subprocess.run(
+            [sys.executable, "-c", BY_LOCUST, *urls], capture_output=True, text=True, timeout=100
+        )
+    assert done.stdout.split() == ["refused"] * 8, done.stderr
+    assert listener.connections == 0
+
+
+def test_a_client_that_was_told_nothing_stays_on_this_machine():
+    client = Client(timeout_s=5, connections=1)
+    with pytest.raises(Refused, match=r"192\.0\.2\.1:80 is not one of the hosts"):
+        client.send(Request("GET", "http://192.0.2.1/"))
+    assert LOOPBACK.allow("127.0.0.1", 8700)
+
+
+def test_a_redirect_is_not_followed_by_either_client():
+    with Listener() as listener:
+        away = Scripted(Reply(307, b"", {"Location": f"http://127.0.0.1:{listener.port}/"}))
+        with misbehaving(away) as url, ControlClient(parse_target(DESK, "t", {"base_url": url})) as client:
+            measured = Client(timeout_s=5, connections=1)
+            request = Request("GET", f"{url}/x")
+            assert [client.send(request).status, measured.send(request).status] == [307, 307]
+            measured.close()
+    assert listener.connections == 0
+
+
+def test_a_login_that_leads_away_is_not_sent():
+    login = "auth: {oauth2: {token_url: 'http://localhost:%d/t', client_id: me, client_secret_env: SECRET}}\n"
+    with Listener() as listener:
+        target = parse_target(DESK + "fingerprint: {health: GET /h}\n" + login % listener.port, "t")
+        with pytest.raises(Refused, match="localhost"):
+            preflight(target, {"SECRET": "hunter2"})
+    assert listener.connections == 0
+
+
+# -- the addresses of a mapping ---------------------------------------------------------------------
+
+FAR = DESK.replace("http://127.0.0.1:9", "https://desk.test")
+AWAY = {
+    "auth.oauth2.token_url": "auth: {oauth2: {token_url: 'https://id.test/', client_id: m, client_secret_env: S}}",
+    "auth.login.base_url": "auth: {login: {base_url: 'https://id.test', request: POST /login, token: token}}",
+    r"tenants.*-02.base_url": "tenants: {'*-02': {base_url: 'https://id.test'}}",
+    "verify.scripts.base_url": "verify: {scripts: {base_url: 'https://id.test', request: GET /log}}",
+}
+
+
+@pytest.mark.parametrize("place", AWAY)
+def test_an_address_of_the_mapping_at_another_host_is_told_with_its_line(place):
+    said = refusal(f"{FAR}{AWAY[place]}\n")
+    assert said.startswith("desk.yaml:6:")
+    assert f" {place}: https://id.test is not at one of the hosts of the target (desk.test)" in said
+
+
+@pytest.mark.parametrize("place", AWAY)
+def test_a_host_that_is_listed_is_one_of_them(place):
+    assert refusal(f"{FAR}hosts: [desk.test, id.test]\n{AWAY[place]}\n") == ""
+
+
+def test_the_base_url_of_a_call_must_be_at_a_host_that_the_file_lists():
+    said = refusal(f"{FAR}hosts: [desk.test]\n", settings={"base_url": "https://other.test"})
+    assert "base_url: https://other.test is not at one of the hosts of the target (desk.test)" in said
+
+
+def test_the_mail_sink_is_our_own():
+    assert refusal(f"{FAR}verify: {{mails: sink}}\n") == ""
+
+
+# -- production -------------------------------------------------------------------------------------
+
+PRODUCTIVE = {
+    "environment": (DESK.replace("environment: test", "environment: production"), "desk.yaml"),
+    "name": (DESK.replace("name: desk", "name: desk-prod"), "desk.yaml"),
+    "host": (DESK.replace("http://127.0.0.1:9", "https://prod1.desk.test"), "desk.yaml"),
+    "host of a tenant": (f"{DESK}hosts: ['*']\n", "desk.yaml"),
+    "file": (DESK, "runs/desk.production.yaml"),
+}
+PRODUCTIVE["host of a tenant"] = (
+    f"{DESK}hosts: [127.0.0.1, eu.desk.test]\ntenants: {{'*-02': {{base_url: 'https://eu.desk.test'}}}}\n".replace(
+        "eu.desk", "eu.prd.desk"
+    ),
+    "desk.yaml",
+)
+
+
+@pytest.mark.parametrize("sign", PRODUCTIVE)
+def test_production_takes_a_flag_a_cap_and_test_tenants(sign):
+    text, file = PRODUCTIVE[sign]
+    assert "say so with --production" in refusal(text + GUARDS, file=file)
+    assert "does not say how it may be driven" in refusal(text, file=file, production=True)
+    assert refusal(text + GUARDS, file=file, production=True) == ""
+
+
+@pytest.mark.parametrize("name", ["products", "non-prod", "pre-prod", "reproduction", "nonprod2"])
+def test_what_only_sounds_like_production_is_not(name):
+    assert refusal(DESK.replace("name: desk", f"name: {name}")) == ""
+
+
+def test_tenants_that_are_not_listed_are_named():
+    other = SCENARIO.replace("name: loadtest", "name: other")
+    said = refusal(PRODUCTIVE["environment"][0] + GUARDS, production=True, scenario=other)
+    assert "other-some-01, other-some-02 are not test tenants there (production.tenants: loadtest-*)" in said
+
+
+def test_a_pattern_for_all_tenants_lists_none():
+    with pytest.raises(InputError, match=r"production\.tenants\[0\]: '\*' names no test tenants"):
+        parse_target(DESK + "production: {rate_max_per_s: 5, tenants: ['*']}\n", "t")
+
+
+@pytest.mark.parametrize(("cap", "refused"), [(2, False), (1, True), (0.5, True)])
+def test_the_cap_of_production_is_held_like_a_quota(cap, refused):
+    target = parse_target(DESK + f"production: {{rate_max_per_s: {cap}, tenants: [loadtest-*]}}\n", "t")
+    assert bool(over_quota(target, parse_scenario(SCENARIO, "s.yaml"))) is refused
+
+
+@pytest.mark.parametrize("command", ["plan", "plan --check", "run --out out", "watch --state state", "locust"])
+def test_a_refused_plan_sends_no_packet(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Listener() as listener:
+        desk = PRODUCTIVE["environment"][0].replace("127.0.0.1:9", f"127.0.0.1:{listener.port}")
+        Path("t.yaml").write_text(desk + "fingerprint: {health: GET /health}\n")
+        Path("s.yaml").write_text(SCENARIO)
+        code, said = by_locust() if command == "locust" else by_savepath(command)
+    assert "desk is production (environment: production); if it is meant" in said
+    assert (code, listener.connections) == (3, 0)
+    assert not Path("state").exists()
+
+
+def by_savepath(command):
+    name, *more = command.split()
+    with pytest.raises(Refused) as caught:
+        cli.main([name, "s.yaml", "--target", "t.yaml", *more], standalone_mode=False)
+    return caught.value.exit_code, str(caught.value)
+
+
+def by_locust():
+    file = str(Path(locustfiles.__file__).parent / "save_path.py")
+    words = ["locust", "-f", file, "--headless", "--scenario", "s.yaml", "--target", "t.yaml", "--run-dir", "out"]
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, timeout=100)
+    return done.returncode, done.stderr
+
+
+def test_the_listener_counts():
+    with Listener() as listener:
+        socket.create_connection(("127.0.0.1", listener.port)).close()
+    assert listener.connections == 1
+
+
+class Desk(Behaviour):
+    """One case, and it can be read."""
+
+    def reply(self, asked):
+        return Reply(200, {"cases": [{"id": "7"}]} if asked.path == "/cases" else {"id": "7"})
+
+
+@pytest.mark.live
+def test_production_is_driven_where_all_three_are_given(tmp_path):
+    with misbehaving(Desk()) as url:
+        (tmp_path / "s.yaml").write_text(SCENARIO)
+        (tmp_path / "t.yaml").write_text(
+            PRODUCTIVE["environment"][0].replace("http://127.0.0.1:9", url) + GUARDS + "warm_up: 0\n"
+        )
+        words = ["run", "s.yaml", "--target", "t.yaml", "--production", "--out", "out"]
+        done = subprocess.run(
+            [sys.executable, "-m", "savepath", *words], cwd=tmp_path, capture_output=True, text=True, timeout=100
+        )
+    assert done.returncode == 0, done.stderr
