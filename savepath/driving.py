@@ -19,10 +19,11 @@ from loadgen.run_folder import refuse_used
 from savepath.launch import Launch, drive
 from savepath.progress import Progress
 from savepath.sink import sink_for
-from scenarios.errors import Refused
+from scenarios.errors import InputError, Refused
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
 from targets.control import preflight
+from targets.credentials import Credentials
 from targets.extension import find_class
 from targets.inventory import Inventory
 from targets.mapping import Target
@@ -95,6 +96,8 @@ def ready(command: Drive, turns: Sequence[Turn], progress: Progress) -> Iterator
         refuse_unsafe(target, scenario, production=command.production)
         if target.python:
             find_class(target.python)
+    for side, target in targets.items():
+        _refuse_told_secrets(command, side, target, scenario)
     for turn in turns:
         refuse_used(turn.folder)
     _refuse_over_quota(scenario, targets, at_once=any(len(turn.sides) > 1 for turn in turns))
@@ -155,6 +158,19 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
         # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
         environ=environ_of(turn.sides[0], os.environ),
     )
+
+
+def _refuse_told_secrets(command: Drive, side: str, target: Target, scenario: Scenario) -> None:
+    """Raises InputError for a secret on the command line: it would be in the process list and in run.json."""
+    credentials = Credentials(target, [tenant.key for tenant in scenario.tenants], environ_of(side, os.environ))
+    words = {f"--set {key}": value for key, value in command.targets[side].variables.items()}
+    words |= {f"--label {key}": value for key, value in command.labels.items()} | {"--purpose": command.purpose}
+    for flag, value in words.items():
+        if credentials.are_in(value):
+            raise InputError(
+                f"{flag} holds a secret of the target {target.name}; everyone on this machine can read it there, "
+                "and it would be kept with the run: leave it out, and set another secret"
+            )
 
 
 def _refuse_over_quota(scenario: Scenario, targets: Mapping[str, Target], *, at_once: bool) -> None:

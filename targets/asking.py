@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
-from scenarios.errors import Aborted
 from targets.control import ControlClient, retry_after_s
 from targets.credentials import Credentials
 from targets.extraction import find_items, find_text, whole
@@ -72,14 +71,14 @@ class Asking:
             response = self.client.expect(asked, (*range(200, 300), 303))
             if job.failed and job.failed.holds(response):
                 said = self.client.complaints.beginning(response)
-                raise Aborted(f"{asked.method} {asked.url}: the job has failed: {said}")
+                raise self.client.complaints.given_up(asked, f"the job has failed: {said}")
             if job.done.holds(response):
                 return asked, response
             left_s = until_s - time.monotonic()
             if left_s <= 0:
-                raise Aborted(
-                    f"{asked.method} {asked.url}: the job is not done after {job.deadline_s:g} s: "
-                    f"{self.client.complaints.beginning(response)}"
+                said = self.client.complaints.beginning(response)
+                raise self.client.complaints.given_up(
+                    asked, f"the job is not done after {job.deadline_s:g} s: {said}"
                 )
             self.client.pause(min(max(retry_after_s(response) or 0.0, job.every_s), left_s))
 
@@ -113,15 +112,14 @@ class Asking:
             without_news = 0 if len(found) > before else without_news + 1
             if page >= _PAGES_MAX or without_news >= _PAGES_WITHOUT_NEWS_MAX:
                 what = f"{without_news} pages in a row brought nothing new" if without_news else f"{page} pages"
-                raise Aborted(f"{request.method} {request.url}: the listing does not end: {what}")
+                raise self.client.complaints.given_up(request, f"the listing does not end: {what}")
             if not names & {"page", "cursor"} and not isinstance(following, str):
                 what = f"{listing.next}: expected the URL of the next page"
                 raise self.client.complaints.unfit(request, response, what, listing, "next")
             request = self._next_page(listing, context, names, request, page + 1, following)
             if request.url + str(request.body) in asked:
-                raise Aborted(
-                    f"{request.method} {request.url}: the listing goes in a circle: this page was read before"
-                )
+                what = "the listing goes in a circle: this page was read before"
+                raise self.client.complaints.given_up(request, what)
         raise AssertionError("unreachable")
 
     def _next_page(
@@ -143,10 +141,10 @@ class Asking:
             there = urljoin(request.url, url)
             same = urlsplit(there)[:2] == urlsplit(request.url)[:2]
         except ValueError:
-            raise Aborted(f"{request.method} {request.url}: {url[:200]!r} is not a URL") from None
+            told = self.client.complaints.masked(url)[:200]
+            raise self.client.complaints.given_up(request, f"{told!r} is not a URL") from None
         if not same:
-            raise Aborted(
-                f"{request.method} {request.url}: leads to another host, {there[:200]}; that is not followed"
-            )
+            told = self.client.complaints.masked(there)[:200]
+            raise self.client.complaints.given_up(request, f"leads to another host, {told}; that is not followed")
         signed = {name: value for name, value in request.headers.items() if name.lower() != "content-type"}
         return Request("GET", there, signed)

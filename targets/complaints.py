@@ -48,6 +48,10 @@ class Complaints:
         except Unreadable as error:
             raise self.unfit(request, response, str(error), part, *keys) from None
 
+    def given_up(self, request: Request, what: str) -> Aborted:
+        """Something that was begun and cannot be finished; ``what`` may be out of an answer."""
+        return Aborted(self.masked(f"{request.method} {request.url}: {what}"))
+
     def unfillable(self, mapping: RequestMapping, error: TemplateError) -> Aborted:
         """A request that needs what is not there."""
         return self._at(f"cannot be filled in: {error}", mapping)
@@ -61,16 +65,18 @@ class Complaints:
         try:
             data = read_json(response)
         except Unreadable:
-            return self._at(f"{what}; {came}: http {response.status} ({_kind(response)})", token.login, "token")
+            return self._at(
+                f"{what}; {came}: http {response.status} ({self.masked(_kind(response))})", token.login, "token"
+            )
         keys = ", ".join(map(str, data))[:_SHOWN] if isinstance(data, dict) else ""
         return self._at(f"{what}; {came}: http {response.status} with {keys or 'no keys'}", token.login, "token")
 
     def told(self, request: Request, response: Response, what: str = "") -> str:
         """What was asked and the beginning of what was answered."""
         where = response.headers.get("location")
-        leads = f" leads to {where[:_SHOWN]}" if where else ""
+        leads = f" leads to {self.masked(where)[:_SHOWN]}" if where else ""
         head = f"{request.method} {request.url}: {f'http {response.status} {what}'.rstrip()}"
-        return f"{self.masked(head)} ({_kind(response)}){self.masked(leads)}: {self.beginning(response)}"
+        return f"{self.masked(head)} ({self.masked(_kind(response))}){leads}: {self.beginning(response)}"
 
     def beginning(self, response: Response) -> str:
         """The beginning of an answer."""
@@ -83,7 +89,7 @@ class Complaints:
 
     def _at(self, said: str, part: BaseModel, *keys: str) -> Aborted:
         place = place_of(self.target, part, *keys)
-        return Aborted(f"{place}: {said}" if place else said)
+        return Aborted(self.masked(f"{place}: {said}" if place else said))
 
 
 def _kind(response: Response) -> str:

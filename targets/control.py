@@ -108,16 +108,17 @@ class ControlClient:
                 raise self._gone(request, self._reason(error)) from None
             except httpx.HTTPError as error:
                 if request.method != "GET" or attempt == last:
-                    raise Aborted(f"{request.method} {request.url}: {self._reason(error)}") from None
+                    raise self.complaints.given_up(request, self._reason(error)) from None
                 self._sleep(_BACK_OFF_S * 2**attempt)
                 continue
             wait_s = _wait_before_retry(request, response, attempt)
             if wait_s is None or attempt == last:
                 return response
             if wait_s > RETRY_AFTER_MAX_S:
-                raise Aborted(
-                    f"{request.method} {request.url}: http {response.status}, come back in {wait_s:.0f} s; "
-                    f"at most {RETRY_AFTER_MAX_S:.0f} s are waited"
+                raise self.complaints.given_up(
+                    request,
+                    f"http {response.status}, come back in {wait_s:.0f} s; "
+                    f"at most {RETRY_AFTER_MAX_S:.0f} s are waited",
                 )
             self._sleep(wait_s)
         raise AssertionError("unreachable")
@@ -175,9 +176,7 @@ class ControlClient:
                     what = (
                         f"after {self._timeout_s:g} s" if len(body) <= BODY_MAX else f"with {BODY_MAX >> 20} MiB"
                     )
-                    raise Aborted(
-                        f"{request.method} {request.url}: the answer does not end ({what} it was cut off)"
-                    )
+                    raise self.complaints.given_up(request, f"the answer does not end ({what} it was cut off)")
         return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, bytes(body))
 
     def _gone(self, request: Request, reason: str) -> Aborted:

@@ -16,14 +16,16 @@ after the renewal carry the new token.
 from __future__ import annotations
 
 import base64
+import html
+import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import orjson
 
@@ -36,6 +38,8 @@ from targets.templates import TemplateError, compile_template
 
 #: A token is renewed so long before it expires, or when a fifth of its time is left if that is later.
 AHEAD_S: Final = 30.0
+#: So many characters of a secret do not come together by chance.
+TELLING: Final = 8
 
 
 class Token:
@@ -93,6 +97,14 @@ def _carries(request: Request, headers: Mapping[str, str]) -> bool:
     return all(request.headers.get(name) == value for name, value in headers.items())
 
 
+def _forms_of(secret: str) -> Iterator[str]:
+    """A secret as it is, and as it looks in a URL, in JSON, on a page and in Base64, where a target repeats it."""
+    yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
+    yield from (orjson.dumps(secret).decode()[1:-1], json.dumps(secret)[1:-1])
+    yield from (html.escape(secret), html.escape(secret, quote=False))
+    yield base64.b64encode(secret.encode()).decode("ascii")
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
     """To where and as whom."""
@@ -143,9 +155,14 @@ class Credentials:
     def masked(self, text: str) -> str:
         """The text with three stars for every secret and token in it, so that it can be shown."""
         tokens = (token for login in self._tokens.values() for token in login.secrets)
+        tokens = (form for token in tokens for form in _forms_of(token))
         for secret in sorted({*self._secrets, *tokens} - {""}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
+
+    def are_in(self, text: str) -> bool:
+        """Whether a secret of the environment stands in the text; one that is short may stand there by chance."""
+        return any(len(secret) >= TELLING and secret in text for secret in self._secrets)
 
     def answered(self, request: Request, response: Response) -> bool:
         """Take note of an answer; whether it says that a token is to be renewed. Cheap unless it is a 401."""
@@ -228,5 +245,5 @@ class Credentials:
             )
         if not secret.isprintable():
             raise InputError(f"the secret {name} holds a line break or control character; set it again")
-        self._secrets |= {secret, secret.split()[-1], quote(secret, safe=""), orjson.dumps(secret).decode()[1:-1]}
+        self._secrets |= {form for one in (secret, secret.split()[-1]) for form in _forms_of(one)}
         return secret

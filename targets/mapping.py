@@ -13,7 +13,8 @@ from scenarios.library import find_text
 from scenarios.model import Operation
 from scenarios.source import Path, Source, check, dotted, read_yaml
 from targets.forms import compile_form
-from targets.model import SECRET, Login, RequestMapping, Target, Variable, check_base_url
+from targets.literal_secrets import literal_secrets
+from targets.model import Login, RequestMapping, Target, Variable, check_base_url
 from targets.scopes import names_of, scope
 from targets.templates import Scope, TemplateError, compile_template
 
@@ -35,7 +36,7 @@ def load_target(name_or_path: str, settings: Mapping[str, str] = {}, *, allow_py
 def parse_target(text: str, file: str, settings: Mapping[str, str] = {}, *, allow_python: bool = False) -> Target:
     """A target from YAML text; ``file`` is the name for messages."""
     source = read_yaml(text, file)
-    secrets = list(_literal_secrets(source))
+    secrets = literal_secrets(source)
     if secrets:
         raise InputError(secrets)
     target = check(Target, source).read_from(source)
@@ -111,45 +112,6 @@ def _like(value: Variable, settings: Mapping[str, str], name: str) -> Variable:
         return found
     expected = "true or false" if isinstance(value, bool) else "a number"
     raise InputError(f"--set {name}: found {settings[name]!r}; expected {expected}")
-
-
-def _literal_secrets(source: Source) -> Iterator[Problem]:
-    """Secrets that stand in the file, told without repeating them and before anything else is looked at."""
-    remedies = {
-        ("basic", "password"): "password_env: NAME",
-        ("header", "value"): "value_env: NAME",
-        ("oauth2", "client_secret"): "client_secret_env: NAME",
-    }
-    for path in source.keys:
-        if "auth" not in (path[0], *path[2:3]) or path[0] not in ("auth", "tenants"):
-            continue
-        remedy = remedies.get((str(path[-2]), str(path[-1]))) if len(path) > 2 else None
-        text = _at(source.data, path)
-        if "login" in path and isinstance(text, str) and "{{" not in text and SECRET.search(str(path[-1])):
-            remedy = "secrets: {it: NAME}, and write {{ secret.it }} here"
-        if remedy and "secrets" not in path:
-            yield source.problem(
-                path,
-                f"{dotted(path)}: a secret must not stand in a file; put it into an environment variable "
-                f"and name that: {remedy}",
-                at_key=True,
-            )
-    for path in source.keys:
-        header = str(path[-1]).lower()
-        if "headers" in path[:-1] and header in ("authorization", "proxy-authorization", "cookie", "x-api-key"):
-            yield source.problem(
-                path,
-                f"{dotted(path)}: a secret must not stand in a file; use auth: {{header: "
-                f"{{name: {path[-1]}, value_env: NAME}}}}",
-                at_key=True,
-            )
-
-
-def _at(data: Any, path: Path) -> Any:
-    """What stands at a path of a document."""
-    for part in path:
-        data = data[part]
-    return data
 
 
 def _template_problems(target: Target, source: Source) -> Iterator[Problem]:
