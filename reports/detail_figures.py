@@ -29,6 +29,7 @@ from reports.drawing import (
     end_label,
     keep_apart,
     short,
+    tell_elapsed,
     title,
 )
 from reports.figures import GROWING_OPERATIONS
@@ -39,6 +40,8 @@ _Detail = TypeVar("_Detail", Distribution, Shift, HeatMap)
 
 #: How dense a field of a heat map is, as opacity: from a single request to the fullest field of both sides.
 _DENSITIES: Final = (0.12, 0.3, 0.5, 0.72, 1.0)
+#: Below these a heat map is noise.
+_HEAT_SLICES_LEAST, _HEAT_REQUESTS_LEAST = 4, 100
 #: Beyond these ratios a range of the forest is cut off.
 _FOREST_LOW, _FOREST_HIGH = 0.5, 4.0
 
@@ -69,7 +72,7 @@ def tail_figures(assessment: Assessment) -> tuple[Figure, ...]:
 def heat_figures(assessment: Assessment) -> tuple[Figure, ...]:
     """A figure for each save worth a look: before beside after, on one scale of time, duration and density."""
     found = _by_place(assessment.details.heat)
-    both = {place: maps for place, maps in found.items() if len(maps) == 2}
+    both = {place: maps for place, maps in found.items() if len(maps) == 2 and all(map(_fills_a_map, maps))}
     return tuple(_heat_figure(place, both[place]) for place in _worth_a_look(assessment, both))
 
 
@@ -190,7 +193,7 @@ def _heat_figure(place: Place, maps: Sequence[HeatMap]) -> Figure:
                 axes.add_patch(PathPatch(_boxes(corners), facecolor=colour, alpha=opacity, linewidth=0))
         title(axes, f"{one.side}: {words.place(short(place[0]), place[1])}")
         dress(axes)
-        axes.set_xlabel("seconds since the start of the measured part", color=INK, fontsize=SIZE)
+        tell_elapsed(axes, max(one.times_s[-1] + one.slice_s for one in maps))
     axes = panels[0]
     axes.set_yscale("log")
     axes.set_ylim(min(one.edges_s[0] for one in maps), max(one.edges_s[-1] for one in maps))
@@ -199,8 +202,13 @@ def _heat_figure(place: Place, maps: Sequence[HeatMap]) -> Figure:
     axes.yaxis.set_minor_locator(FixedLocator([]))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: units.seconds(value)))
-    figure.subplots_adjust(left=0.09, right=0.98, top=0.9, bottom=0.2, wspace=0.06)
+    figure.subplots_adjust(left=0.09, right=0.98, top=0.9, bottom=0.2, wspace=0.1)
     return figure
+
+
+def _fills_a_map(one: HeatMap) -> bool:
+    """Whether there is a course to see: single requests in two slices are better read in the tables."""
+    return len(one.times_s) >= _HEAT_SLICES_LEAST and sum(map(sum, one.counts)) >= _HEAT_REQUESTS_LEAST
 
 
 def _density(count: int, most: int) -> int:

@@ -16,7 +16,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from reports import units
 
@@ -28,6 +28,8 @@ _SVG: Final = "http://www.w3.org/2000/svg"
 _XLINK: Final = "http://www.w3.org/1999/xlink"
 SIZE: Final = 10.0
 _LABEL_LENGTH: Final = 28
+#: Runs as long as this have their time told in minutes.
+_IN_MINUTES_FROM_S: Final = 300.0
 
 IN_SECONDS: Final = FuncFormatter(lambda value, _: units.seconds(value))
 IN_CHANGE: Final = FuncFormatter(lambda value, _: units.change(value))
@@ -134,3 +136,18 @@ def dress(axes: Axes) -> None:
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(MUTED)
+
+
+def tell_elapsed(axes: Axes, end_s: float) -> None:
+    """The elapsed time along a panel: whole seconds, or minutes where it is long."""
+    long = end_s >= _IN_MINUTES_FROM_S
+    axes.xaxis.set_major_locator(MultipleLocator(_minutes_apart(end_s)) if long else MaxNLocator(6, integer=True))
+    if long:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 60:g}"))
+    unit = "minutes" if long else "seconds"
+    axes.set_xlabel(f"{unit} since the start of the measured part", color=INK, fontsize=SIZE)
+
+
+def _minutes_apart(end_s: float) -> float:
+    """Seconds from tick to tick: so many whole minutes that some eight ticks have room."""
+    return next((60.0 * step for step in (1, 2, 5, 10, 15, 30, 60, 120) if end_s / 60 / step <= 9), 14_400.0)

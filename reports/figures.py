@@ -9,7 +9,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.details import CoursePoint
 from analysis.findings import Assessment, CellFinding, TimelinePoint, Word
@@ -28,14 +28,13 @@ from reports.drawing import (
     end_label,
     keep_apart,
     short,
+    tell_elapsed,
     title,
 )
 from reports.matrix import headline_quantile, lay_out
 
 #: Operations whose growth with custom fields is drawn.
 GROWING_OPERATIONS: Final = ("save_standard", "save_custom", "run_script")
-#: Runs as long as this have their time told in minutes.
-_IN_MINUTES_FROM_S: Final = 300.0
 
 
 def growth_figures(assessment: Assessment) -> tuple[Figure, ...]:
@@ -85,11 +84,7 @@ def timeline_figure(assessment: Assessment) -> Figure | None:
         dress(axes)
     end_s = max(point.t_s for point in (*before, *after))
     failed.set_xlim(left=0)
-    if end_s >= _IN_MINUTES_FROM_S:
-        failed.xaxis.set_major_locator(MultipleLocator(_minutes_apart(end_s)))
-        failed.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 60:g}"))
-    unit = "minutes" if end_s >= _IN_MINUTES_FROM_S else "seconds"
-    failed.set_xlabel(f"{unit} since the start of the measured part", color=INK, fontsize=SIZE)
+    tell_elapsed(failed, end_s)
     bottom = 0.09 if course else 0.13
     figure.subplots_adjust(left=0.1, right=0.9, top=0.95 if course else 0.93, bottom=bottom, hspace=0.38)
     return figure
@@ -126,11 +121,6 @@ def _course_panel(axes: Axes, course: Sequence[CoursePoint], assessment: Assessm
     axes.yaxis.set_major_formatter(IN_CHANGE)
     end_label(axes, starts[-1], course[-1].ratio, units.change(course[-1].ratio), AFTER)
     title(axes, f"After against before (mean): {words.place(operation, course[0].custom_fields)}")
-
-
-def _minutes_apart(end_s: float) -> float:
-    """Seconds from tick to tick: so many whole minutes that some eight ticks have room."""
-    return next((60.0 * step for step in (1, 2, 5, 10, 15, 30, 60, 120) if end_s / 60 / step <= 9), 14_400.0)
 
 
 def telling_timeline(assessment: Assessment) -> tuple[list[TimelinePoint], list[TimelinePoint]]:

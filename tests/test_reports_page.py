@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections import Counter
 from html import unescape
 from importlib.resources import files
 from xml.etree import ElementTree
@@ -14,13 +15,14 @@ from assessment_examples import (
     EXAMPLES,
     HOLD_INVALID_LOAD,
     HOLD_NEEDS_DATA,
+    INCIDENT_IN_DETAIL,
     META,
     assessment,
     cell,
 )
 
 from analysis.findings import TimelinePoint
-from reports import drawing, figures, html
+from reports import detail_figures, drawing, figures, html
 
 CSS = (files("reports") / "templates" / "report.css").read_text(encoding="utf-8")
 PAGES = {name: html.render(found, META) for name, found in EXAMPLES.items()}
@@ -327,3 +329,26 @@ def words_of(page: str) -> list[str]:
 def test_the_first_250_words_answer_the_five_questions_of_a_change_board(name):
     seen = " ".join(words_of(PAGES[name])[:250])
     assert [answer for answer in ANSWERS[name] if answer not in seen] == []
+
+
+def test_the_appendix_draws_what_the_details_hold_and_tells_each_trace_id():
+    page = html.render(INCIDENT_IN_DETAIL, META)
+    appendix = page.split('<section id="appendix">')[1]
+    kinds = re.findall(r'aria-label="(Change of each tenth|The slowest requests|Durations)', appendix)
+    assert Counter(kinds) == {"Change of each tenth": 2, "The slowest requests": 3, "Durations": 2}
+    told = re.findall(r"<code>(\w{32})</code>", appendix)
+    assert told == [one.trace_id for one in INCIDENT_IN_DETAIL.details.notable]
+    assert "After against before (mean): custom-field save, 500 fields" in page
+
+
+def test_a_heat_map_of_a_few_requests_is_not_drawn():
+    few = [dataclasses.replace(one, counts=((1,),) * 20) for one in INCIDENT_IN_DETAIL.details.heat]
+    details = dataclasses.replace(INCIDENT_IN_DETAIL.details, heat=tuple(few))
+    assert detail_figures.heat_figures(dataclasses.replace(INCIDENT_IN_DETAIL, details=details)) == ()
+    assert len(detail_figures.heat_figures(INCIDENT_IN_DETAIL)) == 2
+
+
+def test_a_page_without_heat_maps_is_under_four_hundred_kilobytes():
+    details = dataclasses.replace(INCIDENT_IN_DETAIL.details, heat=())
+    page = html.render(dataclasses.replace(INCIDENT_IN_DETAIL, details=details), META)
+    assert len(page.encode()) < 400_000
