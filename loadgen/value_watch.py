@@ -9,7 +9,7 @@ each save that was answered with an error, whether or not it had custom fields o
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -102,7 +102,8 @@ class ValueWatch:
         self._denied: dict[str, list[Origin]] = {}  # by tenant: answered with an error
         self._missing: list[_Missing] = []
         self._timeout_s = scenario.load.timeout_s
-        self._under_way: dict[tuple[str, str], list[_UnderWay]] = {}  # by case; only where cases are read back
+        # By case and save, the oldest first; only where cases are read back.
+        self._under_way: dict[tuple[str, str], OrderedDict[int, _UnderWay]] = {}
         self._strays: set[int] = set()  # saves that were seen in a case that is not theirs
 
     @property
@@ -120,10 +121,13 @@ class ValueWatch:
     def saving(self, call: Call, sent_s: float, *, custom: bool) -> None:
         """A save is about to be sent; its values, if it has any, may turn up in any read from now on."""
         key = (call.tenant.key, call.case)
-        if not self._binding.reads_histories:
-            # Older ones are beyond every read that is still awaited.
-            fresh = [one for one in self._under_way.get(key, ()) if one.ended_s > sent_s - 5 * self._timeout_s]
-            self._under_way[key] = [*fresh, _UnderWay(call.seq, sent_s)]
+        if self._binding.reads_values and not self._binding.reads_histories:
+            saves = self._under_way.setdefault(key, OrderedDict())
+            # Older ones are beyond every read that is still awaited. From the front: a case that is saved often
+            # has thousands of them, and none may cost time again for each save.
+            while saves and next(iter(saves.values())).ended_s <= sent_s - 5 * self._timeout_s:
+                saves.popitem(last=False)
+            saves[call.seq] = _UnderWay(call.seq, sent_s)
         self._written[key] += call.tenant.custom_fields if custom else STANDARD_CHANGES
         if not custom:
             return
@@ -133,9 +137,9 @@ class ValueWatch:
         """A save is done, of custom fields or others. Never blocks."""
         if origin.outcome in SAID_NO and self._binding.finds_saves:
             self._denied.setdefault(call.tenant.key, []).append(origin)
-        for one in self._under_way.get((call.tenant.key, call.case), ()):
-            if one.seq == origin.seq:
-                one.ended_s = self._end_of(origin)
+        saves = self._under_way.get((call.tenant.key, call.case))
+        if saves is not None and origin.seq in saves:
+            saves[origin.seq].ended_s = self._end_of(origin)
         save = self._saves.get(call.seq)
         if save is None:
             return
@@ -184,7 +188,8 @@ class ValueWatch:
     def _had_company(self, origin: Origin, read_s: float) -> bool:
         """Whether another save of the case was under way between the sending of this one and the read."""
         sent_s = self._saves[origin.seq].sent_s
-        others = self._under_way.get((origin.tenant.key, origin.case), ())
+        saves = self._under_way.get((origin.tenant.key, origin.case))
+        others = saves.values() if saves is not None else ()
         return any(one.seq != origin.seq and one.sent_s < read_s and one.ended_s > sent_s for one in others)
 
     def _end_of(self, origin: Origin) -> float:
