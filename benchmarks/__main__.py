@@ -14,7 +14,8 @@ from pathlib import Path
 
 #: name of the bench -> the modules whose ``measure()`` make its rows, in order.
 BENCHES = {
-    "load": ("benchmarks.startup", "benchmarks.load"),
+    "load": ("benchmarks.startup", "benchmarks.load", "benchmarks.peers"),
+    "peers": ("benchmarks.peers",),
     "soak": ("benchmarks.soak",),
     "scale": ("benchmarks.analysis_scale",),
     "truth": ("benchmarks.truth",),

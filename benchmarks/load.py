@@ -97,7 +97,7 @@ def tell(environment, **_):
 def measure() -> list[dict[str, object]]:
     room = Path(tempfile.mkdtemp(prefix="savepath-bench-"))
     try:
-        with server(room) as port:
+        with server() as port:
             bench = Bench(room, port)
             return [*bench.recording_cost(), *bench.open_loop(), *bench.losses(), *_bytes_a_sample(room)]
     finally:
@@ -310,7 +310,7 @@ def _recorded(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def server(room: Path) -> Iterator[int]:
+def server() -> Iterator[int]:
     """The server in a process of its own; its port."""
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.load", "serve"], stdout=subprocess.PIPE, text=True,
@@ -365,7 +365,7 @@ class _Answers(asyncio.Protocol):
 
 
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().createserver(_Answers, "127.0.0.1", 0, backlog=1000)
+    server = await asyncio.get_running_loop().create_server(_Answers, "127.0.0.1", 0, backlog=1000)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
