@@ -259,6 +259,46 @@ def test_every_format_tells_the_same_integrity_counts(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+def test_page_summary_and_terminal_tell_the_same_failures_by_kind(name):
+    found = EXAMPLES[name]
+    truth = [
+        (words.failure(kind.outcome, kind.detail), units.count(kind.before), units.count(kind.after))
+        for kind in found.failure_kinds
+    ]
+    kinds = {label for label, _, _ in truth}
+    by_html = [tuple(row[:3]) for row in Page(made("html", name)).tables["failures"] if row[0] in kinds]
+    rows = [line.strip("| ").split(" | ") for line in made("markdown", name).splitlines()]
+    by_markdown = [tuple(row[:3]) for row in rows if row[0] in kinds]
+    shown = re.findall(r"(?m)^(.+?) {2,}([\d,]+) +([\d,]+)$", terminal.render(found, META, width=120))
+    assert by_html == truth
+    assert by_markdown == truth
+    assert [row for row in shown if row[0] in kinds] == truth
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_page_and_junit_tell_the_same_growth(name):
+    found = EXAMPLES[name]
+    growths = {
+        (words.operation(one.operation), one.measure.value): units.growth(one.growth) for one in found.slopes
+    }
+    rows = [row for row in Page(made("html", name)).tables["appendix"] if len(row) == 6]
+    by_html = {(row[0], row[1]): row[2] for row in rows if (row[0], row[1]) in growths}
+    cases = [
+        case
+        for case in ElementTree.fromstring(made("junit", name)).iter("testcase")
+        if case.get("classname") == "savepath.growth"
+    ]
+    by_junit = {
+        tuple(str(case.get("name")).split(": ")[1].split(", ")): (
+            case[0].get("message") or case[0].text or ""
+        ).split(" more growth")[0]
+        for case in cases
+    }
+    assert by_html == growths
+    assert by_junit == growths
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_tells_the_verdict_and_its_sentence(form, name):
     from reports import sentences
