@@ -87,7 +87,9 @@ def _us_a_request(bench: Bench, start: Callable[[], subprocess.Popen[str]]) -> f
     try:
         while bench.seen() - before < RATE_PER_S:
             if child.poll() is not None:
-                raise RuntimeError(f"{child.args} ended with {child.returncode} before it had sent anything")
+                raise RuntimeError(
+                    f"the generator ended with {child.returncode} before it had sent a second's worth"
+                )
             time.sleep(0.1)
         time.sleep(WARM_S)
         seen, used_s = bench.seen(), _cpu_s(child.pid)
