@@ -38,7 +38,8 @@ class Contrast:
     """After against before, by cell, with the rows from which its variation is to be learnt.
 
     ``estimate`` has the variance ``factor`` times that of a row. ``sampling`` is the part of a row's
-    variance that stems from the number of samples.
+    variance that stems from the number of samples. ``runs`` are the levels of all runs about the mean
+    of their side, as many on either; empty where the sides are not made alike.
     """
 
     cells: tuple[Cell, ...]
@@ -46,11 +47,7 @@ class Contrast:
     estimate: Floats  # mean log ratio, [cells]
     factor: float
     sampling: Floats  # [cells]
-
-    def of(self, chosen: NDArray[np.bool_]) -> Contrast:
-        """The same for some of the cells."""
-        cells = tuple(cell for cell, keep in zip(self.cells, chosen, strict=True) if keep)
-        return Contrast(cells, self.rows[:, chosen], self.estimate[chosen], self.factor, self.sampling[chosen])
+    runs: Floats  # [runs of both sides or none, cells]
 
 
 def measure(runs: Sequence[Mapping[Cell, Histogram]], cells: Sequence[Cell], q: float | None) -> Levels:
@@ -65,7 +62,8 @@ def paired(before: Levels, after: Levels) -> Contrast:
     """Row k is the difference of pair k; the estimate is their mean. Needs as many runs on each side."""
     rows = after.log_s - before.log_s
     sampling = (before.variance + after.variance).mean(axis=0)
-    return Contrast(before.cells, rows, rows.mean(axis=0), 1 / len(rows), sampling)
+    runs = np.concatenate([side.log_s - side.log_s.mean(axis=0) for side in (before, after)])
+    return Contrast(before.cells, rows, rows.mean(axis=0), 1 / len(rows), sampling, runs)
 
 
 def predicted(before: Levels, after: Levels) -> Contrast:
@@ -75,7 +73,8 @@ def predicted(before: Levels, after: Levels) -> Contrast:
     alarms at nominal .05 in simulation, this gave .00 to .03.
     """
     estimate = after.log_s.mean(axis=0) - before.log_s.mean(axis=0)
-    return Contrast(before.cells, before.log_s, estimate, 1 + 1 / len(before.log_s), before.variance.mean(axis=0))
+    factor, sampling = 1 + 1 / len(before.log_s), before.variance.mean(axis=0)
+    return Contrast(before.cells, before.log_s, estimate, factor, sampling, np.empty((0, len(before.cells))))
 
 
 def averaged(levels: Levels, groups: Sequence[Sequence[int]]) -> Levels:

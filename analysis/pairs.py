@@ -22,7 +22,7 @@ from analysis.failures import p_more_failures
 from analysis.levels import Cell, Floats, measure
 from analysis.runs import Question
 from analysis.samples import WRITES_FIELDS
-from analysis.slope import COHORTS, MARGIN, POOLED_SHARE, line
+from analysis.slope import COHORTS, LEARNT, MARGIN, POOLED_SHARE, line
 from analysis.variation import QUANTISATION, Prior, Variation, expected_own, simultaneous, vary
 
 #: The promise: so often is a change of this size found, or the absence of one shown.
@@ -173,7 +173,8 @@ def smallest_growth(noise: PairNoise, pairs: int, *, alpha: float) -> float:
 def _power_of_growth(noise: PairNoise, effect: float, pairs: int, alpha: float) -> float:
     """P(the pooled slope fires); of the one operation's where only one writes custom fields.
 
-    Noise that tilts all operations alike is taken off by the others where it is there; it is left out here.
+    Noise that tilts the slopes is taken off them (``analysis.slope``) and left out here; that it had to be
+    learnt is not.
     """
     names = [operation for operation, _ in noise.cells]
     every = [operation for operation in dict.fromkeys(names) if names.count(operation) >= COHORTS]
@@ -181,10 +182,11 @@ def _power_of_growth(noise: PairNoise, effect: float, pairs: int, alpha: float) 
     if not writing:
         return 0.0
     share = POOLED_SHARE if len(writing) > 1 else 1 / (2 * len(every))
-    df = max(len(every) - 1, 1) * (pairs - 1)
+    df = max(len(every) - 1, 1) * max(2 * pairs - LEARNT, 1)
     reach = float(stats.t.isf(alpha * share, df))
     variance = sum(_slope_variance(noise, operation) for operation in writing) / len(writing) ** 2
-    b, se = math.log1p(effect), math.sqrt(variance / pairs)
+    learnt = 1 + 1 / max(2 * pairs - LEARNT - 1, 1)
+    b, se = math.log1p(effect), math.sqrt(variance / pairs * learnt)
     return min(float(stats.nct.sf(reach, df, b / se)), float(stats.norm.sf((MARGIN - b) / se)))
 
 

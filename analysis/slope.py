@@ -4,6 +4,11 @@ Noise is mostly common to all cells of a run, and a contrast between cells of th
 this is by far the most powerful test here, on a noisy host as on a quiet one. What it cannot see is a
 defect at one middle cohort; the list of cells can.
 
+Where a host slows cells down unequally (a full queue adds seconds, not shares), its noise tilts the slopes
+as well. By how much is learnt from the runs of either side: the slope of a run is regressed on what all
+cells of that run share, and what follows from the difference of the sides in it is taken off (analysis of
+covariance). Runs by turns or at once have enough of them for that; nights apart have not.
+
 The slope is taken of the mean of the logarithms, which all samples bear, and of the p95, which sees a
 tail that the mean hardly feels. One hypothesis goes before the others: what the operations that write
 custom fields have in common. It rests on the most samples, so it has most of the allowed error.
@@ -24,7 +29,7 @@ from analysis.findings import Measure, SlopeFinding
 from analysis.levels import Contrast, Floats, measure
 from analysis.runs import Question
 from analysis.samples import WRITES_FIELDS
-from analysis.variation import QUANTISATION, expected_own, vary
+from analysis.variation import QUANTISATION, expected_own, vary_about
 
 #: Fewer cohorts than this make a line that fits by construction.
 COHORTS: Final = 3
@@ -33,9 +38,29 @@ COHORTS: Final = 3
 MARGIN: Final = math.log(1.10)
 #: Share of the allowed error that the pooled slope of the means has to itself.
 POOLED_SHARE: Final = 0.75
+#: What is learnt from the runs before any is left to tell their noise: two means and a tilt.
+LEARNT: Final = 3
 #: Joins the names of pooled operations.
 AND: Final = "+"
 _QUANTILES: Final = {Measure.MEAN: None, Measure.P95: 0.95}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all cells of a run have in common, by the mean of the logarithms."""
+
+    runs: Floats  # about the mean of their side
+    moved: float  # from before to after
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The slopes of the operations: their estimates, and from what their errors are learnt."""
+
+    estimate: Floats  # [operations]
+    deviations: Floats  # [runs or pairs, operations]
+    df: int
+    factor: float  # variance of an estimate over that of a deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +93,15 @@ def compare_slopes(
     """
     cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
     slopes: list[_Slope] = []
+    shared: _Shared | None = None
     for of, q in _QUANTILES.items():
         levels = measure(before, cells, q), measure(after, cells, q)
         judged = sufficient(*levels, 0.5 if q is None else q)
         if judged.any():
-            slopes += _slopes(oppose(levels[0].of(judged), levels[1].of(judged)), of)
+            contrast = oppose(levels[0].of(judged), levels[1].of(judged))
+            if of is Measure.MEAN and len(contrast.runs) > LEARNT:
+                shared = _Shared(contrast.runs.mean(axis=1), float(contrast.estimate.mean()))
+            slopes += _slopes(contrast, of, shared)
     level = 1 - 0.05 / (2 * max(len(slopes), 1))
     found = []
     for one, adjusted in zip(slopes, holm([one.p_value for one in slopes], _weights(slopes)), strict=True):
@@ -108,11 +137,11 @@ def _weights(slopes: Sequence[_Slope]) -> list[float]:
     return [POOLED_SHARE if one.goes_first else others for one in slopes]
 
 
-def _slopes(contrast: Contrast, of: Measure) -> list[_Slope]:
+def _slopes(contrast: Contrast, of: Measure, shared: _Shared | None) -> list[_Slope]:
     """The slopes of one measure: by operation, then pooled.
 
-    Their variation has two levels like that of the cells: noise whose gain rises with the number of
-    fields tilts all operations of a run together, and each has a part of its own. Operations differ in
+    Their variation has two levels like that of the cells: noise tilts all operations of a run together,
+    by more than what they share explains, and each has a part of its own. Operations differ in
     their cohorts and samples, so their own parts are held against what is expected of each; pooling
     the variances themselves lets a rare operation (an e-mail batch) pass for as quiet as a read.
     """
@@ -129,8 +158,8 @@ def _slopes(contrast: Contrast, of: Measure) -> list[_Slope]:
     if not operations:
         return []
     across = np.array(lines).T
-    variation = vary(contrast.rows @ across, expected @ across**2)
-    estimates = contrast.estimate @ across
+    fitted = _lines(contrast, across, shared)
+    variation = vary_about(fitted.deviations, fitted.df, expected @ across**2)
     # Of the variance of the mean over the operations, what their own parts do not explain.
     tilt = max(variation.common - float(variation.own.mean()) / len(operations), 0.0)
     combinations = dict(zip(operations, np.eye(len(operations)), strict=True))
@@ -140,11 +169,28 @@ def _slopes(contrast: Contrast, of: Measure) -> list[_Slope]:
         combinations[name] = _against_the_others(writing, variation.own, tilt)
     found = []
     for name, weights in combinations.items():
-        shared, own_part = weights.sum() ** 2 * tilt, float(weights**2 @ variation.own)
-        variance = max(shared + own_part, QUANTISATION)
-        df = variance**2 / max(shared**2 / variation.common_df + own_part**2 / variation.own_df, variance**2 / 1e6)
-        found.append(_Slope(name, of, float(weights @ estimates), math.sqrt(contrast.factor * variance), df))
+        tilted, own_part = weights.sum() ** 2 * tilt, float(weights**2 @ variation.own)
+        variance = max(tilted + own_part, QUANTISATION)
+        df = variance**2 / max(tilted**2 / variation.common_df + own_part**2 / variation.own_df, variance**2 / 1e6)
+        found.append(_Slope(name, of, float(weights @ fitted.estimate), math.sqrt(fitted.factor * variance), df))
     return found
+
+
+def _lines(contrast: Contrast, across: Floats, shared: _Shared | None) -> _Lines:
+    """The slopes of the operations, less what follows from the noise that all cells share."""
+    estimate = contrast.estimate @ across
+    spread = float(shared.runs @ shared.runs) if shared else 0.0
+    if shared is None or spread == 0:
+        rows = contrast.rows @ across
+        return _Lines(estimate, rows - rows.mean(axis=0), len(rows) - 1, contrast.factor)
+    slopes = contrast.runs @ across
+    tilt = shared.runs @ slopes / spread
+    return _Lines(
+        estimate - tilt * shared.moved,
+        slopes - np.outer(shared.runs, tilt),
+        len(slopes) - LEARNT,
+        4 / len(slopes) + shared.moved**2 / spread,  # two sides of half as many runs each
+    )
 
 
 def _against_the_others(writing: np.ndarray[tuple[int], np.dtype[np.bool_]], own: Floats, tilt: float) -> Floats:

@@ -61,14 +61,18 @@ def vary(rows: Floats, expected: Floats | None = None) -> Variation:
     Needs two rows and a cell at least, and no NaN. ``expected`` says how large the cells' own
     variances should be against each other (cells with few samples vary more); only ratios matter.
     """
-    runs, cells = rows.shape
-    df = runs - 1
-    common_by_run = rows.mean(axis=1)
-    common = float(common_by_run.var(ddof=1))
+    return vary_about(rows - rows.mean(axis=0), len(rows) - 1, expected)
+
+
+def vary_about(deviations: Floats, df: int, expected: Floats | None = None) -> Variation:
+    """The same of rows whose expectation was taken off already, and left them ``df`` degrees of freedom."""
+    cells = deviations.shape[1]
+    common_by_run = deviations.mean(axis=1)
+    common = float(common_by_run @ common_by_run) / df
     if cells == 1:
         return Variation(common, df, np.zeros(1), float(df), Prior(0.0, 0.0))
     scale = np.ones(cells) if expected is None else expected / expected.mean()
-    residual = (rows - common_by_run[:, None]).var(axis=0, ddof=1) / scale
+    residual = np.square(deviations - common_by_run[:, None]).sum(axis=0) / df / scale
     prior = fit_prior(residual, df)
     if np.isinf(prior.df):
         moderated = np.full(cells, prior.variance)

@@ -34,6 +34,7 @@ NIGHTS: Final = {
     "quiet": replace(QUIET, **_DAYS),
     "noisy": replace(QUIET, common_sd=0.15, **_DAYS),
     "noisy, cells 5 %": replace(NOISY, common_sd=0.15, **_DAYS),
+    "queue 90 % busy": replace(QUIET, busy=0.9, **_DAYS),
 }
 #: The rivals are slow (a bootstrap) and err so often that fewer replicates do.
 _RIVALS_SHARE: Final = 0.2
