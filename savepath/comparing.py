@@ -75,20 +75,37 @@ def _title(assessment: Assessment) -> str:
 
 
 def _rank(sides: Sides, planned: Sequence[str]) -> Assessment:
-    before, first = _load_side("--before", sides.before)
-    candidates = {name: _load_side(f"--candidate {name}", paths)[0] for name, paths in sides.candidates.items()}
-    found = rank(before, candidates, question_of(first, planned))
+    loaded = _load_side("--before", sides.before)
+    others = [_load_side(f"--candidate {name}", paths) for name, paths in sides.candidates.items()]
+    before, *after = _told_apart(loaded, *others)
+    candidates = dict(zip(sides.candidates, after, strict=True))
+    found = rank(before, candidates, question_of(next(iter(loaded)), planned))
     return replace(found, details=look(before, candidates[found.ranking[0].name]))
 
 
 def _load_sides(sides: Sides) -> tuple[list[Run], list[Run], Path]:
     """The runs before, those after, and the folder of the first one."""
-    before, first = _load_side("--before", sides.before)
-    return before, _load_side("--after", sides.after)[0], first
+    before, after = _load_side("--before", sides.before), _load_side("--after", sides.after)
+    runs_before, runs_after = _told_apart(before, after)
+    return runs_before, runs_after, next(iter(before))
 
 
-def _load_side(flag: str, paths: Sequence[Path]) -> tuple[list[Run], Path]:
-    """The runs of one side, and the folder of the first one."""
+def _told_apart(*sides: Mapping[Path, Run]) -> list[list[Run]]:
+    """The runs of each side, called by so many of the last parts of their paths as tell them all apart.
+
+    The runs of both sides are often run-01, run-02, ...: by these alone one that was late would be blamed
+    together with its namesakes.
+    """
+    parts = {path: path.resolve().parts for side in sides for path in side}
+    for depth in range(1, max(map(len, parts.values())) + 1):
+        names = {path: "/".join(own[-depth:]) for path, own in parts.items()}
+        if len(set(names.values())) == len(set(parts.values())):
+            break
+    return [[replace(run, id=names[path]) for path, run in side.items()] for side in sides]
+
+
+def _load_side(flag: str, paths: Sequence[Path]) -> dict[Path, Run]:
+    """The runs of one side, by their folders."""
     found = _found(flag, paths)
     for path in found:
         if RunFolder(path).read().arms:
@@ -96,7 +113,7 @@ def _load_side(flag: str, paths: Sequence[Path]) -> tuple[list[Run], Path]:
                 f"{flag}: {path} holds both sides, as it drove two targets at once; "
                 f"compare them with --both {path}"
             )
-    return [_filled(path, load_run(path)) for path in found], found[0]
+    return {path: _filled(path, load_run(path)) for path in found}
 
 
 def _load_both(paths: Sequence[Path]) -> tuple[list[Run], list[Run], Path]:
