@@ -10,18 +10,20 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analysis.findings import Verdict
+from analysis.generator import gate
 from casedesk.disk import load_profile
 from casedesk.problems import ProfileError
 from casedesk.process import running_desk
 from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import refuse_used
-from savepath.comparing import Sides, compare_runs
-from savepath.driving import drive_one, in_turns, prepare
+from savepath.comparing import Sides, compare_runs, load_run
+from savepath.driving import Turn, drive_one, pair_in_turn, prepare
 from savepath.launch import Launch
 from savepath.progress import NOBODY, Progress
 from savepath.telling import Formats, tell
@@ -31,6 +33,10 @@ from targets.mapping import load_target
 
 #: Marks a folder that an earlier demonstration made, so that the next one may replace it.
 MARKER = ".savepath-demo"
+
+#: Pairs that are made again, in all, because the generator was late or starved: on a busy machine a pair now and
+#: then is, and with a quarter of so few pairs dropped there would be no verdict at all.
+SPARE_PAIRS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,13 @@ def demonstrate(demo: Demonstration, *, quiet: bool = False, color: bool = False
         known = demo.out / "inventory.json"
         known.write_text(inventory.model_dump_json(), encoding="utf-8")
         chosen = ChosenTarget("casedesk", settings, known)
-        for turn in in_turns(demo.out / "runs", pairs):
+
+        def make(turn: Turn) -> None:
             desk.set_disk(disks[turn.sides[0]])
             launch = Launch(demo.scenario, chosen, turn.folder, labels=turn.labels, purpose="demonstration")
             drive_one(launch, progress.titled(turn.title))
+
+        make_pairs(demo.out, pairs, make, progress)
     runs = demo.out / "runs"
     assessment, meta = compare_runs(
         Sides(before=[runs / "before"], after=[runs / "after"]),
@@ -76,6 +85,35 @@ def demonstrate(demo: Demonstration, *, quiet: bool = False, color: bool = False
     tell(assessment, meta, Formats.into(demo.out), quiet=quiet, color=color)
     progress.say(f"{time.monotonic() - begun:.0f} s in all; the page: {demo.out / 'report.html'}")
     return assessment.verdict
+
+
+def make_pairs(out: Path, pairs: int, make: Callable[[Turn], None], progress: Progress) -> None:
+    """Make the pairs, in turns; what the generator spoiled is put aside, and made again while spares last."""
+    spares = SPARE_PAIRS
+    for pair in range(1, pairs + 1):
+        turns = list(pair_in_turn(out / "runs", pair, pairs))
+        while True:
+            for turn in turns:
+                make(turn)
+            why = _spoiled(turns)
+            if not why or not spares:
+                break
+            progress.say(f"pair {pair} is made again, the first is kept in runs/spoiled: {why}")
+            _put_aside(turns, out / "runs" / "spoiled" / f"{SPARE_PAIRS - spares + 1:02d}")
+            spares -= 1
+
+
+def _spoiled(turns: Sequence[Turn]) -> str:
+    """What the generator did wrong in one of the runs, as the comparison will see it; empty if nothing."""
+    runs = [load_run(turn.folder) for turn in turns]
+    return "; ".join(dict.fromkeys(f"a run {fault}" for fault in gate(runs, []).faults.values()))
+
+
+def _put_aside(turns: Sequence[Turn], room: Path) -> None:
+    """Out of the folders that are compared; nothing is thrown away."""
+    room.mkdir(parents=True)
+    for turn in turns:
+        turn.folder.rename(room / turn.sides[0])
 
 
 def _profile(disk: str) -> dict[str, Any]:

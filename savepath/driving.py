@@ -65,14 +65,19 @@ def runs_of(sides: tuple[str, ...], out: Path, number: int) -> list[Turn]:
 
 
 def in_turns(out: Path, pairs: int) -> Iterator[Turn]:
-    """Runs of both sides by turns, the order swapped from pair to pair: OUT/before/run-01, OUT/after/run-01, ...
+    """Runs of both sides by turns: OUT/before/run-01, OUT/after/run-01, ... See ``pair_in_turn``."""
+    for pair in range(1, pairs + 1):
+        yield from pair_in_turn(out, pair, pairs)
+
+
+def pair_in_turn(out: Path, pair: int, pairs: int) -> Iterator[Turn]:
+    """The two runs of one pair, the order swapped from pair to pair.
 
     Before, after, after, before: what drifts evenly meanwhile falls on both sides alike.
     """
-    for pair in range(1, pairs + 1):
-        for side in (BEFORE, AFTER) if pair % 2 else (AFTER, BEFORE):
-            title = f"pair {pair} of {pairs}, {side:<6} "
-            yield Turn(out / side / f"run-{pair:02d}", (side,), {"side": side}, title)
+    for side in (BEFORE, AFTER) if pair % 2 else (AFTER, BEFORE):
+        title = f"pair {pair} of {pairs}, {side:<6} "
+        yield Turn(out / side / f"run-{pair:02d}", (side,), {"side": side}, title)
 
 
 def drive_runs(command: Drive, turns: Sequence[Turn], progress: Progress) -> None:

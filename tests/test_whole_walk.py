@@ -21,7 +21,7 @@ def savepath(*words: object, **options) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(330)
 def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_path):
     out = tmp_path / "demo"
     done = savepath("demo", "--pairs", 3, "--out", out)
