@@ -64,7 +64,7 @@ def made(tmp_path_factory) -> Made:
             "--versus", "casedesk", "--versus-set", f"base_url={ill.url}", "--pairs", 2, "--out", out,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert f"compare --both {out}" in done.stdout
+        assert f"compare --both {out}" in done.stderr
         return Made(out, scenario, ill.planted(), {"before": well.url, "after": ill.url})
 
 
