@@ -57,12 +57,21 @@ class Catalogue:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._lock = threading.Lock()
+        self._reloading = threading.Lock()
         self._tenants: dict[str, Tenant] = {}
         self._types: dict[int, CaseType] = {}
         self.reload(connection)
 
     def reload(self, connection: apsw.Connection) -> None:
-        """Read everything again."""
+        """Read everything again.
+
+        One reader at a time, and none that began to read before: otherwise the older of two readings could be
+        the last to be kept, and what was defined meanwhile would be unknown until the next change.
+        """
+        with self._reloading:
+            self._read(connection)
+
+    def _read(self, connection: apsw.Connection) -> None:
         types: dict[int, CaseType] = {}
         types_of: dict[int, dict[str, CaseType]] = {}
         fields_of: dict[int, dict[str, CustomField]] = {}

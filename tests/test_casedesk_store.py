@@ -7,6 +7,7 @@ import pytest
 
 from casedesk.bodies import CaseBody, CaseTypeBody, FieldBody, MailBody, SaveBody, TenantBody
 from casedesk.cases import create_case, read_case, read_history
+from casedesk.catalogue import Catalogue
 from casedesk.desk import DeskSettings, open_desk
 from casedesk.disk import DiskProfile
 from casedesk.jobs import read_runs
@@ -274,3 +275,32 @@ def test_deleting_a_tenant_leaves_nothing_of_it_and_all_of_the_others(desk):
         left = {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}
     assert left == dict.fromkeys(tables, 0) | {"cases": 1, "field_values": 3}
     assert read_case(desk, other, other_case)["title"] == "old"
+
+
+class Reading:
+    """A snapshot that holds these tenants; its reader pauses where it is told to."""
+
+    def __init__(self, *keys, begun=None, go=None):
+        self.keys, self.begun, self.go = keys, begun, go
+
+    def execute(self, statement):
+        if "FROM tenants" not in statement:
+            return []
+        if self.begun:
+            self.begun.set()
+            assert self.go.wait(10)
+        return [(number, key, key) for number, key in enumerate(self.keys, start=1)]
+
+
+def test_a_reading_of_definitions_that_is_overtaken_does_not_undo_the_newer_one():
+    catalogue, begun, go = Catalogue(Reading()), threading.Event(), threading.Event()
+    older = threading.Thread(target=catalogue.reload, args=[Reading("a", begun=begun, go=go)])
+    newer = threading.Thread(target=catalogue.reload, args=[Reading("a", "b")])
+    older.start()
+    assert begun.wait(10)
+    newer.start()
+    newer.join(0.2)  # it may have to wait for the older one; if it does not, it must not be undone
+    go.set()
+    older.join()
+    newer.join()
+    assert [tenant.key for tenant in catalogue.tenants()] == ["a", "b"]
