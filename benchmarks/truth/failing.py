@@ -11,15 +11,16 @@ from analysis.failures import compare_failures
 from analysis.runs import Run
 from benchmarks.truth.worlds import FIELDS, OPERATIONS
 
-#: Five pairs of two minutes at 30 arrivals/s are 20 minutes.
-PAIRS, DURATION_S, RATE_PER_S, SLICE_S = 5, 120, 30, 10
+#: Five pairs of two minutes by turns are 20 minutes, as ten runs of both sides at once are.
+BY_TURNS, AT_ONCE = 5, 10
+DURATION_S, RATE_PER_S, SLICE_S = 120, 30, 10
 SHARE = 0.001
 
 
-def fires(seed: int, *, after: float, bursty: bool) -> bool:
+def fires(seed: int, *, after: float, runs: int, bursty: bool) -> bool:
     """Whether failures alarm where custom saves fail with the share ``after`` and all else with ``SHARE``."""
     rng = np.random.default_rng(seed)
-    before = [_run(rng, SHARE, bursty=bursty) for _ in range(PAIRS)]
+    before = [_run(rng, SHARE, bursty=bursty) for _ in range(runs)]
     return any(one.fires for one in compare_failures(before, [_run(rng, after, bursty=bursty) for _ in before]))
 
 

@@ -213,12 +213,14 @@ def apart(lab: Lab) -> Iterator[Row]:
 
 def failures(lab: Lab) -> Iterator[Row]:
     """20 minutes, five operations; failures of .1 % everywhere before."""
-    for name, bursty in {"at random": False, "in bursts": True}.items():
-        work = partial(failing.fires, after=failing.SHARE, bursty=bursty)
-        yield row("failures", f".1 % before and after, {name}: FAILURES", lab.run(work), 0.017, most=True)
-        work = partial(failing.fires, after=0.005, bursty=bursty)
-        goal = None if bursty else 0.80
-        yield row("failures", f".1 % to .5 % in one operation, {name}: FAILURES", lab.run(work), goal)
+    for design, runs in {"by turns": failing.BY_TURNS, "at once": failing.AT_ONCE}.items():
+        for name, bursty in {"at random": False, "in bursts": True}.items():
+            told = f"{design}, {name}: FAILURES"
+            work = partial(failing.fires, after=failing.SHARE, runs=runs, bursty=bursty)
+            yield row("failures", f".1 % before and after, {told}", lab.run(work), 0.017, most=True)
+            work = partial(failing.fires, after=0.005, runs=runs, bursty=bursty)
+            goal = None if bursty else 0.80
+            yield row("failures", f".1 % to .5 % in one operation, {told}", lab.run(work), goal)
 
 
 def rivals(lab: Lab) -> Iterator[Row]:
