@@ -18,7 +18,7 @@ from scipy import special
 
 from analysis.findings import CellFinding, Word
 from analysis.histograms import Histogram
-from analysis.levels import Cell, Contrast, Floats, Levels, measure
+from analysis.levels import Cell, Contrast, Floats, Levels, measure, ratio_of
 from analysis.runs import Question
 from analysis.variation import QUANTISATION, Variation, expected_own, simultaneous, vary
 
@@ -160,8 +160,8 @@ def _judged(
     found = []
     for at, (operation, fields) in enumerate(contrast.cells):
         estimate, reach = float(contrast.estimate[at]), float(critical * se[at])
-        low, high = _ratio(estimate - reach), _ratio(estimate + float(alone[at] * se[at]))
-        word = word_for(low, high, limit, highest=_ratio(estimate + reach))
+        low, high = ratio_of(estimate - reach), ratio_of(estimate + float(alone[at] * se[at]))
+        word = word_for(low, high, limit, highest=ratio_of(estimate + reach))
         needed = None
         if word in (Word.UNCLEAR, Word.NEAR_THE_LIMIT) and contrast.factor < 1:
             needed = max(pairs_needed(float(variation.each[at]), question.tolerance, answers), pairs + 1)
@@ -172,7 +172,7 @@ def _judged(
                 quantile=q,
                 before_s=float(np.exp(before_log[at])),
                 after_s=float(np.exp(after_log[at])),
-                ratio=_ratio(estimate),
+                ratio=ratio_of(estimate),
                 low=low,
                 high=high,
                 limit=limit,
@@ -219,9 +219,9 @@ def _unjudged(
         operation=operation,
         custom_fields=fields,
         quantile=q,
-        before_s=_ratio(before_log),
-        after_s=_ratio(after_log),
-        ratio=_ratio(after_log - before_log),
+        before_s=ratio_of(before_log),
+        after_s=ratio_of(after_log),
+        ratio=ratio_of(after_log - before_log),
         low=NAN,
         high=NAN,
         limit=1 + question.tolerance,
@@ -247,18 +247,18 @@ def _common(
     se = math.sqrt(contrast.factor * max(variation.common, QUANTISATION))
     reach, alone = (float(special.stdtrit(variation.common_df, level)) * se for level in (0.975, HARMLESS_LEVEL))
     before_log, after_log = _typical(*sides)
-    low, high, limit = _ratio(estimate - reach), _ratio(estimate + alone), 1 + question.tolerance
+    low, high, limit = ratio_of(estimate - reach), ratio_of(estimate + alone), 1 + question.tolerance
     return CellFinding(
         operation="all",
         custom_fields=0,
         quantile=q,
         before_s=float(np.exp(before_log.mean())),
         after_s=float(np.exp(after_log.mean())),
-        ratio=_ratio(estimate),
+        ratio=ratio_of(estimate),
         low=low,
         high=high,
         limit=limit,
-        word=word_for(low, high, limit, highest=_ratio(estimate + reach)),
+        word=word_for(low, high, limit, highest=ratio_of(estimate + reach)),
         required=False,
         n_before=int(sides[0].n.sum()),
         n_after=int(sides[1].n.sum()),
@@ -287,8 +287,3 @@ def _mean(values: Floats) -> float:
     """The mean of what is not NaN; NaN if nothing is left."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else NAN
-
-
-def _ratio(log: float) -> float:
-    """Exp that ends in infinity instead of an error: two pairs with nothing in common bound nothing."""
-    return math.inf if log > 700 else math.exp(log)

@@ -17,6 +17,7 @@ from scipy import stats
 
 from analysis.details import CoursePoint, HeatMap
 from analysis.histograms import BINS, LOG_WIDTH, SHORTEST_S, flat, lengths
+from analysis.levels import ratio_of
 from analysis.quantiles import log_means
 from analysis.runs import Run
 from analysis.slices import SLICE_S, histograms_by
@@ -50,7 +51,7 @@ def draw_course(before: Sequence[Run], after: Sequence[Run], *, paired: bool) ->
     estimate, half = _pair_by_pair(*sides) if paired else _side_by_side(*sides)
     places = [(str(one[0]), int(one[1]), float(one[2])) for one in table.index.tolist()]
     return tuple(
-        CoursePoint(operation, fields, t_s, _ratio(log), _ratio(log - by), _ratio(log + by))
+        CoursePoint(operation, fields, t_s, ratio_of(log), ratio_of(log - by), ratio_of(log + by))
         for (operation, fields, t_s), log, by in zip(places, estimate.tolist(), half.tolist(), strict=True)
         if math.isfinite(by)
     )
@@ -145,7 +146,3 @@ def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 def _end_s(runs: Sequence[Run]) -> float:
     return max((float(run.slices["t_s"].max()) for run in runs if len(run.slices)), default=0.0) + SLICE_S
-
-
-def _ratio(log: float) -> float:
-    return math.inf if log > 700 else math.exp(log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,3 +86,8 @@ def averaged(levels: Levels, groups: Sequence[Sequence[int]]) -> Levels:
         np.array([levels.variance[list(group)].mean(axis=0) / len(group) for group in groups]),
         np.array([levels.n[list(group)].sum(axis=0) for group in groups]),
     )
+
+
+def ratio_of(log: float) -> float:
+    """Exp that ends in infinity instead of an error: two pairs with nothing in common bound nothing."""
+    return math.inf if log > 700 else math.exp(log)

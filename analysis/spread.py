@@ -16,7 +16,7 @@ from scipy import stats
 
 from analysis.details import Distribution, Shift
 from analysis.histograms import Histogram, merged
-from analysis.levels import Cell, Contrast, Levels, measure
+from analysis.levels import Cell, Contrast, Levels, measure, ratio_of
 from analysis.quantiles import quantile
 
 Histograms = Sequence[Mapping[Cell, Histogram]]  # by run
@@ -71,7 +71,7 @@ def shifts(
         deviation = contrast.rows.std(axis=0, ddof=1) if df else np.full(len(cells), math.nan)
         half = reach * np.sqrt(contrast.factor) * deviation
         for cell, log, by in zip(cells, contrast.estimate.tolist(), half.tolist(), strict=True):
-            found.append(Shift(*cell, q, math.exp(log), _ratio(log - by), _ratio(log + by)))
+            found.append(Shift(*cell, q, math.exp(log), ratio_of(log - by), ratio_of(log + by)))
     return tuple(sorted(found, key=lambda one: (one.operation, one.custom_fields, one.quantile)))
 
 
@@ -85,7 +85,3 @@ def _cells_with_enough(before: Histograms, after: Histograms) -> list[Cell]:
     runs = (*before, *after)
     every = sorted({cell for run in runs for cell in run})
     return [cell for cell in every if all(cell in run and run[cell].n >= DECILES_AT_LEAST for run in runs)]
-
-
-def _ratio(log: float) -> float:
-    return math.inf if log > 700 else math.exp(log)
