@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
 from typing import Final
 
 from analysis.baseline import check_itself
 from analysis.checks import Checked, Left, check_data, check_load
-from analysis.comparison import Histograms, Opposing, compare
-from analysis.days import PredictedByDay, check_days, days_of
+from analysis.comparison import compare
+from analysis.days import check_days, days_of
 from analysis.errors import IncomparableRuns
 from analysis.failures import compare_failures, failure_kinds
 from analysis.findings import Assessment, CellFinding, Check, CheckOutcome, Design, Difference, Reason, Side
-from analysis.generator import Gate, gate
 from analysis.integrity import check_integrity
-from analysis.levels import paired
-from analysis.matching import Matching, match
 from analysis.objectives import measure_objectives
 from analysis.origin import imported_from
 from analysis.runs import Question, Run
-from analysis.slices import cell_histograms
+from analysis.selection import Kept, Selection, select
 from analysis.slope import compare_slopes
 from analysis.timeline import draw_timeline
 from analysis.verdict import judge
@@ -31,16 +28,6 @@ SAVES: Final = ("save_standard", "save_custom", "run_script")
 #: Family-wise error of the slopes: a gate that is wrong once in twenty quiet releases is switched off.
 #: How often it really errs, and what it finds, stands in docs/method.md.
 SLOPE_ALPHA: Final = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The runs whose latency is compared; in a paired design run k of both sides is pair k."""
-
-    before: tuple[Run, ...]
-    after: tuple[Run, ...]
-    dropped: int  # pairs, or runs where they lie apart
-    warnings: tuple[str, ...]
 
 
 def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> Assessment:
@@ -54,19 +41,16 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
     before, after = _by_start(before), _by_start(after)
     runs = (*before, *after)
     _same_question(runs)
-    matching, guard = match(before, after), gate(before, after)
-    kept = keep(matching, before, after, guard)
-    design, pairs = matching.design, len(kept.before) if matching.design is not Design.APART else 0
-
-    histograms = _histograms(kept.before), _histograms(kept.after)
+    selection = select(before, after)
+    design, kept, histograms, oppose = selection.design, selection.kept, selection.histograms, selection.oppose
+    pairs = len(kept.before) if design is not Design.APART else 0
     question = _complete(question, runs)
-    oppose = opposing(design, kept)
     comparison = compare(*histograms, question, oppose, pairs=pairs)
     slopes = compare_slopes(*histograms, question, oppose, alpha=SLOPE_ALPHA)
     failures = compare_failures(before, after)
     integrity = check_integrity(before, after, question)
     differences = compare_settings(before, after, question)
-    checks = _check(before, after, matching, guard, kept, differences)
+    checks = _check(before, after, selection, differences)
     if before and after:
         checks.append(check_itself(histograms[0], question, design))
     objectives = measure_objectives(
@@ -114,11 +98,6 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         imported_from=imported_from(runs),
         objectives=objectives,
     )
-
-
-def opposing(design: Design, kept: Kept) -> Opposing:
-    """How after is held against before: pair by pair, or apart in time as one observation against the days."""
-    return PredictedByDay(kept.before, kept.after) if design is Design.APART else paired
 
 
 def compare_settings(before: Sequence[Run], after: Sequence[Run], question: Question) -> tuple[Difference, ...]:
@@ -169,50 +148,21 @@ def _same_question(runs: Sequence[Run]) -> None:
             )
 
 
-def keep(matching: Matching, before: Sequence[Run], after: Sequence[Run], guard: Gate) -> Kept:
-    """Drop what the generator spoiled, and say so."""
-    warnings = [f"Run {run.id} has no partner close in time and is not compared." for run in matching.unpaired]
-    if matching.design is Design.APART:
-        bad = [run for run in (*before, *after) if run.id in guard.faults]
-        warnings += [f"Run {run.id} is not compared: it {guard.faults[run.id]}." for run in bad]
-        warnings.append(
-            "The sides lie apart in time: all runs after count as one observation, and those of a day before "
-            "as one; what else changed meanwhile cannot be told from the change."
-        )
-        good = [[run for run in side if run.id not in guard.faults] for side in (before, after)]
-        return Kept(tuple(good[0]), tuple(good[1]), len(bad), tuple(warnings))
-    good_pairs = []
-    for number, pair in enumerate(matching.pairs, start=1):
-        bad = [run for run in (pair.before, pair.after) if run.id in guard.faults]
-        if bad:
-            why = "; ".join(dict.fromkeys(f"run {run.id} {guard.faults[run.id]}" for run in bad))
-            warnings.append(f"Pair {number} is dropped: {why}.")
-        else:
-            good_pairs.append(pair)
-    return Kept(
-        tuple(pair.before for pair in good_pairs),
-        tuple(pair.after for pair in good_pairs),
-        len(matching.pairs) - len(good_pairs),
-        tuple(warnings),
-    )
-
-
 def _check(
     before: Sequence[Run],
     after: Sequence[Run],
-    matching: Matching,
-    guard: Gate,
-    kept: Kept,
+    selection: Selection,
     differences: Sequence[Difference],
 ) -> list[Checked]:
     if not before or not after:
         side = "before" if not before else "after"
         return [Checked(Check("samples", CheckOutcome.FAIL, f"There is no run {side}."), Reason.NEEDS_DATA)]
+    kept, design = selection.kept, selection.design
     left = Left(len(kept.before), len(kept.after))
     return [
-        *check_load(before, after, matching, guard, kept=left),
-        *check_data(before, after, matching.design, differences),
-        *([check_days(kept.before, kept.after)] if matching.design is Design.APART else []),
+        *check_load(before, after, selection.matching, selection.guard, kept=left),
+        *check_data(before, after, design, differences),
+        *([check_days(kept.before, kept.after)] if design is Design.APART else []),
     ]
 
 
@@ -227,10 +177,6 @@ def _complete(question: Question, runs: Sequence[Run]) -> Question:
         for operation, fields in zip(run.slices["operation"], run.slices["custom_fields"], strict=True)
     }
     return replace(question, required=frozenset(cells - question.not_applicable))
-
-
-def _histograms(runs: Sequence[Run]) -> Histograms:
-    return [cell_histograms(run.slices) for run in runs]
 
 
 def _by_start(runs: Sequence[Run]) -> tuple[Run, ...]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from analysis.assessment import SAVES, keep, opposing
+from analysis.assessment import SAVES
 from analysis.course import draw_course, draw_heat
 from analysis.details import Details
 from analysis.findings import Design
-from analysis.generator import gate
-from analysis.matching import match
 from analysis.notable import tell_notable
 from analysis.runs import Run
-from analysis.slices import cell_histograms
+from analysis.selection import select
 from analysis.spread import distributions, shifts
 
 #: Slices of a heat map: as many as have room beside another.
@@ -27,13 +25,12 @@ HEAT_SLICES: Final = 24
 def look(before: Sequence[Run], after: Sequence[Run]) -> Details:
     """Distributions, shifts and course of the runs whose latency was compared; notable samples of all runs."""
     before, after = (tuple(sorted(runs, key=lambda run: (run.started_at, run.id))) for runs in (before, after))
-    matching = match(before, after)
-    kept = keep(matching, before, after, gate(before, after))
-    sides = [[cell_histograms(run.slices) for run in runs] for runs in (kept.before, kept.after)]
+    selection = select(before, after)
+    kept, sides = selection.kept, selection.histograms
     return Details(
         distributions=(*distributions("before", sides[0]), *distributions("after", sides[1])),
-        shifts=shifts(sides[0], sides[1], opposing(matching.design, kept)),
-        course=draw_course(kept.before, kept.after, paired=matching.design is not Design.APART),
+        shifts=shifts(sides[0], sides[1], selection.oppose),
+        course=draw_course(kept.before, kept.after, paired=selection.design is not Design.APART),
         heat=(
             *draw_heat("before", kept.before, SAVES, HEAT_SLICES),
             *draw_heat("after", kept.after, SAVES, HEAT_SLICES),

@@ -14,14 +14,12 @@ from typing import Final
 
 from scipy import stats
 
-from analysis.assessment import assess, keep, opposing
+from analysis.assessment import assess
 from analysis.comparison import cells_of, sufficient
 from analysis.findings import Assessment, Design, Ranked, Verdict
-from analysis.generator import gate
-from analysis.levels import measure
-from analysis.matching import match
+from analysis.levels import measure, ratio_of
 from analysis.runs import Question, Run
-from analysis.slices import cell_histograms
+from analysis.selection import select
 from analysis.variation import QUANTISATION
 
 LEVEL: Final = 0.95
@@ -67,15 +65,14 @@ class _Candidate:
 
 def _shift(before: Sequence[Run], after: Sequence[Run], question: Question, candidates: int) -> _Shift:
     """The common mode of the pairs that the assessment kept."""
-    matching = match(before, after)
-    kept = keep(matching, before, after, gate(before, after))
-    sides = [[cell_histograms(run.slices) for run in runs] for runs in (kept.before, kept.after)]
+    selection = select(before, after)
+    sides = selection.histograms
     cells = [cell for cell in cells_of(sides[0], sides[1], question) if cell not in question.not_applicable]
     for q in _QUANTILES:
         old, new = (measure(side, cells, q) for side in sides)
         judged = sufficient(old, new, q)
         if judged.any():
-            contrast = opposing(matching.design, kept)(old.of(judged), new.of(judged))
+            contrast = selection.oppose(old.of(judged), new.of(judged))
             rows = contrast.rows.mean(axis=1)
             se = math.sqrt(contrast.factor * max(float(rows.var(ddof=1)), QUANTISATION))
             reach = float(stats.t.ppf(1 - (1 - LEVEL) / (2 * candidates), len(rows) - 1)) * se
@@ -89,9 +86,9 @@ def _ranked(one: _Candidate, every: Sequence[_Candidate]) -> Ranked:
     return Ranked(
         name=one.name,
         rank=1 + sum(other.shift.high < one.shift.low for other in others),
-        ratio=_ratio(one.shift.log),
-        low=_ratio(one.shift.low),
-        high=_ratio(one.shift.high),
+        ratio=ratio_of(one.shift.log),
+        low=ratio_of(one.shift.low),
+        high=ratio_of(one.shift.high),
         # What is not known overlaps with everything.
         level_with=tuple(
             other.name
@@ -100,7 +97,3 @@ def _ranked(one: _Candidate, every: Sequence[_Candidate]) -> Ranked:
         ),
         assessment=one.assessment,
     )
-
-
-def _ratio(log: float) -> float:
-    return math.inf if log > 700 else math.exp(log)
