@@ -281,15 +281,7 @@ class RunFolder:
 
     def write_whole(self, name: str, content: bytes, *, lasting: bool = False) -> None:
         """Write a file of the folder so that a reader sees all of it or none; ``lasting``: also after a crash."""
-        temporary = self.path / f".{name}.tmp"
-        with temporary.open("wb") as file:
-            file.write(content)
-            if lasting:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(self.path / name)
-        if lasting:
-            _sync_folder(self.path)
+        write_whole(self.path / name, content, lasting=lasting)
 
     def compact(self) -> None:
         """Shards to ``samples.parquet`` and ``effects.parquet``, sorted by arrival; the samples to slices.
@@ -371,6 +363,19 @@ class RunFolder:
                 else "the run is damaged, make it again"
             )
             raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); {what}") from None
+
+
+def write_whole(path: Path, content: bytes, *, lasting: bool = False) -> None:
+    """Write a file by rename, so that a reader sees all of it or none; ``lasting``: also after a crash."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if lasting:
+        _sync_folder(path.parent)
 
 
 def refuse_used(path: Path) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from analysis.window.baseline import Baseline, learn_baseline
 from analysis.window.blocks import Block, block_as_plain, block_from_plain
 from analysis.window.decisions import Decision, Evidence
 from analysis.window.watch import Terms, acknowledge, begin, evidence, see, step
+from loadgen.run_folder import write_whole
 from savepath.watching.journal import Journal, Line
 from scenarios.errors import InputError
 from scenarios.source import StrictModel
@@ -111,9 +111,10 @@ def make_state(state: Path, agreed: Agreed, baseline: Sequence[Block]) -> None:
     try:
         state.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(block_as_plain(one), separators=(",", ":")) + "\n" for one in baseline)
-        _write_whole(state / "baseline.jsonl", text.encode())
+        write_whole(state / "baseline.jsonl", text.encode(), lasting=True)
         (state / "decisions.jsonl").touch()
-        _write_whole(state / "watch.json", agreed.model_dump_json(by_alias=True, indent=1).encode())
+        terms = agreed.model_dump_json(by_alias=True, indent=1).encode()
+        write_whole(state / "watch.json", terms, lasting=True)
     except OSError as error:
         raise InputError(f"{state} cannot be made: {error.strerror or error}") from None
 
@@ -217,12 +218,3 @@ def _evidence(found: Evidence) -> dict[str, Any]:
             for one in found.breaches
         ],
     }
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
