@@ -313,10 +313,10 @@ class ValueWatch:
         return ours[first:].count(False) > CHANGES_OF_OTHERS
 
     def _seek_denied(self, tenant: Tenant, origins: Sequence[Origin]) -> None:
-        for token in self._found_in(tenant, [origin.token for origin in origins]):
-            origin = next((one for one in origins if one.token == token), None)
-            if origin is not None:
-                self._record(failed_but_saved(origin, self._now()))
+        denied = {origin.token: origin for origin in origins}
+        for token in self._found_in(tenant, list(denied)):
+            if token in denied:
+                self._record(failed_but_saved(denied[token], self._now()))
 
     def _seek_missing(self) -> None:
         """Look in every tenant for what is not where it belongs."""
