@@ -11,6 +11,8 @@ from loadgen.run_folder import ArmFacts, Asked, Generator, Ledger, RunFolder, Ru
 
 PER_CELL = 120
 Cells = Sequence[tuple[str, int]]
+#: A generator that waited for a core nearly all the time: its run is no yardstick.
+STARVED = Generator(lag_p50_s=0.001, lag_p99_s=0.002, run_queue_delay=0.9, cpu=0.2)
 CELLS: Cells = [("read_case", 0), ("read_case", 500), ("save_custom", 0), ("save_custom", 500)]
 
 

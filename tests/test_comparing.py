@@ -1,11 +1,8 @@
 """From run folders to sides: which run is called what."""
 
-from run_examples import driven
+from run_examples import STARVED, driven
 
-from loadgen.run_folder import Generator
 from savepath.comparing import Sides, compare_runs
-
-STARVED = Generator(lag_p50_s=0.001, lag_p99_s=0.002, run_queue_delay=0.9, cpu=0.2)
 
 
 def test_runs_of_one_name_on_both_sides_are_told_apart(tmp_path):

@@ -2,13 +2,10 @@
 
 import io
 
-from run_examples import driven
+from run_examples import STARVED, driven
 
-from loadgen.run_folder import Generator
 from savepath.demo import SPARE_PAIRS, make_pairs
 from savepath.progress import Progress
-
-STARVED = Generator(lag_p50_s=0.001, lag_p99_s=0.002, run_queue_delay=0.9, cpu=0.2)
 
 
 def make_runs(out, *, starved: int, pairs: int = 2) -> tuple[list[str], str]:
