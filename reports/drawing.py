@@ -12,6 +12,7 @@ from io import StringIO
 from typing import Final
 from xml.etree import ElementTree
 
+from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +23,11 @@ from reports import units
 
 #: Stand-in colour -> variable of the style sheet. Each differs from black and white.
 INK, MUTED, LINE, BEFORE, AFTER, BAND = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f", "#111213"
-_VARIABLES: Final = {INK: "ink", MUTED: "muted", LINE: "line", BEFORE: "before", AFTER: "after", BAND: "band"}
+CLEAR, HOLD, ESCALATE = "#141516", "#171819", "#1a1b1c"
+_VARIABLES: Final = {
+    INK: "ink", MUTED: "muted", LINE: "line", BEFORE: "before", AFTER: "after", BAND: "band",
+    CLEAR: "clear-bg", HOLD: "hold-bg", ESCALATE: "escalate-bg",
+}  # fmt: skip
 
 _SVG: Final = "http://www.w3.org/2000/svg"
 _XLINK: Final = "http://www.w3.org/1999/xlink"
@@ -48,6 +53,12 @@ def svg(figure: Figure, *, prefix: str, label: str) -> str:
         figure.savefig(buffer, format="svg", metadata=metadata)
     root = ElementTree.fromstring(buffer.getvalue())  # noqa: S314 (matplotlib's own output)
     return _embeddable(root, prefix, label)
+
+
+def long_chart(figure: Figure, *, prefix: str, label: str) -> Markup:
+    """The same for a page, as wide as there is room."""
+    chart = svg(figure, prefix=prefix, label=label).replace('class="chart"', 'class="chart long"', 1)
+    return Markup(chart)  # noqa: S704 (escaped by svg)
 
 
 def _embeddable(root: ElementTree.Element, prefix: str, label: str) -> str:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, Word
-from reports import detail_figures, drawing, figures, objectives, ranking, sentences, units, words
+from reports import detail_figures, drawing, figures, objectives, pages, ranking, sentences, units, words
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixRow, lay_out
 from reports.model import ReportMeta, presentable
@@ -26,8 +24,6 @@ _STRIP_WIDTH: Final = 100.0
 
 #: The legend leaves out what speaks for itself.
 _LEGEND: Final = tuple(word for word in words.SEVERITY if word is not Word.NOT_APPLICABLE)
-
-_NUMBER_AND_UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|ms|s|points)(?![\w]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,7 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
     context: dict[str, Any] = {
         "a": assessment,
         "meta": meta,
-        "css": Markup(_resource("report.css")),  # noqa: S704 (our own file)
+        "css": pages.style(),
         "story": sentences.tell(assessment, meta),
         "ranking_head": ranking.HEAD,
         "candidates": ranking.candidate_rows(assessment),
@@ -106,15 +102,7 @@ def integrity_tables(assessment: Assessment) -> tuple[IntegrityTable, ...]:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=DictLoader({"report.html.j2": _resource("report.html.j2")}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_unbroken,
-    )
+    environment = pages.environment()
     environment.filters |= {
         "change": units.change,
         "count": units.count,
@@ -147,17 +135,6 @@ def _environment() -> Environment:
     return environment
 
 
-def _resource(name: str) -> str:
-    return (files("reports") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _unbroken(value: Any) -> Any:
-    """A number stays on the line of its unit."""
-    return (
-        value if isinstance(value, Markup) or not isinstance(value, str) else _NUMBER_AND_UNIT.sub("\xa0", value)
-    )
-
-
 def _not_required(row: MatrixRow) -> bool:
     return not any(cell.finding.required for cell in row.cells if cell.finding is not None)
 
@@ -181,10 +158,7 @@ def _charts(drawn: Sequence[Figure], prefix: str, label: str) -> list[Markup]:
 
 def _long(figure: Figure | None, prefix: str, label: str) -> Markup:
     """A chart that takes the whole width."""
-    if figure is None:
-        return Markup("")
-    chart = drawing.svg(figure, prefix=prefix, label=label).replace('class="chart"', 'class="chart long"', 1)
-    return Markup(chart)  # noqa: S704 (escaped by svg)
+    return Markup("") if figure is None else drawing.long_chart(figure, prefix=prefix, label=label)
 
 
 def _title_of(figure: Figure) -> str:

@@ -1,0 +1,74 @@
+"""The window part and the status page: what a watch found, told without script and without inventing anything."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from window_examples import BEGUN_S, BLOCK_S, CLEARED, ESCALATED, HOUR, moments, watched
+
+from analysis.findings import Verdict
+from reports import status, window
+from reports.watched import Gap, Period
+from reports.window_figure import POINTS_MOST, joined
+
+PAGE = status.render(ESCALATED, version="0.1.0", refresh_s=60)
+
+
+def test_verdicts_follow_each_other_from_the_first_block_to_the_end_of_the_last():
+    first, second, third = watched("HHCCCH").periods
+    assert first == Period(BEGUN_S, BEGUN_S + 2 * BLOCK_S, Verdict.HOLD, "14 h of the settling time are left")
+    assert (second.verdict, second.from_s, second.to_s) == (
+        Verdict.CLEAR,
+        BEGUN_S + 2 * BLOCK_S,
+        BEGUN_S + 5 * BLOCK_S,
+    )
+    assert third.to_s == BEGUN_S + 6 * BLOCK_S
+
+
+def test_blocks_that_are_missing_are_a_gap_and_no_line_bridges_it():
+    found = watched("HH  HH")
+    assert found.gaps == (Gap(BEGUN_S + 2 * BLOCK_S, BEGUN_S + 4 * BLOCK_S),)
+    values = [value for _, value in joined(found, lambda one: 1.0)]
+    assert [value == value for value in values] == [True, True, False, True, True]
+
+
+def test_a_month_of_blocks_becomes_points_that_have_room_and_their_means():
+    month = watched("H" * 30 * 24 * HOUR)
+    points = joined(month, lambda one: float(one.requests))
+    assert len(points) <= POINTS_MOST
+    assert {value for _, value in points} == {1000.0}
+
+
+def test_the_page_says_the_verdict_who_is_hit_and_when_a_limit_is_reached():
+    text = re.sub(r"<[^>]*>", " ", PAGE).replace("\xa0", " ")
+    assert "ESCALATE" in text
+    assert "custom-field save, 500 fields +66 %" in text
+    assert "2.0 s is reached between 2025-11-26 05:00 UTC and 2025-11-26 09:00 UTC" in text
+    assert "400 ms is reached after 2025-11-26 08:00 UTC if it goes on, or never" in text
+    assert "Nothing is known of 35 min in 1 gap" in text
+
+
+def test_the_page_holds_no_script_and_reads_itself_again():
+    assert "<script" not in PAGE
+    assert "default-src 'none'" in PAGE
+    assert '<meta http-equiv="refresh" content="60">' in PAGE
+    assert "deployed billing 7.1 &lt;script&gt;" in PAGE
+
+
+def test_the_chart_has_a_row_for_each_verdict_and_a_mark_for_each_remark():
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", PAGE)
+    assert {"CLEAR", "HOLD", "ESCALATE", "1", "2", "growth", "all requests"} <= set(labels)
+
+
+@pytest.mark.parametrize("some", [watched(""), watched("H"), CLEARED, replace(CLEARED, moments=moments("CC"))])
+def test_a_watch_of_any_length_is_told(some):
+    told = window.part(some)
+    assert told.startswith('<section id="window">')
+    assert "nan" not in told
+    assert ("Nothing was decided yet" in told) == (not some.moments)
+
+
+def test_no_more_verdicts_than_have_room_are_listed_and_the_rest_is_counted():
+    told = window.part(watched("HC" * 10))
+    assert told.count("First reason") == 1
+    assert "8 earlier ones are in decisions.jsonl" in told

@@ -1,0 +1,97 @@
+"""Watches made by hand, for the tests of how a window is told; nothing is watched."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from analysis.findings import Verdict
+from analysis.window.decisions import Alarm, Breach, Evidence, Hit, Hold, Kind, Reason, Shape
+from reports.watched import Moment, Remark, Watched
+
+BEGUN_S = 1_764_000_000.0  # 2025-11-24 16:00 UTC
+BLOCK_S = 300.0
+HOUR = 12  # blocks
+
+GROWN = Evidence(
+    since_s=BEGUN_S + 30 * 3600,
+    since_low_s=BEGUN_S + 29 * 3600,
+    since_high_s=BEGUN_S + 31 * 3600,
+    rising=True,
+    shape=Shape.GROWS,
+    uniform=0.02,
+    growth=0.62,
+    hits=(
+        Hit("save_custom", 500, 1.66, 0.05),
+        Hit("read_case", 500, 1.58, 0.06),
+        Hit("save_custom", 200, 1.27, 0.05),
+        Hit("read_case", 200, 1.24, 0.06),
+    ),
+    breaches=(
+        Breach("save_custom", 500, 2.0, 1.7, BEGUN_S + 37 * 3600, BEGUN_S + 38 * 3600, BEGUN_S + 41 * 3600),
+        Breach("read_case", 500, 0.4, 0.2, BEGUN_S + 40 * 3600, BEGUN_S + 60 * 3600, math.inf),
+    ),
+)
+
+
+def moments(verdicts: str, *, growth: float = 0.0, first: int = 1) -> tuple[Moment, ...]:
+    """A block for each letter: H, C, E, or a blank for a gap; growth rises to ``growth``."""
+    named = {"H": Verdict.HOLD, "C": Verdict.CLEAR, "E": Verdict.ESCALATE}
+    said = {"H": "14 h of the settling time are left", "C": "nothing got slower than agreed",
+            "E": "growth of save_custom +62% over the last 25 min"}  # fmt: skip
+    return tuple(
+        Moment(
+            BEGUN_S + BLOCK_S * (first + number),
+            named[letter],
+            said[letter],
+            {
+                "p50 of all": 0.03 * math.sin(number),
+                "growth of save_custom": growth * number / len(verdicts) + 0.04 * math.cos(7 * number),
+            },
+            1000,
+            2 if number % 20 == 3 else 0,
+        )
+        for number, letter in enumerate(verdicts)
+        if letter != " "
+    )
+
+
+def watched(verdicts: str, *, growth: float = 0.0, **changes: Any) -> Watched:
+    """A watch that said these verdicts, and now says the last of them."""
+    seen = moments(verdicts, growth=growth)
+    last = seen[-1] if seen else None
+    plain = Watched(
+        source="field-sweep on desk.yaml",
+        begun_s=BEGUN_S,
+        ends_s=BEGUN_S + 72 * 3600,
+        ended=False,
+        block_s=BLOCK_S,
+        tolerance=0.10,
+        told_s=last.at_s + 20 if last else BEGUN_S,
+        verdict=last.verdict if last else Verdict.HOLD,
+        sentence=last.sentence if last else "nothing was decided yet",
+        moments=seen,
+    )
+    return replace(plain, **changes)
+
+
+CLEARED = watched("H" * 24 * HOUR + "C" * 6 * HOUR)
+ESCALATED = watched(
+    "H" * 24 * HOUR + "C" * 6 * HOUR + " " * 7 + "H" * 2 * HOUR + "E" * HOUR,
+    growth=0.6,
+    alarms=(
+        Alarm(
+            Kind.GROWTH,
+            "growth of save_custom",
+            BEGUN_S + 33 * 3600,
+            "growth of save_custom +62% over the last 25 min",
+        ),
+    ),
+    reasons=(Reason(Hold.GAP, "nothing is known of 35 minutes that ended 3 h ago"),),
+    evidence=GROWN,
+    remarks=(
+        Remark(BEGUN_S + 8 * 3600, "note", "deployed billing 7.1 <script>alert(1)</script>"),
+        Remark(BEGUN_S + 26 * 3600, "event", "failover"),
+    ),
+)
