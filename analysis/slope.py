@@ -7,7 +7,9 @@ defect at one middle cohort; the list of cells can.
 Where a host slows cells down unequally (a full queue adds seconds, not shares), its noise tilts the slopes
 as well. By how much is learnt from the runs of either side: the slope of a run is regressed on what all
 cells of that run share, and what follows from the difference of the sides in it is taken off (analysis of
-covariance). Runs by turns or at once have enough of them for that; nights apart have not.
+covariance). Runs by turns or at once have enough of them for that; nights apart have not. It is taken off
+only as far as noise explains that difference: a change that made everything three times as slow is far
+beyond the range in which the tilt was learnt, and drawing the line on to there would drown any growth.
 
 The slope is taken of the mean of the logarithms, which all samples bear, and of the p95, which sees a
 tail that the mean hardly feels. One hypothesis goes before the others: what the operations that write
@@ -185,12 +187,20 @@ def _lines(contrast: Contrast, across: Floats, shared: _Shared | None) -> _Lines
         return _Lines(estimate, rows - rows.mean(axis=0), len(rows) - 1, contrast.factor)
     slopes = contrast.runs @ across
     tilt = shared.runs @ slopes / spread
+    moved = _explained_by_noise(shared.moved, spread, len(slopes))
     return _Lines(
-        estimate - tilt * shared.moved,
+        estimate - tilt * moved,
         slopes - np.outer(shared.runs, tilt),
         len(slopes) - LEARNT,
-        4 / len(slopes) + shared.moved**2 / spread,  # two sides of half as many runs each
+        4 / len(slopes) + moved**2 / spread,  # two sides of half as many runs each
     )
+
+
+def _explained_by_noise(moved: float, spread: float, runs: int) -> float:
+    """As much of ``moved`` as the difference of two sides of ``runs`` runs in all reaches by their noise alone."""
+    df = runs - 2
+    reach = float(special.stdtrit(df, 0.975)) * math.sqrt(4 / runs * spread / df)
+    return min(max(moved, -reach), reach)
 
 
 def _against_the_others(writing: np.ndarray[tuple[int], np.dtype[np.bool_]], own: Floats, tilt: float) -> Floats:

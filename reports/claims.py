@@ -179,7 +179,7 @@ def _telling(
 ) -> CellFinding | None:
     shown = [cell for cell in lay_out(assessment).findings if math.isfinite(cell.ratio)]
     headline = headline_quantile(assessment)
-    grows = {name for slope in growing for name in slope.operations}
+    grows = {name for slope in assessment.slopes if growing and slope.fires for name in slope.operations}
     for candidates in worst:
         if candidates:
             # Growth is the surest sign of a cause: an operation that grew goes before one that is only slow,

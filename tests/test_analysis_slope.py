@@ -150,6 +150,22 @@ def test_noise_that_slows_cells_unequally_is_taken_off_by_what_the_runs_share():
     assert [one.growth for one in found] == pytest.approx([0.0] * len(found), abs=0.01)
 
 
+def test_a_slow_down_far_beyond_the_noise_does_not_drown_growth():
+    # Three times as slow everywhere, and half as much again at the most fields: the tilt that the runs' noise
+    # of 5 % shows must not be drawn on to a change of 200 %.
+    rng = np.random.default_rng(5)
+    before = runs(rng, 0.0, common=0.05)
+    after = [
+        {cell: histogram_of(np.full(50, 3 * math.exp(log_seconds(h.bins)[0]))) for cell, h in one.items()}
+        for one in runs(rng, math.log(1.5), common=0.05)
+    ]
+    slopes_found = compare_slopes(before, after, ASKED, paired, alpha=0.03)
+    found = {one.operation: one for one in slopes_found if one.measure is Measure.MEAN}
+    assert found["save_custom"].fires
+    assert found["save_custom"].growth == pytest.approx(0.5, abs=0.1)
+    assert not found["read_case"].fires
+
+
 def test_growth_of_a_tail_that_the_mean_hardly_feels_shows_at_p95():
     rng = np.random.default_rng(8)
 

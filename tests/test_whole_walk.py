@@ -35,10 +35,10 @@ def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_pa
     assert any("save_custom" in operation for operation in grown)  # alone, or with the scripts of its saves
     assert ("save_custom", 500) in blamed
     assert ("read_case", 0) not in blamed
-    # With few pairs it varies which operation leads the sentence; saving custom fields is always named in it.
+    # With three pairs it varies which operation leads the sentence; saving custom fields is always named in it.
     headline = re.search(r"^\*\*(.+)\*\*$", (out / "summary.md").read_text(), re.MULTILINE)[1]
     assert re.search("saving custom fields", headline, re.IGNORECASE)
-    assert "the more custom fields the more so" in headline
+    assert re.search("the more custom fields the more so|grew with the number of custom fields", headline)
     assert html.escape(headline) in page
     assert (out / "summary.md").stat().st_size > 1000
     assert (out / "junit.xml").stat().st_size > 1000
