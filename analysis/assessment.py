@@ -9,10 +9,11 @@ from datetime import UTC
 from typing import Final
 
 from analysis.baseline import check_itself
-from analysis.checks import Checked, Left, check_data, check_load
+from analysis.checks import Left, check_data, check_load
 from analysis.comparison import compare
 from analysis.days import check_days, days_of
 from analysis.errors import IncomparableRuns
+from analysis.evidence import check_failures, check_speed
 from analysis.failures import compare_failures, failure_kinds
 from analysis.findings import Assessment, CellFinding, Check, CheckOutcome, Design, Difference, Reason, Side
 from analysis.integrity import check_integrity
@@ -21,6 +22,7 @@ from analysis.origin import imported_from
 from analysis.runs import Question, Run
 from analysis.selection import Kept, Selection, select
 from analysis.slope import compare_slopes
+from analysis.tail import check_tail
 from analysis.timeline import draw_timeline
 from analysis.verdict import judge
 
@@ -53,6 +55,9 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
     checks = _check(before, after, selection, differences)
     if before and after:
         checks.append(check_itself(histograms[0], question, design))
+        checks.append(check_tail(*histograms, question, oppose))
+        checks.append(check_failures(failures, question))
+        checks.append(check_speed(comparison.cells, question))
     objectives = measure_objectives(
         question.objectives,
         after,
@@ -88,7 +93,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         failures=failures,
         failure_kinds=failure_kinds(before, after),
         integrity=integrity,
-        checks=tuple(one.check for one in checks),
+        checks=tuple(checks),
         differences=differences,
         common=comparison.common,
         timeline=draw_timeline(before, after),
@@ -153,10 +158,10 @@ def _check(
     after: Sequence[Run],
     selection: Selection,
     differences: Sequence[Difference],
-) -> list[Checked]:
+) -> list[Check]:
     if not before or not after:
         side = "before" if not before else "after"
-        return [Checked(Check("samples", CheckOutcome.FAIL, f"There is no run {side}."), Reason.NEEDS_DATA)]
+        return [Check("samples", CheckOutcome.FAIL, f"There is no run {side}.", Reason.NEEDS_DATA)]
     kept, design = selection.kept, selection.design
     left = Left(len(kept.before), len(kept.after))
     return [

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from analysis.checks import Checked
 from analysis.comparison import DECIDING, Histograms, compare, holm
 from analysis.findings import CellFinding, Check, CheckOutcome, Design, Reason
 from analysis.levels import paired
@@ -24,12 +23,12 @@ PAIRS_AT_LEAST: Final = 3
 ALPHA: Final = 0.01
 
 
-def check_itself(before: Histograms, question: Question, design: Design) -> Checked:
+def check_itself(before: Histograms, question: Question, design: Design) -> Check:
     """Hold the runs before, in order of time, against each other. One that surely differs voids the answer."""
     first, second = _halves(before, design)
     if len(first) < PAIRS_AT_LEAST:
         text = f"{len(before)} runs before are too few to be held against each other; six can be."
-        return Checked(Check(NAME, CheckOutcome.NOTE, text))
+        return Check(NAME, CheckOutcome.NOTE, text)
     asked = replace(question, quantiles=DECIDING)
     cells = [
         cell
@@ -37,7 +36,7 @@ def check_itself(before: Histograms, question: Question, design: Design) -> Chec
         if cell.required and cell.low == cell.low
     ]
     if not cells:
-        return Checked(Check(NAME, CheckOutcome.NOTE, "No required cell holds enough data to tell."))
+        return Check(NAME, CheckOutcome.NOTE, "No required cell holds enough data to tell.")
     how = "the later half against the earlier" if design is Design.APART else "each against its neighbour"
     worst = max(cells, key=lambda cell: abs(cell.ratio - 1))
     text = f"Of the {len(before)} runs before, {how}, the required cells differ by {worst.ratio - 1:+.0%} at most"
@@ -45,8 +44,8 @@ def check_itself(before: Histograms, question: Question, design: Design) -> Chec
     if unlike:
         named = ", ".join(dict.fromkeys(f"{cell.operation}@{cell.custom_fields}" for cell in unlike))
         beyond = f"{text}; surely beyond {question.tolerance:.0%}, though nothing was changed: {named}."
-        return Checked(Check(NAME, CheckOutcome.FAIL, beyond), Reason.BASELINE_UNFIT)
-    return Checked(Check(NAME, CheckOutcome.PASS, f"{text}; none surely by more than {question.tolerance:.0%}."))
+        return Check(NAME, CheckOutcome.FAIL, beyond, Reason.BASELINE_UNFIT)
+    return Check(NAME, CheckOutcome.PASS, f"{text}; none surely by more than {question.tolerance:.0%}.")
 
 
 def _halves(before: Histograms, design: Design) -> tuple[Histograms, Histograms]:

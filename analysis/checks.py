@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from analysis.evidence import check_effects, check_samples
 from analysis.findings import Check, CheckOutcome, Design, Difference, Reason
 from analysis.generator import (
     OFFERED_AT_LEAST,
@@ -27,7 +28,6 @@ from analysis.generator import (
     waited_share,
 )
 from analysis.histograms import EMPTY
-from analysis.integrity import count_effects
 from analysis.matching import Matching
 from analysis.origin import tell_origin
 from analysis.quantiles import quantile
@@ -40,18 +40,9 @@ PAIRS_AT_LEAST: Final = 2
 RAMP_MOST: Final = math.log(1.20)
 FAILED_BEFORE_MOST: Final = 0.01
 FAILED_BEFORE_FEW: Final = 3
-UNVERIFIED_MOST: Final = 0.01
 VOLUME_MOST: Final = 1.20
 MIX_MOST: Final = 0.02
 _SAMPLES_OF_A_THIRD: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A check and, where it stands in the way of CLEAR, the reason; ``FAIL`` voids the latency verdict."""
-
-    check: Check
-    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +55,7 @@ class Left:
 
 def check_load(
     before: Sequence[Run], after: Sequence[Run], matching: Matching, gate: Gate, *, kept: Left
-) -> list[Checked]:
+) -> list[Check]:
     """Whether the same load was really offered, by a generator that kept up."""
     runs = (*before, *after)
     return [
@@ -77,21 +68,21 @@ def check_load(
         _kept(matching, Left(len(before), len(after)), kept),
         _same_mix(before, after),
         _same_cohorts(before, after),
-        *(Checked(note) for note in tell_origin(before, after)),
+        *tell_origin(before, after),
     ]
 
 
 def check_data(
     before: Sequence[Run], after: Sequence[Run], design: Design, differences: Sequence[Difference]
-) -> list[Checked]:
+) -> list[Check]:
     """Whether the sides are fit to be held against each other: samples, baseline, settling, effects, volume."""
     checks = [
-        _samples((*before, *after)),
+        *check_samples((*before, *after)),
         _sound(before),
         _saturated_after(after),
         _steady(before, "before", Reason.BASELINE_UNFIT),
         _steady(after, "after", Reason.SETTLING),
-        _effects_seen(before, after),
+        check_effects(before, after),
         _volume(before, after),
         _announced(differences),
         *_labels(before, after),
@@ -123,7 +114,7 @@ def ramp_within(run: Run) -> float:
     return float(np.average(logs, weights=sizes)) if logs else NAN
 
 
-def _complete(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+def _complete(before: Sequence[Run], after: Sequence[Run]) -> Check:
     aborted = [[run for run in side if run.status == "aborted"] for side in (before, after)]
     if any(aborted):
         reason = Reason.BASELINE_UNFIT if aborted[0] else Reason.INVALID_LOAD
@@ -135,14 +126,14 @@ def _complete(before: Sequence[Run], after: Sequence[Run]) -> Checked:
     return _checked("runs complete", "Every run went through to its end.")
 
 
-def _same_plan(runs: Sequence[Run]) -> Checked:
+def _same_plan(runs: Sequence[Run]) -> Check:
     digest = runs[0].plan_digest[:12]
     if any(run.origin for run in runs):
         return _checked("same plan", f"All {len(runs)} runs were imported with one label map ({digest}).")
     return _checked("same plan", f"All {len(runs)} runs follow the plan {digest}.")
 
 
-def _ledger(runs: Sequence[Run]) -> Checked:
+def _ledger(runs: Sequence[Run]) -> Check:
     if any(run.lacks("schedule") for run in runs):
         return _noted("ledger closes", "What was planned is not told: requests that were never sent are not seen.")
     open_ = [run.id for run in runs if run.scheduled != run.recorded + run.aborted + run.unsent]
@@ -156,7 +147,7 @@ def _ledger(runs: Sequence[Run]) -> Checked:
     return _checked("ledger closes", f"All {whole:,} scheduled arrivals are recorded, aborted or unsent.")
 
 
-def _offered(runs: Sequence[Run]) -> Checked:
+def _offered(runs: Sequence[Run]) -> Check:
     if any(run.lacks("schedule") for run in runs):
         return _noted("offered rate", "What was planned is not told: whether all of it was sent is not known.")
     least = min(offered_share(run) for run in runs)
@@ -164,7 +155,7 @@ def _offered(runs: Sequence[Run]) -> Checked:
     return _checked("offered rate", text) if least >= OFFERED_AT_LEAST else _noted("offered rate", text)
 
 
-def _on_time(runs: Sequence[Run], gate: Gate) -> Checked:
+def _on_time(runs: Sequence[Run], gate: Gate) -> Check:
     lags = [lag for run in runs if not math.isnan(lag := late_s(run))]
     if not lags:
         return _noted("generator on time", "No request tells how late it was sent.")
@@ -173,7 +164,7 @@ def _on_time(runs: Sequence[Run], gate: Gate) -> Checked:
     return (_checked if worst_s <= limit_s else _noted)("generator on time", text)
 
 
-def _had_a_core(runs: Sequence[Run]) -> Checked:
+def _had_a_core(runs: Sequence[Run]) -> Check:
     known = [share for run in runs if not math.isnan(share := known_share(run.run_queue_delay))]
     if len(known) < len(runs):
         return _noted(
@@ -184,7 +175,7 @@ def _had_a_core(runs: Sequence[Run]) -> Checked:
     return outcome("generator had a core", text)
 
 
-def _kept(matching: Matching, made: Left, kept: Left) -> Checked:
+def _kept(matching: Matching, made: Left, kept: Left) -> Check:
     """Enough pairs, and not too many of them dropped."""
     name, apart = "enough pairs", matching.design is Design.APART
     unit, before, after = (
@@ -218,7 +209,7 @@ def _kept(matching: Matching, made: Left, kept: Left) -> Checked:
     return (_noted if dropped else _checked)(name, f"{text}.")
 
 
-def _same_mix(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+def _same_mix(before: Sequence[Run], after: Sequence[Run]) -> Check:
     sides = [_cell_requests(side) for side in (before, after)]
     totals = [max(sum(side.values()), 1) for side in sides]
     worst, beyond = 0.0, False
@@ -235,7 +226,7 @@ def _same_mix(before: Sequence[Run], after: Sequence[Run]) -> Checked:
     return _checked("same mix", text)
 
 
-def _same_cohorts(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+def _same_cohorts(before: Sequence[Run], after: Sequence[Run]) -> Check:
     sides = [sorted({fields for _, fields in _cell_requests(side)}) for side in (before, after)]
     told = [", ".join(f"{fields:,}" for fields in side) or "none" for side in sides]
     if sides[0] == sides[1]:
@@ -244,15 +235,7 @@ def _same_cohorts(before: Sequence[Run], after: Sequence[Run]) -> Checked:
     return _failed("same cohorts", text, Reason.INVALID_LOAD) if all(sides) else _noted("same cohorts", text)
 
 
-def _samples(runs: Sequence[Run]) -> Checked:
-    empty = [run.id for run in runs if not len(run.slices) or not int(run.slices["requests"].sum())]
-    if empty:
-        return _failed("samples", f"No sample in {_ids(empty)}.", Reason.NEEDS_DATA)
-    requests = sum(int(run.slices["requests"].sum()) for run in runs)
-    return _checked("samples", f"{requests:,} requests in the measured windows of {len(runs)} runs.")
-
-
-def _sound(before: Sequence[Run]) -> Checked:
+def _sound(before: Sequence[Run]) -> Check:
     """A baseline that fails or is full is no yardstick."""
     requests = sum(int(run.slices["requests"].sum()) for run in before if len(run.slices))
     failed = sum(int(run.slices["failures"].sum()) for run in before if len(run.slices))
@@ -268,7 +251,7 @@ def _sound(before: Sequence[Run]) -> Checked:
     return _checked("before side sound", text)
 
 
-def _saturated_after(after: Sequence[Run]) -> Checked:
+def _saturated_after(after: Sequence[Run]) -> Check:
     if any(run.lacks("schedule") for run in after):
         return _noted("after side keeps up", "Whether requests waited to be sent, after, is not known.")
     waited = max((waited_share(run) for run in after), default=0.0)
@@ -278,7 +261,7 @@ def _saturated_after(after: Sequence[Run]) -> Checked:
     return _checked("after side keeps up", f"{text}; limit {WAITED_MOST:.0%}.")
 
 
-def _steady(runs: Sequence[Run], side: str, reason: Reason) -> Checked:
+def _steady(runs: Sequence[Run], side: str, reason: Reason) -> Check:
     """The median over the runs, so that one run with a noisy neighbour does not speak for its side."""
     name, ramps = f"{side} side steady", [r for run in runs if not math.isnan(r := ramp_within(run))]
     if not ramps:
@@ -291,33 +274,10 @@ def _steady(runs: Sequence[Run], side: str, reason: Reason) -> Checked:
     if abs(ramp) <= RAMP_MOST:
         return _checked(name, text)
     # Before, a ramp spoils the yardstick. After, it is a finding about the target and voids nothing.
-    return (
-        _failed(name, text, reason) if side == "before" else Checked(Check(name, CheckOutcome.NOTE, text), reason)
-    )
+    return _failed(name, text, reason) if side == "before" else Check(name, CheckOutcome.NOTE, text, reason)
 
 
-def _effects_seen(before: Sequence[Run], after: Sequence[Run]) -> Checked:
-    name = "effects checked"
-    counts = [count_effects(side) for side in (before, after)]
-    sums = [sum(side.values()) for side in counts]
-    if not any(sums):
-        return _noted(
-            name, "No effects were recorded: whether saves, scripts and mails kept their promise is not known."
-        )
-    if not all(sums):
-        side = "after" if sums[0] else "before"
-        return _failed(
-            name, f"No effects were recorded {side}, though there are some on the other side.", Reason.NEEDS_DATA
-        )
-    unseen = [
-        sum(n for (_, outcome), n in side.items() if outcome == "unverified") / whole
-        for side, whole in zip(counts, sums, strict=True)
-    ]
-    text = f"Effects nobody looked at: {unseen[0]:.1%} before, {unseen[1]:.1%} after; limit {UNVERIFIED_MOST:.0%}."
-    return _failed(name, text, Reason.NEEDS_DATA) if max(unseen) > UNVERIFIED_MOST else _checked(name, text)
-
-
-def _volume(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+def _volume(before: Sequence[Run], after: Sequence[Run]) -> Check:
     name = "same stored data"
     sides = [[run.stored_cases for run in side if run.stored_cases] for side in (before, after)]
     if not all(sides):
@@ -331,7 +291,7 @@ def _volume(before: Sequence[Run], after: Sequence[Run]) -> Checked:
     return _checked(name, text)
 
 
-def _announced(differences: Sequence[Difference]) -> Checked:
+def _announced(differences: Sequence[Difference]) -> Check:
     name, surprises = "only announced changes", [one.setting for one in differences if not one.planned]
     if surprises:
         return _noted(name, f"Settings that differ and were not announced: {', '.join(surprises)}.")
@@ -339,7 +299,7 @@ def _announced(differences: Sequence[Difference]) -> Checked:
     return _checked(name, f"{count}.")
 
 
-def _labels(before: Sequence[Run], after: Sequence[Run]) -> list[Checked]:
+def _labels(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
     """Runs of one side with unlike labels may not belong together; a label that counts runs varies on both."""
     keys = sorted({key for run in (*before, *after) for key in run.labels})
     told = []
@@ -355,7 +315,7 @@ def _labels(before: Sequence[Run], after: Sequence[Run]) -> list[Checked]:
     return [_checked("labels agree", "The runs of each side carry the same labels.")]
 
 
-def _same_hour(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+def _same_hour(before: Sequence[Run], after: Sequence[Run]) -> Check:
     """Load elsewhere follows the clock and the week: runs apart in time should share both."""
     hours = [{(run.started_at.weekday() >= 5, run.started_at.hour) for run in side} for side in (before, after)]
     alike = all(
@@ -379,16 +339,16 @@ def _cell_requests(runs: Iterable[Run]) -> dict[tuple[str, int], int]:
     return found
 
 
-def _checked(name: str, meaning: str) -> Checked:
-    return Checked(Check(name, CheckOutcome.PASS, meaning))
+def _checked(name: str, meaning: str) -> Check:
+    return Check(name, CheckOutcome.PASS, meaning)
 
 
-def _noted(name: str, meaning: str) -> Checked:
-    return Checked(Check(name, CheckOutcome.NOTE, meaning))
+def _noted(name: str, meaning: str) -> Check:
+    return Check(name, CheckOutcome.NOTE, meaning)
 
 
-def _failed(name: str, meaning: str, reason: Reason) -> Checked:
-    return Checked(Check(name, CheckOutcome.FAIL, meaning), reason)
+def _failed(name: str, meaning: str, reason: Reason) -> Check:
+    return Check(name, CheckOutcome.FAIL, meaning, reason)
 
 
 def _ids(ids: Sequence[str]) -> str:

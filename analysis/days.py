@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from analysis.checks import Checked
 from analysis.findings import Check, CheckOutcome, Reason
 from analysis.levels import Contrast, Levels, averaged, predicted
 from analysis.runs import Run
@@ -61,15 +60,15 @@ def _places(runs: Sequence[Run]) -> list[list[int]]:
     return [[place[run.id] for run in day] for day in days_of(runs)]
 
 
-def check_days(before: Sequence[Run], after: Sequence[Run]) -> Checked:
+def check_days(before: Sequence[Run], after: Sequence[Run]) -> Check:
     """Whether the runs before tell how much days differ, where before and after are not of the same day."""
     name = "days before"
     days = len(days_of(before))
     if within_a_day(before, after):
         text = "All runs are of one day; how much days differ does not enter."
-        return Checked(Check(name, CheckOutcome.PASS, text))
+        return Check(name, CheckOutcome.PASS, text)
     asked = f"asked are {DAYS_AT_LEAST}, better {DAYS_BETTER}"
     if days >= DAYS_AT_LEAST:
-        return Checked(Check(name, CheckOutcome.PASS, f"The runs before are of {days} days; {asked}."))
+        return Check(name, CheckOutcome.PASS, f"The runs before are of {days} days; {asked}.")
     text = f"All runs before are of one day and count as one; how much days differ is not known; {asked}."
-    return Checked(Check(name, CheckOutcome.FAIL, text), Reason.NEEDS_DATA)
+    return Check(name, CheckOutcome.FAIL, text, Reason.NEEDS_DATA)

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     SETTLING = "settling"
     CONFOUNDED = "confounded-with-time"
     BASELINE_UNFIT = "baseline-unfit"
+    UNVERIFIED = "unverified"
     LATENCY = "latency"
     GROWTH = "growth-with-custom-fields"
     FAILURES = "failures"
@@ -203,11 +204,16 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One condition under which the latency answer may be believed; a failed one voids it."""
+    """One condition under which the answer may be believed; a failed one voids what is said of latency.
+
+    ``reason`` is what HOLD rests on where the check stands in the way of CLEAR: one that failed has one always, a
+    note may have one.
+    """
 
     name: str
     outcome: CheckOutcome
     meaning: str
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.findings import Check, CheckOutcome
+from analysis.findings import Check, CheckOutcome, Reason
 from analysis.runs import Run
 
 #: A tool by its key -> its name for people.
@@ -27,10 +27,12 @@ def tell_origin(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
     found = []
     if any(run.lacks("schedule") for run in runs):
         found.append(
-            _note(
+            Check(
                 "times from due moment",
+                CheckOutcome.NOTE,
                 f"{imported_from(runs)} tells when requests were sent, not when they were due. Times count from "
                 "sending: what a stall kept from being sent does not show in them (coordinated omission).",
+                Reason.UNVERIFIED,
             )
         )
         found.append(

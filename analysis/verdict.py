@@ -11,10 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from analysis.checks import Checked
 from analysis.comparison import SLOW, holm
 from analysis.findings import (
     CellFinding,
+    Check,
     CheckOutcome,
     Design,
     FailureFinding,
@@ -46,7 +46,7 @@ def judge(
     slopes: Sequence[SlopeFinding],
     failures: Sequence[FailureFinding],
     integrity: Sequence[IntegrityFinding],
-    checks: Sequence[Checked],
+    checks: Sequence[Check],
     design: Design,
     *,
     beyond: Collection[tuple[str, int, float]] = (),
@@ -57,7 +57,7 @@ def judge(
     A failed check voids what latency and growth say, and objectives about times, but neither integrity nor
     failures, which are counts.
     """
-    void = any(one.check.outcome is CheckOutcome.FAIL for one in checks)
+    void = any(one.outcome is CheckOutcome.FAIL for one in checks)
     alarm = set() if void else set(alarming(cells, design, beyond))
     marked = tuple(replace(one, alarms=one in alarm) for one in cells)
     alarms = [
@@ -95,7 +95,7 @@ def alarming(
     ]
 
 
-def _from_checks(checks: Sequence[Checked]) -> list[Reason]:
+def _from_checks(checks: Sequence[Check]) -> list[Reason]:
     return [one.reason for one in checks if one.reason is not None]
 
 

@@ -25,9 +25,10 @@ BENCHES = {
     "report": ("benchmarks.report",),
     "real": ("benchmarks.real_systems",),
     "watch": ("benchmarks.watch_truth",),
+    "wrong-clear": ("benchmarks.wrong_clear",),
 }
 #: Those whose ``measure()`` takes the words that follow the name.
-WITH_OPTIONS = {"truth"}
+WITH_OPTIONS = {"truth", "wrong-clear"}
 OUT = Path(__file__).parent / "out"
 
 

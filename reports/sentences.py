@@ -13,6 +13,7 @@ from typing import Final
 from analysis.findings import (
     Assessment,
     CellFinding,
+    Check,
     CheckOutcome,
     Design,
     FailureFinding,
@@ -41,7 +42,12 @@ _HOLD_ORDER: Final = (
     Reason.SETTLING,
     Reason.NEAR_LIMIT,
     Reason.NEEDS_DATA,
+    Reason.UNVERIFIED,
 )
+
+
+#: Reasons that may rest on a check alone, whose sentence then says what there is to know.
+_TOLD_BY_THEIR_CHECKS: Final = (Reason.NEAR_LIMIT, Reason.NEEDS_DATA, Reason.UNVERIFIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +247,16 @@ def _hold_headline(assessment: Assessment, claims: Claims) -> str:
             unknown := _objectives_of(assessment, ObjectiveOutcome.NO_DATA)
         ):
             return f"Not known yet whether what was agreed is kept: no data for {words.listed_up_to(unknown)}."
+        case Reason.NEEDS_DATA | Reason.NEAR_LIMIT if not claims.open_places and (
+            told := _standing_in_the_way(assessment, reason)
+        ):
+            return f"Not known yet whether the change did harm: {words.listed([one.name for one in told])}."
+        case Reason.UNVERIFIED:
+            names = words.listed([one.name for one in _standing_in_the_way(assessment, reason)])
+            return (
+                f"No required part became slower by {limit.removeprefix('+')} or more, "
+                f"but not all that CLEAR claims was looked at: {names}."
+            )
         case Reason.NEEDS_DATA if not claims.open_places:
             return "Not known yet whether the change made anything slower: there is not enough data."
         case Reason.NEEDS_DATA | Reason.NEAR_LIMIT:
@@ -251,6 +267,11 @@ def _hold_headline(assessment: Assessment, claims: Claims) -> str:
             )
         case _:
             return "No verdict yet."
+
+
+def _standing_in_the_way(assessment: Assessment, *reasons: Reason) -> list[Check]:
+    """The notes on which a HOLD for one of the reasons rests; failed checks are told of their own."""
+    return [one for one in assessment.checks if one.outcome is CheckOutcome.NOTE and one.reason in reasons]
 
 
 def _objectives_of(assessment: Assessment, outcome: ObjectiveOutcome) -> list[str]:
@@ -332,7 +353,8 @@ def _supports(assessment: Assessment, claims: Claims) -> str:
                 for reason in assessment.reasons
                 if reason in _HOLD_ORDER and not (reason is Reason.INVALID_LOAD and claims.failed_checks)
             ]
-            parts += [f"{words.capital(check.name)}: {_sentence(check.meaning)}" for check in claims.failed_checks]
+            told = [*claims.failed_checks, *_standing_in_the_way(assessment, *_TOLD_BY_THEIR_CHECKS)]
+            parts += [f"{words.capital(check.name)}: {_sentence(check.meaning)}" for check in told]
         case Verdict.ESCALATE:
             parts.append("No. Hand over to the owners of the system and keep the roll-back ready.")
             parts += [words.REASONS[reason] for reason in assessment.reasons]
@@ -509,6 +531,12 @@ def _what_ends_the_hold(assessment: Assessment, claims: Claims) -> list[str]:
         parts.append("Before runs without failures of their own.")
     if Reason.SETTLING in assessment.reasons:
         parts.append("More time: the same plan again once its times no longer rise or fall within a run.")
+    if Reason.UNVERIFIED in assessment.reasons:
+        parts.append(
+            f"Runs that savepath drives, in place of {assessment.imported_from}'s."
+            if assessment.imported_from
+            else "A look at what nobody looked at."
+        )
     return parts or ["More pairs of runs, or an agreed limit that leaves more room."]
 
 

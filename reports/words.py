@@ -76,6 +76,7 @@ REASONS: Final = {
     Reason.SETTLING: "The system has not settled since the change.",
     Reason.CONFOUNDED: "Before and after lie apart in time: other changes may have made or hidden a difference.",
     Reason.BASELINE_UNFIT: "The before runs had trouble of their own and are no yardstick.",
+    Reason.UNVERIFIED: "Not all that CLEAR claims was looked at.",
     Reason.LATENCY: "A required part became slower beyond the limit.",
     Reason.GROWTH: "Times grow more with the number of custom fields than before.",
     Reason.FAILURES: "More requests fail than before.",

@@ -11,6 +11,8 @@ from analysis.slices import fold
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DURATION_S = 60.0
 DIGEST = "ab" * 32
+#: A request that is not late leaves so long after it was due.
+PROMPT_S = 0.00002
 
 #: 40 quantiles of a standard normal: samples that are lognormal without any chance in them.
 SHAPE = np.array([-1.96 + 3.92 * i / 39 for i in range(40)])
@@ -36,7 +38,7 @@ def samples(cells, *, n=40, sigma=0.3, failed=0, lag_s=0.0, ramp=0.0, outcome="h
                     "operation": operation,
                     "custom_fields": fields,
                     "scheduled_s": at_s,
-                    "sent_s": at_s + lag_s,
+                    "sent_s": at_s + max(lag_s, PROMPT_S),
                     "done_s": at_s + lag_s + took_s,
                     "outcome": ["ok"] * n + [outcome] * failed,
                     "detail": [""] * n + [detail] * failed,

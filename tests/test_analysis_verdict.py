@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.checks import Checked
 from analysis.findings import (
     CellFinding,
     Check,
@@ -36,8 +35,8 @@ FAILING = FailureFinding("save_custom", None, 1, 50, 1000, 1000, 0.03, 0.07, Tru
 LOST = IntegrityFinding("value", "lost", 0, 1, 100, 100, 0, False)
 OVER = ObjectiveFinding("p95 <= 2 s", "s", 2, 1.9, 3, 2.8, 3.2, 500, ObjectiveOutcome.BROKEN, latency=True)
 LATE = ObjectiveFinding("scripts late == 0", "count", 0, 0, 1, 1, 1, 500, ObjectiveOutcome.BROKEN)
-SPOILED = Checked(Check("ledger closes", CheckOutcome.FAIL, "It does not."), Reason.INVALID_LOAD)
-PASSED = Checked(Check("ledger closes", CheckOutcome.PASS, "It does."))
+SPOILED = Check("ledger closes", CheckOutcome.FAIL, "It does not.", Reason.INVALID_LOAD)
+PASSED = Check("ledger closes", CheckOutcome.PASS, "It does.")
 
 
 def judged(
@@ -136,11 +135,11 @@ def test_a_check_holds_with_its_reason(reason):
 
 
 def test_a_note_without_a_reason_holds_nothing():
-    assert judged(checks=[Checked(Check("x", CheckOutcome.NOTE, "y"))]) == (Verdict.CLEAR, ())
+    assert judged(checks=[Check("x", CheckOutcome.NOTE, "y")]) == (Verdict.CLEAR, ())
 
 
 def test_settling_as_a_note_leaves_the_alarm_on():
-    ramp = Checked(Check("after side steady", CheckOutcome.NOTE, "It rises."), Reason.SETTLING)
+    ramp = Check("after side steady", CheckOutcome.NOTE, "It rises.", Reason.SETTLING)
     assert judged([cell(Word.SLOWER)], checks=[ramp]) == (Verdict.ESCALATE, (Reason.LATENCY,))
 
 

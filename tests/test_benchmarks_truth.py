@@ -1,57 +1,17 @@
 """The simulator behind docs/method.md: its worlds keep their truth, and it asks what ``compare`` asks."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis.assessment import assess
-from analysis.runs import Run
-from analysis.slices import fold
 from benchmarks.truth import tables
 from benchmarks.truth.asking import QUESTION, hear
 from benchmarks.truth.figures import Row, row
+from benchmarks.truth.folding import record
 from benchmarks.truth.real import splits
 from benchmarks.truth.worlds import CELLS, NOISY, QUIET, Change, World, draw
-
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-
-def folded(drawn, name, minutes):
-    """A simulated run as a run folder would give it."""
-    operation, fields = (np.array([cell[part] for cell in CELLS])[drawn.cell] for part in (0, 1))
-    n = len(drawn.cell)
-    table = pd.DataFrame(
-        {
-            "arm": "",
-            "operation": operation,
-            "custom_fields": fields,
-            "scheduled_s": drawn.scheduled_s,
-            "sent_s": drawn.scheduled_s,
-            "done_s": drawn.scheduled_s + drawn.response_s,
-            "outcome": "ok",
-            "detail": "",
-        }
-    )
-    return Run(
-        id=name,
-        started_at=NOON + timedelta(minutes=minutes),
-        status="complete",
-        scenario="simulated",
-        target="simulated",
-        plan_digest="ab" * 32,
-        duration_s=60.0,
-        scheduled=n,
-        recorded=n,
-        aborted=0,
-        unsent=0,
-        run_queue_delay=0.01,
-        cpu=0.3,
-        slices=fold(table),
-        effects=pd.DataFrame({"kind": ["script"], "outcome": ["once"]}),
-    )
 
 
 def test_what_is_asked_of_a_simulation_is_what_compare_asks_of_its_runs():
@@ -59,7 +19,10 @@ def test_what_is_asked_of_a_simulation_is_what_compare_asks_of_its_runs():
     sides = draw(world, np.random.default_rng(4))
     heard = hear(world, sides)
     before, after = (
-        [folded(run, f"{side}{pair}", 4 * pair + 2 * late) for pair, run in enumerate(runs)]
+        [
+            record(run, f"{side}{pair}", minutes=4 * pair + 2 * late, duration_s=60.0).run
+            for pair, run in enumerate(runs)
+        ]
         for late, (side, runs) in enumerate({"b": sides.before, "a": sides.after}.items())
     )
     found = assess(before, after, QUESTION)

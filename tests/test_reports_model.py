@@ -74,7 +74,7 @@ def test_the_keys_that_others_rely_on_are_there():
         "slopes": "operation measure growth low high fires",
         "failures": "operation custom_fields before after requests_before requests_after low high fires",
         "integrity": "kind outcome before after limit held",
-        "checks": "name outcome meaning",
+        "checks": "name outcome meaning reason",
         "differences": "setting before after planned",
     }.items() <= {
         table: " ".join(

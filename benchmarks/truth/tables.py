@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ TITLES: Final = {
     "failures": "Failures",
     "rivals": "Other rules on the same runs",
     "real": "Identical real runs, held against each other",
+    "wrong-clear": "CLEAR where something is wrong",
 }
 
 
@@ -46,15 +47,20 @@ def markdown(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def write(rows: Sequence[Row], path: Path = METHOD) -> None:
-    """Put the tables between the comments of the document; those that were not made again stay."""
+    """Put the tables of the rows into the document."""
+    put(markdown(rows), path)
+
+
+def put(made: Mapping[str, str], path: Path = METHOD) -> None:
+    """Put tables, by title, between the comments of the document; those that were not made again stay."""
     text = path.read_text(encoding="utf-8")
     head, begin, rest = text.partition(BEGIN)
     old, end, tail = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{path}: expected the lines {BEGIN} and {END}")
     standing = dict(part.split("\n", 1) for part in old.split("### ")[1:])
-    made = standing | markdown(rows)
-    parts = [f"### {title}\n\n{made[title].strip()}\n" for title in TITLES.values() if title in made]
+    whole = standing | dict(made)
+    parts = [f"### {title}\n\n{whole[title].strip()}\n" for title in TITLES.values() if title in whole]
     path.write_text("\n".join([f"{head}{BEGIN}\n", *parts, f"{END}{tail}"]), encoding="utf-8")
 
 

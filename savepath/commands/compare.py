@@ -21,7 +21,7 @@ from savepath.options import OUT_FILE, RUN_FOLDER, ManyPaths, OneOf, no_color_op
 @click.option("--html", "html_file", type=OUT_FILE, metavar="F", help="Write the report to F.")
 @click.option("--md", "md_file", type=OUT_FILE, metavar="F", help="Write the summary for a change ticket to F.")
 @click.option("--junit", "junit_file", type=OUT_FILE, metavar="F", help="Write JUnit XML for a pipeline to F.")
-@click.option("--planned", multiple=True, metavar="KEY", help="A setting whose difference was announced.")
+@click.option("--planned", multiple=True, metavar="KEY", help="A setting whose change was announced, or faster.")
 @click.option("--title", default="", help="What changed, for the head of the report.")
 @click.option("--change", default="", metavar="ID", help="The change request, e.g. CHG0048213.")
 @click.option(
@@ -68,6 +68,7 @@ def command(
     if not both and not (before and (after or candidates)):
         raise click.UsageError("give --before RUN... and --after RUN..., or --both RUN... of run --versus.")
 
+    from analysis.evidence import FASTER
     from loadgen.run_folder import find_runs
     from savepath.comparing import Sides, compare_runs, exit_code
     from savepath.screen import note, suggest, wants_color
@@ -79,7 +80,7 @@ def command(
         Sides(before, after, both, _by_name(candidates)), planned=planned, title=title, change=change
     )
     tell(assessment, meta, formats, quiet=quiet, color=wants_color(no_color))
-    differing = {one.setting for one in assessment.differences}
+    differing = {FASTER, *(one.setting for one in assessment.differences)}
     for key in planned:
         if key not in differing:
             note(f"savepath: --planned {key}: no setting of that name differs{did_you_mean(key, differing)}")
