@@ -93,6 +93,7 @@ schema: .venv/run ## publish the JSON Schemas again
 	$(BIN)/savepath schema scenario > docs/schema/scenario.schema.json
 	$(BIN)/savepath schema target > docs/schema/target.schema.json
 	$(BIN)/savepath schema results > reports/results.schema.json
+	$(BIN)/savepath schema watch-status > docs/schema/watch-status.schema.json
 
 lock: .venv/dev ## pin the versions again, with hashes and without addresses (needs uv on the PATH)
 	uv pip compile $(LOCK) pyproject.toml --output-file requirements.txt

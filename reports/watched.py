@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from analysis.findings import Verdict
-from analysis.window.decisions import Alarm, Evidence, Reason
+
+if TYPE_CHECKING:  # whoever only counts moments need not load the analysis
+    from analysis.window.decisions import Alarm, Evidence, Reason
 
 #: Blocks that lie further apart than so many have a gap between them.
 GAP_BLOCKS: Final = 1.5

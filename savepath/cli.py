@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "gate": "Ask a watch whether a release may go out: 0 CLEAR, 10 HOLD, 20 ESCALATE.",
     "report": "Tell a comparison again, or list runs and comparisons.",
     "desk": "Start casedesk, the embedded case-management system.",
-    "schema": "Print the JSON Schema of a scenario, a target or results.json.",
+    "schema": "Print the JSON Schema of a scenario, a target, results.json or a watch.",
     "completion": "Print what bash, zsh or fish need to complete commands.",
 }
 

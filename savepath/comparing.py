@@ -13,14 +13,13 @@ import pandas as pd
 from analysis.assessment import assess
 from analysis.closer_look import look
 from analysis.errors import IncomparableRuns
-from analysis.findings import Assessment, Verdict
+from analysis.findings import Assessment
 from analysis.ranking import rank
 from analysis.runs import Objective, Origin, Question, Run
 from loadgen.run_folder import RunFolder, RunInfo, find_runs
 from reports import units
 from reports.model import ReportMeta
 from savepath import __version__
-from savepath.exits import Exit
 from scenarios.errors import InputError
 from scenarios.tokens import trace_id
 
@@ -226,12 +225,3 @@ def question_of(path: Path, planned: Sequence[str]) -> Question:
         not_applicable=asked.not_applicable_cells,
         objectives=tuple(Objective(**one.model_dump()) for one in asked.objectives),
     )
-
-
-def exit_code(verdict: Verdict, fail_on: str) -> int:
-    """The exit code of a verdict: ``--fail-on hold`` tells both, ``escalate`` one, ``never`` none."""
-    if verdict is Verdict.ESCALATE and fail_on != "never":
-        return Exit.ESCALATE
-    if verdict is Verdict.HOLD and fail_on == "hold":
-        return Exit.HOLD
-    return Exit.DONE

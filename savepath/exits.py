@@ -30,3 +30,12 @@ MEANINGS = {
     Exit.INTERRUPTED: "interrupted by Ctrl-C",
     Exit.TERMINATED: "interrupted by a request to terminate",
 }
+
+
+def exit_code(verdict: str, fail_on: str) -> Exit:
+    """The exit code of a verdict: ``--fail-on hold`` tells both, ``escalate`` one, ``never`` none."""
+    if verdict == "ESCALATE" and fail_on != "never":
+        return Exit.ESCALATE
+    if verdict == "HOLD" and fail_on == "hold":
+        return Exit.HOLD
+    return Exit.DONE

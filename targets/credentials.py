@@ -23,13 +23,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote, quote_plus
 
 import orjson
 
 from scenarios.errors import InputError
+from targets.environment import secret_of
 from targets.extraction import Unreadable
 from targets.forms import compile_form
 from targets.http import Request, Response
@@ -231,19 +231,11 @@ class Credentials:
 
     def _secret(self, name: str, where: str) -> str:
         """A secret from the environment, or from the file that the environment names (``NAME_FILE``)."""
-        secret, file = self._environ.get(name, ""), self._environ.get(f"{name}_FILE", "")
-        if file and not secret:
-            try:
-                secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-                raise InputError(f"{name}_FILE names {file}, which cannot be read: {reason}") from None
-        if not secret.strip():
+        secret = secret_of(self._environ, name)
+        if not secret:
             raise InputError(
                 f"the environment variable {name} is not set; the target {self._target.name} needs it ({where}); "
                 f"export {name}=... (or {name}_FILE=, a file that holds it)"
             )
-        if not secret.isprintable():
-            raise InputError(f"the secret {name} holds a line break or control character; set it again")
         self._secrets |= {form for one in (secret, secret.split()[-1]) for form in _forms_of(one)}
         return secret

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command_line import called
+from stub_server import OK, stub_server
 
 from analysis.findings import Verdict
 from loadgen.recorder import Recorder, Sample
@@ -105,11 +107,26 @@ def age(state: Path, seconds: float) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
-def test_growth_after_the_change_escalates_and_says_where(runs, tmp_path):
-    said = []
-    assert watch(wanted(runs, tmp_path / "state", "grown"), said.append) == 20
+def test_growth_after_the_change_escalates_says_where_and_is_told_to_the_webhook(runs, tmp_path):
+    taken = []
+
+    def take(request, connection):
+        taken.append(json.loads(request.partition(b"\r\n\r\n")[2]))
+        return OK
+
+    terms = ["--for", "0.01s", "--every", "20s", "--settle", "100s", "--day", "200s", "--listen", "127.0.0.1:0"]
+    with stub_server(take) as stub:
+        done = called(
+            "watch", "--follow", runs / "grown", "--baseline", runs / "before", "--state", tmp_path / "state",
+            *terms, "--webhook-env", "HOOK", HOOK=stub.url,
+        )  # fmt: skip
+    assert done.return_value == 20
     assert len(decisions(tmp_path / "state")) == 10
-    assert "ESCALATE growth of" in said[-1]
+    assert "ESCALATE growth of" in done.stdout.splitlines()[-1]
+    assert [one["verdict"] for one in taken] == ["ESCALATE"]
+    assert "status page: http://127.0.0.1:" in done.stderr
+    assert "--ack" in done.stderr
+    assert stub.url not in done.output
 
 
 def test_the_gate_says_escalate_until_it_is_acknowledged_even_of_a_dead_watch(grown):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from analysis.findings import Verdict
 from analysis.window.decisions import Alarm, Breach, Evidence, Hit, Hold, Kind, Reason, Shape
 from reports.watched import Moment, Remark, Watched
+from savepath.watching.agreed import Agreed, read_agreed
+from savepath.watching.journal import Journal
 
 BEGUN_S = 1_764_000_000.0  # 2025-11-24 16:00 UTC
 BLOCK_S = 300.0
@@ -95,3 +98,38 @@ ESCALATED = watched(
         Remark(BEGUN_S + 26 * 3600, "event", "failover"),
     ),
 )
+
+
+def state_folder(path: Path, verdicts: str, *, last_s: float) -> Path:
+    """The state folder of a watch that said these verdicts, the last one at ``last_s``; it has no baseline."""
+    path.mkdir()
+    begun_s = last_s - BLOCK_S * len(verdicts)
+    agreed = Agreed(
+        block_s=BLOCK_S, settle_s=86_400, begun_s=begun_s, lasts_s=72 * 3600, tolerance=0.1,
+        source="field-sweep on desk.yaml",
+    )  # fmt: skip
+    (path / "watch.json").write_text(agreed.model_dump_json(by_alias=True))
+    (path / "decisions.jsonl").touch()
+    say_on(path, verdicts)
+    return path
+
+
+def say_on(path: Path, verdicts: str, *, first_s: float | None = None) -> None:
+    """Let the watch of a state folder decide on further blocks, from ``first_s`` on or where it was."""
+    journal = Journal(path)
+    decided = [line["at_s"] for line in journal.read() if line["kind"] == "decision"]
+    if first_s is None:
+        first_s = decided[-1] if decided else read_agreed(path).begun_s
+    for number, moment in enumerate(moments(verdicts), start=1):
+        at_s = first_s + BLOCK_S * number
+        escalated = moment.verdict is Verdict.ESCALATE
+        alarm = {"kind": "integrity", "what": "value lost", "raised_s": at_s, "text": moment.sentence}
+        line = {
+            "kind": "decision", "at_s": at_s, "written_s": at_s, "run": f"run-{number}",
+            "verdict": moment.verdict.value, "sentence": moment.sentence, "alarms": [alarm] if escalated else [],
+            "reasons": [], "strongest": None, "shifts": dict(moment.shifts), "evidence": None,
+            "block": {"counts": [["save_custom", 300, 1], ["read_case", 700, 0]]},
+        }  # fmt: skip
+        with journal.locked():
+            journal.read_on()
+            journal.append(line)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from analysis.findings import Verdict
@@ -110,6 +111,7 @@ class Decision:
     alarms: tuple[Alarm, ...]
     reasons: tuple[Reason, ...]
     strongest: Signal | None
+    shifts: Mapping[str, float] = field(default_factory=dict)  # of the telling streams in this block, log scale
 
     @property
     def sentence(self) -> str:

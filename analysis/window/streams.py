@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.slope import COHORTS, line
-from analysis.window.blocks import Block
+from analysis.window.blocks import OVERALL, Block
 
 Floats = NDArray[np.float64]
 Cell = tuple[str, int]
 
 #: Read and custom save touch every field: their slopes together are the incident's signature at its clearest.
 POOLED = ("read_case", "save_custom")
+#: The streams that people are shown: how everything moves, and the incident's signature.
+TELLING = (OVERALL, "growth of save_custom", "growth of all")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from analysis.window.clearing import Totals, accumulate, no_totals, unsettled
 from analysis.window.decisions import Alarm, Decision, Evidence, Hold, Kind, Reason
 from analysis.window.detector import TOLD, Recent, Signal, append, no_recent, scores, strongest
 from analysis.window.explanation import Objective, explain
+from analysis.window.streams import TELLING
 
 Floats = NDArray[np.float64]
 
@@ -100,7 +101,7 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
     """The state and the decision after one more block."""
     if block.start_s < state.ended_s - block.length_s / 2:
         text = "a block lies before the last one: the clock was set back, or it was told twice; it is left out"
-        return state, _decide(baseline, terms, state, {}, [Reason(Hold.CLOCK, text)], state.ended_s)
+        return state, _decide(baseline, terms, state, [Reason(Hold.CLOCK, text)], state.ended_s, {}, {})
     state = _place(baseline, state, block)
     reasons, row = _usable(baseline, block)
     clipped = np.clip(row, -baseline.clip, baseline.clip)
@@ -125,7 +126,7 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
     found, held = _alarms(baseline, state, block, signals)
     state = replace(state, alarms=_joined(state.alarms, found, state.acknowledged))
     reasons = [*held, *reasons]
-    decision = _decide(baseline, terms, state, signals, reasons, block.end_s)
+    decision = _decide(baseline, terms, state, reasons, block.end_s, signals, _telling(baseline, row))
     return replace(state, cleared_s=_cleared(state, decision)), decision
 
 
@@ -177,6 +178,11 @@ def _usable(baseline: Baseline, block: Block) -> tuple[list[Reason], Floats]:
         names = ", ".join(map(str, missing))
         reasons.append(Reason(Hold.LOAD_CHANGED, f"no load from tenants with {names} custom fields"))
     return reasons, row
+
+
+def _telling(baseline: Baseline, row: Floats) -> dict[str, float]:
+    found = dict(zip(baseline.streams.names, row.tolist(), strict=True))
+    return {name: found[name] for name in TELLING if math.isfinite(found.get(name, math.nan))}
 
 
 def _deviations(
@@ -266,9 +272,10 @@ def _decide(
     baseline: Baseline,
     terms: Terms,
     state: State,
-    signals: Mapping[str, Signal],
     reasons: list[Reason],
     at_s: float,
+    signals: Mapping[str, Signal],
+    shifts: Mapping[str, float],
 ) -> Decision:
     reasons = [*reasons, *_evidence_of_harm(baseline, state, at_s), *_lacking(baseline, terms, state, at_s)]
     verdict = Verdict.HOLD if reasons else Verdict.CLEAR
@@ -282,6 +289,7 @@ def _decide(
         alarms=state.alarms,
         reasons=tuple(sorted(reasons, key=lambda one: list(Hold).index(one.code))),
         strongest=max(signals.values(), key=lambda one: one.score, default=None),
+        shifts=shifts,
     )
 
 

@@ -70,7 +70,8 @@ def command(
 
     from analysis.evidence import FASTER
     from loadgen.run_folder import find_runs
-    from savepath.comparing import Sides, compare_runs, exit_code
+    from savepath.comparing import Sides, compare_runs
+    from savepath.exits import exit_code
     from savepath.screen import note, suggest, wants_color
     from savepath.telling import Formats, tell
     from scenarios.errors import did_you_mean

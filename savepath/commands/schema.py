@@ -8,9 +8,9 @@ from savepath.options import OneOf
 
 
 @click.command()
-@click.argument("what", type=OneOf(["scenario", "target", "results"]))
+@click.argument("what", type=OneOf(["scenario", "target", "results", "watch-status"]))
 def command(what: str) -> None:
-    """Print the JSON Schema of a scenario file, a target file or results.json.
+    """Print the JSON Schema of a scenario file, a target file, results.json or the status.json of a watch.
 
     \b
     Examples:
@@ -25,6 +25,10 @@ def command(what: str) -> None:
         from targets.mapping import target_schema
 
         schema = target_schema()
+    elif what == "watch-status":
+        from savepath.watching.status import status_schema
+
+        schema = status_schema()
     else:
         from reports.schema import json_schema
 

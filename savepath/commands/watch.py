@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from savepath.exits import Exit
 from savepath.options import (
     KeyValue,
     ManyPaths,
@@ -15,7 +17,27 @@ from savepath.options import (
     allow_python_option,
     label_option,
     production_option,
+    quiet_option,
 )
+
+if TYPE_CHECKING:
+    from savepath.watching.listening import Address
+
+
+class Listen(click.ParamType["Address"]):
+    """Where to listen, on the command line."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        """The address, or a usage error."""
+        from savepath.watching.listening import parse_address
+
+        try:
+            return parse_address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -56,9 +78,28 @@ class Span(click.ParamType[float]):
 @click.option("--settle", "settle_s", type=Span(), default="24h", show_default=True, help="No CLEAR before.")
 @click.option("--day", "day_s", type=Span(), default="24h", hidden=True, help="The target's daily cycle.")
 @click.option("--require", multiple=True, metavar="EVENT", help="What must be seen before CLEAR, e.g. failover.")
+@click.option(
+    "--listen",
+    type=Listen(),
+    metavar="HOST:PORT",
+    help="Serve a status page, /status.json, /metrics and /healthz, e.g. at 127.0.0.1:8711.",
+)
+@click.option(
+    "--token-env",
+    metavar="NAME",
+    default="",
+    help="The variable with the token that askers need; a must away from loopback.",
+)
+@click.option(
+    "--webhook-env",
+    metavar="NAME",
+    default="",
+    help="The variable with the URL to which each change of the verdict is posted.",
+)
 @click.option("--note", metavar="TEXT", help="Write an unrelated change into the journal, and end.")
 @click.option("--seen", metavar="EVENT", help="Say that a required event happened, and end.")
 @click.option("--ack", is_flag=True, help="Acknowledge the alarms so far, and end.")
+@quiet_option
 def command(
     scenario: str | None,
     target: str | None,
@@ -75,9 +116,13 @@ def command(
     settle_s: float,
     day_s: float,
     require: Sequence[str],
+    listen: Address | None,
+    token_env: str,
+    webhook_env: str,
     note: str | None,
     seen: str | None,
     ack: bool,
+    quiet: bool,
 ) -> int:
     """Watch a target after a change, and say after each block whether the window may close.
 
@@ -88,10 +133,14 @@ def command(
     Examples:
       savepath watch smoke --target my.yaml --baseline runs/before --state watch
       savepath watch --follow runs/after --baseline runs/before --state watch
+      savepath watch smoke --target my.yaml --baseline runs/before --state watch \\
+          --listen 127.0.0.1:8711 --webhook-env CHAT_WEBHOOK
       savepath watch --state watch/24.4 --note "deployed billing 7.1"
       savepath watch --state watch/24.4 --ack
     """
+    from savepath.screen import suggest
     from savepath.watching.beginning import Wanted, watch
+    from savepath.watching.beside import Beside
     from savepath.watching.remarks import remark
 
     said = {"note": note, "event": seen, "ack": "" if ack else None}
@@ -99,6 +148,7 @@ def command(
     if remarks:
         for kind, text in remarks.items():
             remark(state, kind, text)
+        suggest(f"savepath gate --state {state}", quiet=quiet)
         return 0
     if (follow is None) == (scenario is None) or (scenario is None) != (target is None):
         raise click.UsageError("Give SCENARIO and --target to drive, or --follow DIR to watch what others drive.")
@@ -118,5 +168,9 @@ def command(
         day_s=day_s,
         required_events=tuple(require),
         until_clear=until == "clear",
+        beside=Beside(listen, token_env, webhook_env),
     )
-    return watch(wanted, click.echo)
+    code = watch(wanted, click.echo, quiet=quiet)
+    acknowledge = [f"savepath watch --state {state} --ack"] if code == Exit.ESCALATE else []
+    suggest(*acknowledge, f"savepath gate --state {state}", quiet=quiet)
+    return code

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from analysis.window.baseline import learn_baseline
-from analysis.window.blocks import OVERALL
+from analysis.window.streams import TELLING
 from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import find_runs
-from savepath.comparing import exit_code, question_of
+from savepath.comparing import question_of
 from savepath.driving import BEFORE, Drive
+from savepath.exits import exit_code
+from savepath.progress import NOBODY, Progress
+from savepath.screen import note
+from savepath.watching.agreed import Agreed, is_state, read_agreed
+from savepath.watching.beside import Beside
 from savepath.watching.blocks_of_runs import BATCH, blocks_of_all
 from savepath.watching.rounds import drive, follow
-from savepath.watching.state import Agreed, Watching, is_state, make_state, only_watch, open_state, read_agreed
+from savepath.watching.state import Watching, make_state, only_watch, open_state
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
@@ -48,10 +55,12 @@ class Wanted:
     labels: Mapping[str, str] = field(default_factory=dict)
     allow_python: bool = False
     production: bool = False
+    beside: Beside = field(default_factory=Beside)
 
 
-def watch(wanted: Wanted, say: Callable[[str], None]) -> int:
-    """Watch until the window is over; the exit code of the last verdict."""
+def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) -> int:
+    """Watch until the window is over; the exit code of the last verdict. ``quiet``: only decisions and errors."""
+    wanted.beside.refuse()
     if wanted.follow is None:  # errors of the scenario and the target come first
         scenario, target = load_scenario(wanted.scenario), ChosenTarget(wanted.target, dict(wanted.settings))
         refuse_unsafe(target.load(allow_python=wanted.allow_python), scenario, production=wanted.production)
@@ -59,15 +68,20 @@ def watch(wanted: Wanted, say: Callable[[str], None]) -> int:
         _refuse_other_terms(wanted)
     else:
         _begin(wanted)
-    with only_watch(wanted.state):
+    with only_watch(wanted.state), ExitStack() as stack:
         watching = open_state(wanted.state)
-        say(_heading(watching))
+        if not quiet:
+            note(_heading(watching))
+        page = wanted.beside.begin(wanted.state, stack)
+        if page and not quiet:
+            note(f"status page: {page}")
         try:
             if wanted.follow is not None:
                 verdict = follow(watching, wanted.follow, until_clear=wanted.until_clear, say=say)
             else:
                 command, runs = _drive(wanted, scenario, target), wanted.state / "runs"
-                verdict = drive(watching, command, runs, until_clear=wanted.until_clear, say=say)
+                progress = Progress(NOBODY if quiet else sys.stderr)
+                verdict = drive(watching, command, runs, progress, until_clear=wanted.until_clear, say=say)
         except KeyboardInterrupt:
             return 130
         watching.end(time.time())
@@ -131,8 +145,7 @@ def _drive(wanted: Wanted, scenario: Scenario, target: ChosenTarget) -> Drive:
 def _heading(watching: Watching) -> str:
     """What the baseline can find, so that nobody takes silence for more than it is."""
     baseline = watching.baseline
-    telling = {"growth of save_custom", "growth of all", OVERALL}
-    names = [name for name in baseline.streams.names if name in telling]
+    names = [name for name in baseline.streams.names if name in TELLING]
     least = ", ".join(f"{name} {baseline.smallest(name):+.0%}" for name in names)
     return (
         f"baseline: {baseline.days:.1f} days, {baseline.blocks} blocks, {len(baseline.streams.names)} streams; "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from savepath.watching.agreed import read_agreed
 from savepath.watching.journal import Journal
-from savepath.watching.state import read_agreed
 
 
 def remark(state: Path, kind: str, text: str) -> None:

@@ -21,7 +21,8 @@ from savepath.driving import BEFORE, Drive, Turn, ready
 from savepath.launch import Interrupted
 from savepath.progress import Progress
 from savepath.watching.blocks_of_runs import begun_at, blocks_of
-from savepath.watching.state import Told, Watching
+from savepath.watching.lines import Told
+from savepath.watching.state import Watching
 from scenarios.errors import InputError, SavepathError
 
 POLL_S: Final = 1.0
@@ -45,7 +46,9 @@ def follow(watching: Watching, folder: Path, *, until_clear: bool, say: Say) -> 
         time.sleep(POLL_S)
 
 
-def drive(watching: Watching, command: Drive, runs: Path, *, until_clear: bool, say: Say) -> Verdict:
+def drive(
+    watching: Watching, command: Drive, runs: Path, progress: Progress, *, until_clear: bool, say: Say
+) -> Verdict:
     """Drive one run a block, and decide on it, until the window is over."""
     last, block_s = None, watching.agreed.block_s
     for path in runs.glob("block-*"):
@@ -53,7 +56,7 @@ def drive(watching: Watching, command: Drive, runs: Path, *, until_clear: bool, 
             shutil.rmtree(path, ignore_errors=True)  # what a kill left
     for path in _whole_runs(runs):  # of a watch that was killed between a run and its decision
         last = _take(watching, path, say) or last
-    with ready(command, [], Progress(sys.stderr)) as make:
+    with ready(command, [], progress) as make:
         while not _is_over(watching, last, until_clear=until_clear):
             number = int((time.time() - watching.agreed.begun_s) // block_s)
             path = runs / f"block-{number:06d}"

@@ -10,52 +10,18 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
-
-from pydantic import Field, ValidationError
 
 from analysis.window.baseline import Baseline, learn_baseline
 from analysis.window.blocks import Block, block_as_plain, block_from_plain
-from analysis.window.decisions import Decision, Evidence
-from analysis.window.watch import Terms, acknowledge, begin, evidence, see, step
+from analysis.window.watch import acknowledge, begin, evidence, see, step
 from loadgen.run_folder import write_whole
+from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.journal import Journal, Line
+from savepath.watching.lines import Told, line_of
 from scenarios.errors import InputError
-from scenarios.source import StrictModel
-
-SCHEMA: Final = "savepath.watch/1"
-
-
-class Agreed(StrictModel):
-    """What ``watch.json`` holds."""
-
-    schema_: Literal["savepath.watch/1"] = Field("savepath.watch/1", alias="schema")
-    block_s: float = Field(gt=0)
-    day_s: float = Field(86_400.0, gt=0)
-    settle_s: float = Field(ge=0)
-    begun_s: float  # Unix time
-    lasts_s: float = Field(gt=0)
-    tolerance: float = Field(gt=0)
-    required_events: tuple[str, ...] = ()
-    source: str  # for people: what is watched
-
-    @property
-    def terms(self) -> Terms:
-        """The same as the analysis wants it."""
-        return Terms(self.settle_s, self.tolerance, self.required_events, ())
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A decision, and what is known of its first alarm in latency."""
-
-    decision: Decision
-    evidence: Evidence | None
 
 
 class Watching:
@@ -84,7 +50,7 @@ class Watching:
             self.catch_up()
             self.state, decision = step(self.baseline, self.agreed.terms, self.state, block)
             told = Told(decision, evidence(self.baseline, self.agreed.terms, self.state))
-            self.journal.append(_line_of(block, run, told, now_s))
+            self.journal.append(line_of(block, run, told, now_s))
             self._decided[run] = self._decided.get(run, 0) + 1
         return told
 
@@ -119,22 +85,6 @@ def make_state(state: Path, agreed: Agreed, baseline: Sequence[Block]) -> None:
         raise InputError(f"{state} cannot be made: {error.strerror or error}") from None
 
 
-def is_state(state: Path) -> bool:
-    """Whether a watch was begun there."""
-    return (state / "watch.json").is_file()
-
-
-def read_agreed(state: Path) -> Agreed:
-    """What was agreed. Raises InputError for a folder without a watch and for a damaged one."""
-    path = state / "watch.json"
-    try:
-        return Agreed.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{state} holds no watch; savepath watch begins one") from None
-    except (OSError, ValidationError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); it is damaged") from None
-
-
 def open_state(state: Path) -> Watching:
     """The watch of a state folder, as far as its journal goes. Raises InputError."""
     agreed = read_agreed(state)
@@ -158,63 +108,3 @@ def only_watch(state: Path) -> Iterator[None]:
                 f"another watch is at work in {state}; stop it first, or choose another --state"
             ) from None
         yield
-
-
-def _line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
-    decision, found = told.decision, told.evidence
-    strong = decision.strongest
-    return {
-        "kind": "decision",
-        "at_s": decision.at_s,
-        "written_s": now_s,
-        "run": run,
-        "verdict": decision.verdict.value,
-        "sentence": decision.sentence,
-        "alarms": [
-            {"kind": one.kind.value, "what": one.what, "raised_s": one.raised_s, "text": one.text}
-            for one in decision.alarms
-        ],
-        "reasons": [{"code": one.code.value, "text": one.text} for one in decision.reasons],
-        "strongest": None
-        if strong is None
-        else {
-            "stream": strong.stream,
-            "window_blocks": strong.blocks,
-            "shift": math.expm1(strong.shift),
-            "score": strong.score,
-        },
-        "evidence": None if found is None else _evidence(found),
-        "block": block_as_plain(block),
-    }
-
-
-def _evidence(found: Evidence) -> dict[str, Any]:
-    return {
-        "since_s": found.since_s,
-        "since_between_s": [found.since_low_s, found.since_high_s],
-        "rising": found.rising,
-        "shape": found.shape.value,
-        "uniform": found.uniform,
-        "growth": found.growth,
-        "hits": [
-            {
-                "operation": one.operation,
-                "custom_fields": one.custom_fields,
-                "ratio": one.ratio,
-                "share": one.share,
-            }
-            for one in found.hits
-        ],
-        "breaches": [
-            {
-                "operation": one.operation,
-                "custom_fields": one.custom_fields,
-                "objective_s": one.objective_s,
-                "now_s": one.now_s,
-                "earliest_s": one.earliest_s,
-                "likely_s": one.likely_s,
-                "latest_s": one.latest_s if math.isfinite(one.latest_s) else None,
-            }
-            for one in found.breaches
-        ],
-    }

@@ -1,0 +1,58 @@
+"""What was agreed about a watch: ``watch.json`` in its state folder, written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from scenarios.errors import InputError
+from scenarios.source import StrictModel
+
+if TYPE_CHECKING:  # the gate asks without loading the analysis
+    from analysis.window.watch import Terms
+
+NAME: Final = "watch.json"
+
+
+class Agreed(StrictModel):
+    """What ``watch.json`` holds."""
+
+    schema_: Literal["savepath.watch/1"] = Field("savepath.watch/1", alias="schema")
+    block_s: float = Field(gt=0)
+    day_s: float = Field(86_400.0, gt=0)
+    settle_s: float = Field(ge=0)
+    begun_s: float  # Unix time
+    lasts_s: float = Field(gt=0)
+    tolerance: float = Field(gt=0)
+    required_events: tuple[str, ...] = ()
+    source: str  # for people: what is watched
+
+    @property
+    def ends_s(self) -> float:
+        """When the window is over, Unix time."""
+        return self.begun_s + self.lasts_s
+
+    @property
+    def terms(self) -> Terms:
+        """The same as the analysis wants it."""
+        from analysis.window.watch import Terms
+
+        return Terms(self.settle_s, self.tolerance, self.required_events, ())
+
+
+def is_state(state: Path) -> bool:
+    """Whether a watch was begun there."""
+    return (state / NAME).is_file()
+
+
+def read_agreed(state: Path) -> Agreed:
+    """What was agreed. Raises InputError for a folder without a watch and for a damaged one."""
+    path = state / NAME
+    try:
+        return Agreed.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{state} holds no watch; savepath watch begins one") from None
+    except (OSError, ValidationError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); it is damaged") from None

@@ -1,0 +1,78 @@
+"""The guard before a service: who may ask, and by which name it may be called."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: Asked by machines that cannot know the token; its answers tell nothing of the target.
+OPEN: Final = ("/healthz",)
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="savepath"'}
+
+
+class Guard:
+    """Lets a request through that carries the token, as Bearer or as the password of Basic with any user.
+
+    Without a token everybody may ask, but only by one of ``names``: else a page of another site, whose name was
+    made to lead here, could read the answers in somebody's browser (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, names: Collection[str] | None) -> None:
+        self._app, self._token, self._names = app, token, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, let through or refused."""
+        if scope["type"] != "http":
+            return
+        headers = Headers(scope=scope)
+        refused = None
+        if self._token and scope["path"] not in OPEN and not knows(headers.get("authorization", ""), self._token):
+            refused = PlainTextResponse("the token is missing or wrong\n", 401, CHALLENGE)
+        elif not self._token and self._names is not None and not is_called(headers.get("host", ""), self._names):
+            refused = PlainTextResponse("not by this name\n", 421)
+        await (refused or self._app)(scope, receive, _with_headers(send))
+
+
+def knows(authorization: str, token: str) -> bool:
+    """Whether the header carries the token; takes as long for a wrong one."""
+    scheme, _, value = authorization.partition(" ")
+    said = value.strip()
+    if scheme.lower() == "basic":
+        try:
+            said = base64.b64decode(said, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+    elif scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(said.encode(), token.encode())
+
+
+def is_called(host: str, names: Collection[str]) -> bool:
+    """Whether the Host header names one of ``names``, with any port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "") in names
+    except ValueError:
+        return False
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(HEADERS)
+        await send(message)
+
+    return sending

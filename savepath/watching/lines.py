@@ -1,0 +1,118 @@
+"""Lines of the journal that hold a decision: as JSON, and back to what reports tell of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.window.blocks import Block, block_as_plain
+from analysis.window.decisions import Alarm, Breach, Decision, Evidence, Hit, Hold, Kind, Reason, Shape
+
+#: Six digits of a shift are more than anybody reads.
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A decision, and what is known of its first alarm in latency."""
+
+    decision: Decision
+    evidence: Evidence | None
+
+
+def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
+    """A decision with the block that it was made from. Shares: 0.1 is 10 % more; times are Unix times."""
+    decision, found, strong = told.decision, told.evidence, told.decision.strongest
+    return {
+        "kind": "decision",
+        "at_s": decision.at_s,
+        "written_s": now_s,
+        "run": run,
+        "verdict": decision.verdict.value,
+        "sentence": decision.sentence,
+        "alarms": [
+            {"kind": one.kind.value, "what": one.what, "raised_s": one.raised_s, "text": one.text}
+            for one in decision.alarms
+        ],
+        "reasons": [{"code": one.code.value, "text": one.text} for one in decision.reasons],
+        "strongest": None
+        if strong is None
+        else {
+            "stream": strong.stream,
+            "window_blocks": strong.blocks,
+            "shift": math.expm1(strong.shift),
+            "score": strong.score,
+        },
+        "shifts": {name: round(math.expm1(shift), _DIGITS) for name, shift in decision.shifts.items()},
+        "evidence": None if found is None else _evidence(found),
+        "block": block_as_plain(block),
+    }
+
+
+def alarms_of(line: Mapping[str, Any]) -> tuple[Alarm, ...]:
+    """The alarms of a line. Raises KeyError, TypeError or ValueError for what is none."""
+    return tuple(
+        Alarm(Kind(one["kind"]), str(one["what"]), float(one["raised_s"]), str(one["text"]))
+        for one in line["alarms"]
+    )
+
+
+def reasons_of(line: Mapping[str, Any]) -> tuple[Reason, ...]:
+    """The reasons of a line; raises as ``alarms_of``."""
+    return tuple(Reason(Hold(one["code"]), str(one["text"])) for one in line["reasons"])
+
+
+def evidence_of(line: Mapping[str, Any]) -> Evidence | None:
+    """The evidence of a line, None without any; raises as ``alarms_of``."""
+    found = line["evidence"]
+    if found is None:
+        return None
+    low_s, high_s = found["since_between_s"]
+    return Evidence(
+        since_s=float(found["since_s"]),
+        since_low_s=float(low_s),
+        since_high_s=float(high_s),
+        rising=bool(found["rising"]),
+        shape=Shape(found["shape"]),
+        uniform=float(found["uniform"]),
+        growth=float(found["growth"]),
+        hits=tuple(Hit(**one) for one in found["hits"]),
+        breaches=tuple(
+            Breach(**{**one, "latest_s": math.inf if one["latest_s"] is None else one["latest_s"]})
+            for one in found["breaches"]
+        ),
+    )
+
+
+def _evidence(found: Evidence) -> dict[str, Any]:
+    return {
+        "since_s": found.since_s,
+        "since_between_s": [found.since_low_s, found.since_high_s],
+        "rising": found.rising,
+        "shape": found.shape.value,
+        "uniform": found.uniform,
+        "growth": found.growth,
+        "hits": [
+            {
+                "operation": one.operation,
+                "custom_fields": one.custom_fields,
+                "ratio": one.ratio,
+                "share": one.share,
+            }
+            for one in found.hits
+        ],
+        "breaches": [
+            {
+                "operation": one.operation,
+                "custom_fields": one.custom_fields,
+                "objective_s": one.objective_s,
+                "now_s": one.now_s,
+                "earliest_s": one.earliest_s,
+                "likely_s": one.likely_s,
+                "latest_s": one.latest_s if math.isfinite(one.latest_s) else None,
+            }
+            for one in found.breaches
+        ],
+    }
