@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from analysis.details import CoursePoint, HeatMap
 from analysis.histograms import BINS, LOG_WIDTH, SHORTEST_S, flat, lengths
@@ -122,7 +122,7 @@ def _means(runs: Sequence[Run], side: int, width_s: float) -> pd.DataFrame:
 def _pair_by_pair(before: Floats, after: Floats) -> tuple[Floats, Floats]:
     """The mean difference of each row and half of its range, [slices, pairs]; NaN with fewer than two pairs."""
     estimate, variance, n = _moments(after - before)
-    return estimate, stats.t.ppf(0.975, np.maximum(n - 1, 1)) * np.sqrt(variance / n)
+    return estimate, special.stdtrit(np.maximum(n - 1, 1), 0.975) * np.sqrt(variance / n)
 
 
 def _side_by_side(before: Floats, after: Floats) -> tuple[Floats, Floats]:
@@ -131,7 +131,7 @@ def _side_by_side(before: Floats, after: Floats) -> tuple[Floats, Floats]:
     old_part, new_part = old_variance / old_n, new_variance / new_n
     both = old_part + new_part
     df = both**2 / np.maximum(old_part**2 / (old_n - 1) + new_part**2 / (new_n - 1), 1e-300)
-    return new - old, stats.t.ppf(0.975, np.maximum(df, 1)) * np.sqrt(both)
+    return new - old, special.stdtrit(np.maximum(df, 1), 0.975) * np.sqrt(both)
 
 
 def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from analysis.comparison import holm
 from analysis.findings import FailureFinding, FailureKind
@@ -159,7 +159,7 @@ def dispersion_of(runs: Sequence[Run], operation: str | None = None) -> float:
 
 def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """The interval of a share (Wilson 1927)."""
-    z2 = float(stats.norm.ppf((1 + level) / 2)) ** 2
+    z2 = float(special.ndtri((1 + level) / 2)) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(share * (1 - share) * z2 / n + z2**2 / (4 * n**2)) / (1 + z2 / n)
     return max(centre - half, 0.0), min(centre + half, 1.0)

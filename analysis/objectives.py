@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from analysis.comparison import enough_for
 from analysis.failures import dispersion_of, wilson
@@ -86,7 +86,7 @@ def _quantile(histograms: Sequence[Histogram], q: float) -> tuple[float, float, 
     own = [interval(histogram, q, LEVEL) for histogram in filled]
     low, high = min(_known(one.low_s, 0.0) for one in own), max(_known(one.high_s, math.inf) for one in own)
     if len(filled) > 1:
-        reach = float(stats.t.ppf((1 + LEVEL) / 2, len(logs) - 1) * logs.std(ddof=1) / math.sqrt(len(logs)))
+        reach = float(special.stdtrit(len(logs) - 1, (1 + LEVEL) / 2) * logs.std(ddof=1) / math.sqrt(len(logs)))
         low, high = max(low, math.exp(logs.mean() - reach)), min(high, math.exp(min(logs.mean() + reach, 700.0)))
     return float(np.exp(logs.mean())), low, high
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from analysis.comparison import HARMLESS_LEVEL, Histograms, cells_of, enough_for
 from analysis.failures import ALPHA as FAILURES_ALPHA
@@ -67,7 +67,7 @@ def sampling_variance(q: float | None) -> float:
     """n times the variance of the log quantile, or mean log, of n lognormal times (Kenney & Keeping 1951)."""
     if q is None:
         return TYPICAL_SPREAD**2
-    density = float(stats.norm.pdf(stats.norm.ppf(q))) / TYPICAL_SPREAD
+    density = math.exp(-(float(special.ndtri(q)) ** 2) / 2) / math.sqrt(2 * math.pi) / TYPICAL_SPREAD
     return q * (1 - q) / density**2
 
 
@@ -137,7 +137,7 @@ def _power_to_see(noise: PairNoise, cells: Sequence[Cell], effect: float, pairs:
     variation = noise.after(pairs)
     at = max(map(noise.cells.index, cells), key=lambda place: float(noise.own[place]))
     se = math.sqrt(float(variation.each[at]) / pairs)
-    return float(stats.nct.sf(simultaneous(variation), float(variation.df[at]), math.log1p(effect) / se))
+    return 1 - float(special.nctdtr(variation.df[at], math.log1p(effect) / se, simultaneous(variation)))
 
 
 def _power_to_clear(noise: PairNoise, cells: Sequence[Cell], tolerance: float, pairs: int) -> float:
@@ -149,7 +149,7 @@ def _power_to_clear(noise: PairNoise, cells: Sequence[Cell], tolerance: float, p
     shared, each = rng.standard_normal((_DRAWS, 1)), rng.standard_normal((_DRAWS, len(own)))
     moved = shared * math.sqrt(common) + each * np.sqrt(own)
     estimated = common * rng.chisquare(df, (_DRAWS, 1)) / df + own
-    upper = (moved + stats.t.ppf(HARMLESS_LEVEL, variation.df) * np.sqrt(estimated)) / math.sqrt(pairs)
+    upper = (moved + special.stdtrit(variation.df, HARMLESS_LEVEL) * np.sqrt(estimated)) / math.sqrt(pairs)
     return float(np.mean(upper[:, wanted].max(axis=1) < math.log1p(tolerance)))
 
 
@@ -183,11 +183,11 @@ def _power_of_growth(noise: PairNoise, effect: float, pairs: int, alpha: float) 
         return 0.0
     share = POOLED_SHARE if len(writing) > 1 else 1 / (2 * len(every))
     df = max(len(every) - 1, 1) * max(2 * pairs - LEARNT, 1)
-    reach = float(stats.t.isf(alpha * share, df))
+    reach = -float(special.stdtrit(df, alpha * share))
     variance = sum(_slope_variance(noise, operation) for operation in writing) / len(writing) ** 2
     learnt = 1 + 1 / max(2 * pairs - LEARNT - 1, 1)
     b, se = math.log1p(effect), math.sqrt(variance / pairs * learnt)
-    return min(float(stats.nct.sf(reach, df, b / se)), float(stats.norm.sf((MARGIN - b) / se)))
+    return min(1 - float(special.nctdtr(df, b / se, reach)), float(special.ndtr((b - MARGIN) / se)))
 
 
 def _slope_variance(noise: PairNoise, operation: str) -> float:
@@ -205,12 +205,12 @@ def smallest_rise(share: float, requests: float, operations: int) -> float:
 
     Failures that come in bursts need more: the test divides their counts by how bursty they are.
     """
-    old = stats.poisson(requests * share)
-    failed = np.arange(int(old.ppf(1 - 1e-6)) + 1)
+    expected = requests * share
+    failed = np.arange(math.ceil(float(special.pdtrik(1 - 1e-6, expected))) + 1)
     needed = np.array([_count_that_fires(int(n), requests, operations) for n in failed])
-    before = old.pmf(failed)
+    before = np.diff(special.pdtr(failed, expected), prepend=0.0)
     return _smallest_of(
-        lambda after: float(np.sum(before * stats.poisson.sf(needed - 1, requests * after))), share, 1.0, 1e-5
+        lambda after: float(np.sum(before * special.pdtrc(needed - 1, requests * after))), share, 1.0, 1e-5
     )
 
 

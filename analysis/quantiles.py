@@ -10,6 +10,7 @@ numbers of samples stay comparable; at 50 samples both have .14, at 200 it has .
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,7 +18,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from analysis.histograms import Histogram, log_seconds
 
@@ -62,8 +63,7 @@ def interval(histogram: Histogram, q: float, level: float = 0.95) -> Interval:
     n, tail = histogram.n, (1 - level) / 2
     if n == 0:
         return Interval(_NAN, _NAN)
-    below = int(stats.binom.ppf(tail, n, q))  # P(fewer than this many lie below the quantile) <= tail
-    above = int(stats.binom.isf(tail, n, q)) + 1
+    below, above = _binomial_quantile(tail, n, q), n + 1 - _binomial_quantile(tail, n, 1 - q)
     return Interval(_order_statistic(histogram, below), _order_statistic(histogram, above))
 
 
@@ -158,6 +158,13 @@ def _tabled_weight(n: int, q: float) -> Floats:
     """The weight up to every rank from 0 to ``n``: runs of one plan have cells of about the same size."""
     weights: Floats = special.betainc((n + 1) * q, (n + 1) * (1 - q), np.arange(n + 1) / max(n, 1))
     return weights
+
+
+def _binomial_quantile(tail: float, n: int, share: float) -> int:
+    """The largest count of which P(fewer, out of ``n``) is below ``tail``."""
+    count = math.ceil(float(special.bdtrik(tail, n, share)))
+    # What bdtrik finds may be a hair above a whole number.
+    return count - 1 if count and float(special.bdtr(count - 1, n, share)) >= tail else count
 
 
 def _order_statistic(histogram: Histogram, rank: int) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from scipy import stats
+from scipy import special
 
 from analysis.assessment import assess
 from analysis.comparison import cells_of, sufficient
@@ -75,7 +75,7 @@ def _shift(before: Sequence[Run], after: Sequence[Run], question: Question, cand
             contrast = selection.oppose(old.of(judged), new.of(judged))
             rows = contrast.rows.mean(axis=1)
             se = math.sqrt(contrast.factor * max(float(rows.var(ddof=1)), QUANTISATION))
-            reach = float(stats.t.ppf(1 - (1 - LEVEL) / (2 * candidates), len(rows) - 1)) * se
+            reach = float(special.stdtrit(len(rows) - 1, 1 - (1 - LEVEL) / (2 * candidates))) * se
             log = float(contrast.estimate.mean())
             return _Shift(log, log - reach, log + reach)
     return _Shift(math.nan, math.nan, math.nan)

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from analysis.details import Distribution, Shift
 from analysis.histograms import Histogram, merged
@@ -67,7 +67,7 @@ def shifts(
     for q in DECILES:
         contrast = oppose(measure(before, cells, q), measure(after, cells, q))
         df = len(contrast.rows) - 1
-        reach = float(stats.t.ppf(0.975, df)) if df else math.nan
+        reach = float(special.stdtrit(df, 0.975)) if df else math.nan
         deviation = contrast.rows.std(axis=0, ddof=1) if df else np.full(len(cells), math.nan)
         half = reach * np.sqrt(contrast.factor) * deviation
         for cell, log, by in zip(cells, contrast.estimate.tolist(), half.tolist(), strict=True):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from loadgen.plan import Plan
 from reports.console import plain_table, printed
 from reports.units import count, duration, share
-from savepath.checking import answers_as_data
-from savepath.needs import Needs, needs_as_data
 from scenarios.model import Scenario
-from targets.readiness import Answer
 
 
 def tell_plan(plan: Plan, pairs: int) -> str:
@@ -57,10 +54,8 @@ def _cohorts(scenario: Scenario) -> str:
     return printed([table]).rstrip("\n")
 
 
-def plan_as_json(
-    plan: Plan, pairs: int, checks: Sequence[Answer] | None = None, needs: Needs | None = None
-) -> str:
-    """The same as JSON, with the units in the names, and what was asked beside it."""
+def plan_as_json(plan: Plan, pairs: int, asked: Mapping[str, object]) -> str:
+    """The same as JSON, with the units in the names, and the answers to what was ``asked`` beside it."""
     return json.dumps(
         {
             "scenario": plan.scenario.model_dump(mode="json"),
@@ -74,8 +69,7 @@ def plan_as_json(
             "pairs": pairs,
             "duration_of_all_s": 2 * pairs * plan.duration_s,
             "warnings": list(plan.warnings),
-            **({} if checks is None else {"checks": answers_as_data(checks)}),
-            **({} if needs is None else {"detect": needs_as_data(needs)}),
+            **asked,
         },
         indent=2,
     )

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ MAY_IMPORT = {
 MAY_IMPORT_LOCUST = {"loadgen", "locustfiles"}
 
 
+@cache
 def imports_of(file: Path) -> set[str]:
     """Every module that a file names in an import, at any depth of the code."""
     found = set()
@@ -66,15 +68,37 @@ def test_only_the_load_generator_imports_locust():
     assert wrong == []
 
 
-def test_the_help_loads_nothing_heavy():
+HEAVY = ("locust", "pandas", "scipy", "matplotlib", "httpx", "pyarrow")
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        ([["--help"]], (*HEAVY, "numpy", "rich", "pydantic", "jinja2")),
+        ([["plan", "smoke", "--target", "casedesk"]], HEAVY),
+        ([["compare", "--help"], ["show", "--help"], ["run", "--help"]], (*HEAVY, "numpy", "rich", "pydantic")),
+    ],
+    ids=["help", "plan", "help of a command"],
+)
+def test_a_command_loads_nothing_heavy_that_it_does_not_need(words, unwanted):
     code = (
         "import sys\nfrom savepath.cli import cli\nfrom click.testing import CliRunner\n"
-        "assert CliRunner().invoke(cli, ['--help']).exit_code == 0\n"
-        "print(*(m for m in ('locust', 'pandas', 'numpy', 'scipy', 'matplotlib', 'httpx', 'pyarrow', 'rich',"
-        " 'pydantic', 'jinja2') if m in sys.modules))"
+        f"assert all(CliRunner().invoke(cli, words).exit_code == 0 for words in {words})\n"
+        f"print(*(name for name in {unwanted} if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_scipys_package_of_distributions_is_not_imported():
+    """It takes a second to load, in each process; scipy.special has the same functions."""
+    wrong = [
+        str(file.relative_to(ROOT))
+        for room in MAY_IMPORT
+        for file in (ROOT / room).rglob("*.py")
+        if any(name.startswith("scipy.stats") for name in imports_of(file))
+    ]
+    assert wrong == []
 
 
 def test_the_wheel_holds_these_packages_and_no_others(tmp_path):

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from analysis.window.blocks import Block, CellLevel
 from analysis.window.failing import BLOCKS_IN_30_DAYS, FailureRate, learn_rates
@@ -203,7 +203,7 @@ def _z_alarm(streams: int) -> Floats:
         z = 4.5
         for _ in range(20):
             looks = BLOCKS_IN_30_DAYS / k * min(k, z**2)
-            z = float(stats.norm.isf(FALSE_ALARMS / (looks * len(SCALES) * max(streams, 1))))
+            z = -float(special.ndtri(FALSE_ALARMS / (looks * len(SCALES) * max(streams, 1))))
         found.append(z)
     return np.array(found)
 
@@ -256,7 +256,7 @@ def _sigmas(rows: Floats) -> Floats:
             found.append(found[-1])
             continue
         df = max(len(rows) / min(k, INFLATED_UP_TO) - 1, 1.0)
-        square = _mean_of(window_means(rows, k) ** 2) * df / float(stats.chi2.ppf(0.2, df))
+        square = _mean_of(window_means(rows, k) ** 2) * df / float(special.chdtri(df, 0.8))
         least = found[-1] * math.sqrt(SCALES[len(found) - 1] / k) if found else SIGMA_LEAST
         found.append(np.maximum(np.sqrt(square), least))
     return np.array(found)

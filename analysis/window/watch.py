@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from analysis.findings import Verdict
 from analysis.window import failing
@@ -240,9 +240,7 @@ def tell(signal: Signal, baseline: Baseline) -> str:
 def _is_broken(bad: float, checked: float, allowed: float) -> bool:
     if allowed <= 0:
         return bad > 0
-    return (
-        bad > allowed * checked and float(stats.poisson.sf(math.ceil(bad) - 1, allowed * checked)) < EFFECTS_ALPHA
-    )
+    return bad > allowed * checked and float(special.pdtrc(math.ceil(bad) - 1, allowed * checked)) < EFFECTS_ALPHA
 
 
 def _fade(

@@ -47,7 +47,6 @@ def command(
     from savepath.importing.label_map import load_label_map, own_names
     from savepath.importing.telling import tell_import, tell_labels
     from savepath.screen import note, say, suggest
-    from savepath.showing import runs_as_json
 
     if out is None and not list_labels:
         raise click.UsageError("--out RUN is missing: the run folder to make (or --list-labels)")
@@ -60,6 +59,8 @@ def command(
         return
     info = make_run(reading, out, label_map, labels=dict(labels))
     if as_json:
+        from savepath.showing import runs_as_json
+
         say(runs_as_json([out]))
     elif quiet:
         say(f"imported: {out}")

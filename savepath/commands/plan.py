@@ -82,7 +82,6 @@ def command(
         raise click.UsageError("--from is of no use without --detect PERCENT.")
 
     from loadgen.plan import make_plan
-    from savepath.checking import check_target, tell_count
     from savepath.planning import plan_as_json, tell_plan
     from savepath.screen import say, suggest
     from scenarios.library import load_scenario
@@ -96,24 +95,28 @@ def command(
     reasons = over_quota(system, plan.scenario)
     plan = replace(plan, warnings=(*plan.warnings, *reasons))
     wanted = pairs or plan.scenario.pairs
-    answers = check_target(system, plan.scenario, (lambda _: None) if as_json or quiet else say) if check else None
-    needs = None
+    # What is asked beside the plan loads its libraries only where it is asked.
+    ready = True
+    asked: dict[str, object] = {}
+    told: list[str] = []
+    if check:
+        from savepath.checking import answers_as_data, check_target, tell_count
+
+        answers = check_target(system, plan.scenario, (lambda _: None) if as_json or quiet else say)
+        ready, asked["checks"] = all(answer.word != "no" for answer in answers), answers_as_data(answers)
+        told += [tell_count(answers)] if quiet else []
     if detect is not None:
-        from savepath.needs import needs_of, tell_needs
+        from savepath.needs import needs_as_data, needs_of, tell_needs
 
         needs = needs_of(plan, detect, wanted, earlier)
+        asked["detect"] = needs_as_data(needs)
+        told.append(f"{'' if quiet else chr(10)}{tell_needs(needs)}")
     if as_json:
-        say(plan_as_json(plan, wanted, answers, needs))
-    elif check or quiet:
-        for reason in reasons:
-            say(reason)
-        if quiet and answers is not None:
-            say(tell_count(answers))
+        say(plan_as_json(plan, wanted, asked))
     else:
-        say(tell_plan(plan, wanted))
-    if needs is not None and not as_json:
-        say(f"{'' if quiet else chr(10)}{tell_needs(needs)}")
-    if any(answer.word == "no" for answer in answers or ()):
+        for text in [*(reasons if check or quiet else [tell_plan(plan, wanted)]), *told]:
+            say(text)
+    if not ready:
         context.exit(Exit.ABORTED)
     if reasons:
         context.exit(Exit.REFUSED)

@@ -90,7 +90,6 @@ def command(
     from savepath.driving import AFTER, BEFORE, Drive, drive_runs, in_turns, runs_of
     from savepath.progress import NOBODY, Progress
     from savepath.screen import say, suggest
-    from savepath.showing import runs_as_json
     from scenarios.library import load_scenario
 
     targets = {BEFORE: ChosenTarget(target, dict(settings))}
@@ -101,7 +100,12 @@ def command(
     progress = Progress(NOBODY if quiet else sys.stderr)
     command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production)
     drive_runs(command, turns, progress)
-    say(runs_as_json([turn.folder for turn in turns]) if as_json else f"recorded: {out}")
+    if as_json:
+        from savepath.showing import runs_as_json
+
+        say(runs_as_json([turn.folder for turn in turns]))
+    else:
+        say(f"recorded: {out}")
     if alternate:
         sides = f"--before {out / BEFORE} --after {out / AFTER}"
     elif versus:
