@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import keyword
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn, cast
 
 import click
@@ -85,10 +85,10 @@ def cli() -> None:
     """
 
 
-def main() -> NoReturn:
-    """Run the command line and exit with the code of the table in ``savepath.exits``."""
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line, of this process by default, and exit with the code of the table in ``savepath.exits``."""
     try:
-        code = cli.main(prog_name="savepath", standalone_mode=False)
+        code = cli.main(words, prog_name="savepath", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

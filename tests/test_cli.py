@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import savepath, spawned
+from run_examples import driven
 
 from casedesk.process import RunningDesk, running_desk
 from savepath.exits import MEANINGS, Exit
@@ -28,16 +30,6 @@ warmup_s: 0.5
 duration_s: 3
 verification: {settle_s: 0.2, script_deadline_s: 3, mail_deadline_s: 3}
 """
-
-
-def savepath(*words: object, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "savepath", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        **options,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +49,13 @@ def tiny(tmp_path_factory) -> Path:
 def run(desk, tiny, tmp_path_factory) -> Path:
     """One whole run of the tiny scenario."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    done = savepath("run", tiny, "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", out)
+    done = spawned("run", tiny, "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", out)
     assert done.returncode == 0, done.stderr
     return out
 
 
 def test_the_help_tells_every_exit_code():
-    said = savepath("--help").stdout
+    said = spawned("--help").stdout
     assert [code for code, meaning in MEANINGS.items() if f"{int(code):>5}  {meaning}" not in said] == []
 
 
@@ -155,28 +147,17 @@ def test_a_path_that_is_not_there_is_refused_by_name(run):
     assert (done.returncode, "nowhere" in done.stderr) == (Exit.USAGE, True)
 
 
-def test_runs_of_different_plans_are_not_compared(run, desk, tmp_path):
-    (tmp_path / "other.yaml").write_text(TINY.replace("rate_per_s: 20", "rate_per_s: 30"))
-    out = tmp_path / "other"
-    scenario = tmp_path / "other.yaml"
-    assert (
-        savepath("run", scenario, "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", out).returncode
-        == 0
-    )
-    done = savepath("compare", "--before", run, "--after", out, "--html", tmp_path / "r.html")
+def test_runs_of_different_plans_are_not_compared(tmp_path):
+    one, other = driven(tmp_path / "one"), driven(tmp_path / "other", plan_digest="e" * 64)
+    done = savepath("compare", "--before", one, "--after", other, "--html", tmp_path / "r.html")
     assert done.returncode == Exit.USAGE
     assert "plan" in done.stderr
     assert not (tmp_path / "r.html").exists()
 
 
-def test_a_run_that_recorded_nothing_is_refused_by_name(run, desk, tmp_path):
-    (tmp_path / "none.yaml").write_text(TINY.replace("rate_per_s: 20", "rate_per_s: 0.0001"))
-    out = tmp_path / "empty"
-    made = savepath(
-        "run", tmp_path / "none.yaml", "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", out
-    )
-    assert made.returncode == 0, made.stderr
-    done = savepath("compare", "--before", out, "--after", out)
+def test_a_run_that_recorded_nothing_is_refused_by_name(tmp_path):
+    empty = driven(tmp_path / "empty", cells=())
+    done = savepath("compare", "--before", empty, "--after", empty)
     assert done.returncode == Exit.USAGE
     assert "no sample" in done.stderr
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from command_line import savepath, spawned
 from misbehaving_server import Asked, Behaviour, Reply, misbehaving
 from roundup_server import ENVIRON, running_roundup
 
@@ -82,13 +83,6 @@ class Stuck(Behaviour):
         return Reply(200, {"cases": [{"id": "7"}]})
 
 
-def savepath(*words: object, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "savepath", *map(str, words)],
-        capture_output=True, text=True, timeout=100, env={**os.environ, **environ},
-    )  # fmt: skip
-
-
 def free_ports(number: int) -> list[int]:
     taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [int(one.getsockname()[1]) for one in taken]
@@ -122,7 +116,8 @@ def test_a_run_on_roundup_starts_the_sink_finds_each_mail_once_and_ends_the_sink
     with running_roundup(files / "sweep.yaml", files / "home", smtp_port=smtp_port) as url:
         settings = {"base_url": url, "mail_sink": f"http://127.0.0.1:{http_port}", "smtp_port": smtp_port}
         pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        done = savepath("run", files / "sweep.yaml", "--target", "roundup", *pairs, "--out", out, **ENVIRON)
+        words = ("run", files / "sweep.yaml", "--target", "roundup", *pairs, "--out", out)
+        done = spawned(*words, env=ENVIRON)
     assert done.returncode == 0, done.stderr
     samples, effects = RunFolder(out).read_samples(), RunFolder(out).read_effects()
     sent = samples[(samples["operation"] == "send_email") & (samples["outcome"] == "ok")]
@@ -248,7 +243,7 @@ def test_a_plan_within_its_quotas_is_done(files):
 
 @pytest.mark.parametrize("command", [("plan",), ("run", "--out", "never")])
 def test_python_in_a_mapping_is_not_run_unless_it_is_allowed(files, command):
-    done = savepath(*command, files / "reads.yaml", "--target", files / "python.yaml", PYTHONPATH=str(files))
+    done = savepath(*command, files / "reads.yaml", "--target", files / "python.yaml")
     assert done.returncode == Exit.USAGE
     assert "allow it with --allow-python" in done.stderr
     assert not Path("never").exists()
@@ -258,7 +253,7 @@ def test_python_that_is_allowed_judges_in_the_run(files):
     out = files / "run"
     with misbehaving(Desk()) as url:
         words = ("--target", files / "python.yaml", "--set", f"base_url={url}", "--out", out, "--allow-python")
-        done = savepath("run", files / "reads.yaml", *words, PYTHONPATH=str(files))
+        done = spawned("run", files / "reads.yaml", *words, env={"PYTHONPATH": str(files)})
     assert done.returncode == 0, done.stderr
     assert set(RunFolder(out).read_samples()["detail"]) == {"said no"}
 
@@ -268,7 +263,7 @@ def test_a_client_of_locust_drives_a_run_as_well_and_it_is_kept_which(files, cli
     out = files / "run"
     with misbehaving(Desk()) as url:
         words = ("--target", files / "desk.yaml", "--set", f"base_url={url}", "--out", out, "--client", client)
-        done = savepath("run", files / "reads.yaml", *words)
+        done = spawned("run", files / "reads.yaml", *words)
     assert done.returncode == 0, done.stderr
     samples = RunFolder(out).read_samples()
     assert (RunFolder(out).read().generator.client, len(samples), set(samples["outcome"])) == (client, 20, {"ok"})

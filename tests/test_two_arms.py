@@ -2,12 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import savepath, spawned
 
 from casedesk.process import running_desk
 from loadgen.plan import plan_for
@@ -47,10 +46,6 @@ class Made:
         return [RunFolder(path) for path in sorted(self.out.iterdir())]
 
 
-def savepath(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "savepath", *map(str, words)], capture_output=True, text=True)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Made:
     """Two runs of both desks at once, where the one on the after side loses scripts."""
@@ -59,7 +54,7 @@ def made(tmp_path_factory) -> Made:
     scenario.write_text(TINY)
     with running_desk() as well, running_desk(seed=2) as ill:
         ill.set_faults(script_lost=0.3)
-        done = savepath(
+        done = spawned(
             "run", scenario, "--target", "casedesk", "--set", f"base_url={well.url}",
             "--versus", "casedesk", "--versus-set", f"base_url={ill.url}", "--pairs", 2, "--out", out,
         )  # fmt: skip

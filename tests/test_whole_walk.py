@@ -2,30 +2,22 @@
 
 import html
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import savepath, spawned
 from roundup_server import ENVIRON, running_roundup
 
 from loadgen.run_folder import RunFolder
-
-
-def savepath(*words: object, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "savepath", *map(str, words)], capture_output=True, text=True, **options
-    )
 
 
 @pytest.mark.alone
 @pytest.mark.timeout(330)
 def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_path):
     out = tmp_path / "demo"
-    done = savepath("demo", "--pairs", 3, "--out", out)
+    done = spawned("demo", "--pairs", 3, "--out", out)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((out / "results.json").read_text())
     page = (out / "report.html").read_text()
@@ -61,7 +53,7 @@ def test_the_field_sweep_runs_on_roundup_and_every_script_is_found_by_its_token(
     scenario.write_text(sweep)
     with running_roundup(scenario, tmp_path / "home") as url:
         words = ("run", scenario, "--target", "targets/roundup.yaml", "--set", f"base_url={url}", "--out", out)
-        done = savepath(*words, env=os.environ | ENVIRON)
+        done = spawned(*words, env=ENVIRON)
     assert done.returncode == 0, done.stderr
     run = RunFolder(out)
     info, samples, effects = run.read(), run.read_samples(), run.read_effects()
