@@ -1,5 +1,6 @@
 """Runs made by hand for the tests of the analysis: samples whose quantiles are known by construction."""
 
+import functools
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -24,28 +25,30 @@ def samples(cells, *, n=40, sigma=0.3, failed=0, lag_s=0.0, ramp=0.0, outcome="h
     ``cells`` is {(operation, fields): seconds}; ``failed`` more requests of each cell fail; ``ramp`` is
     the growth of the logarithm from the first to the last moment.
     """
-    parts = []
-    for (operation, fields), typical_s in cells.items():
-        shape = SHAPE if n == 40 else np.linspace(-1.96, 1.96, n)
-        order = (np.arange(n) * 17) % n if np.gcd(17, n) == 1 else np.arange(n)
-        at_s = np.concatenate([(np.arange(n) + 0.5) * DURATION_S / n, np.linspace(0, DURATION_S - 1, failed)])
-        took_s = typical_s * np.exp(np.concatenate([sigma * shape[order], np.zeros(failed)]))
-        took_s = took_s * np.exp(ramp * at_s / DURATION_S)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "arm": "",
-                    "operation": operation,
-                    "custom_fields": fields,
-                    "scheduled_s": at_s,
-                    "sent_s": at_s + max(lag_s, PROMPT_S),
-                    "done_s": at_s + lag_s + took_s,
-                    "outcome": ["ok"] * n + [outcome] * failed,
-                    "detail": [""] * n + [detail] * failed,
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    shape = SHAPE if n == 40 else np.linspace(-1.96, 1.96, n)
+    order = (np.arange(n) * 17) % n if np.gcd(17, n) == 1 else np.arange(n)
+    at_s = np.concatenate([(np.arange(n) + 0.5) * DURATION_S / n, np.linspace(0, DURATION_S - 1, failed)])
+    spread = np.exp(np.concatenate([sigma * shape[order], np.zeros(failed)])) * np.exp(ramp * at_s / DURATION_S)
+    due_s = np.tile(at_s, len(cells))
+    return pd.DataFrame(
+        {
+            "arm": "",
+            "operation": np.repeat([operation for operation, _ in cells], n + failed),
+            "custom_fields": np.repeat([fields for _, fields in cells], n + failed),
+            "scheduled_s": due_s,
+            "sent_s": due_s + max(lag_s, PROMPT_S),
+            "done_s": due_s + lag_s + np.concatenate([typical_s * spread for typical_s in cells.values()]),
+            "outcome": (["ok"] * n + [outcome] * failed) * len(cells),
+            "detail": ([""] * n + [detail] * failed) * len(cells),
+        }
+    )
+
+
+@functools.lru_cache(256)
+def folded(cells, shape):
+    """The number of samples of such cells, and their slices: no test changes them, and many draw the same."""
+    table = samples(dict(cells), **dict(shape))
+    return len(table), fold(table)
 
 
 def effects(**counts):
@@ -56,8 +59,12 @@ def effects(**counts):
 
 def run(name, minutes, table=None, **changes):
     """A whole run that started so many minutes after noon, with the samples in ``table``."""
-    table = samples({("read_case", 0): 0.1}) if table is None else table
-    n = len(table)
+    n, slices = folded(((("read_case", 0), 0.1),), ()) if table is None else (len(table), fold(table))
+    return made(name, minutes, n, **{"slices": slices, **changes})
+
+
+def made(name, minutes, n, **changes):
+    """The same of ``n`` samples that are in ``slices`` already."""
     facts = {
         "id": name,
         "started_at": NOON + timedelta(minutes=minutes),
@@ -72,7 +79,6 @@ def run(name, minutes, table=None, **changes):
         "unsent": 0,
         "run_queue_delay": 0.01,
         "cpu": 0.3,
-        "slices": fold(table),
         "effects": effects(script_once=100),
         "stored_cases": 1000,
     }
@@ -112,7 +118,8 @@ def sides(pairs=6, change=None, *, apart=False, noise=1.0, before=None, after=No
             extra = dict(extra(pair) if callable(extra) else extra or {})
             drawn = {**shape, **extra.pop("samples", {})}
             minutes = pair * 4 + side * 2 if not apart else (pair + side * pairs) * 24 * 60
-            found[side].append(run(f"{'ba'[side]}{pair}", minutes, samples(levels, **drawn), **extra))
+            n, slices = folded(tuple(levels.items()), tuple(drawn.items()))
+            found[side].append(made(f"{'ba'[side]}{pair}", minutes, n, **{"slices": slices, **extra}))
     return found
 
 

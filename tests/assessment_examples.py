@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -28,6 +29,7 @@ from analysis.findings import (
     Verdict,
     Word,
 )
+from reports import html
 from reports.model import ReportMeta
 
 NAN = math.nan
@@ -483,3 +485,9 @@ EXAMPLES = {
     "candidates": CANDIDATES,
     "imported": IMPORTED,
 }
+
+
+@functools.cache
+def page_of(name: str) -> str:
+    """The page of an example, drawn once for all who read it."""
+    return html.render(EXAMPLES[name], META)

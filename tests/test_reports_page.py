@@ -19,13 +19,13 @@ from assessment_examples import (
     META,
     assessment,
     cell,
+    page_of,
 )
 
 from analysis.findings import TimelinePoint
 from reports import detail_figures, drawing, figures, html
 
 CSS = (files("reports") / "templates" / "report.css").read_text(encoding="utf-8")
-PAGES = {name: html.render(found, META) for name, found in EXAMPLES.items()}
 
 #: Text on ground, as the style sheet uses them.
 TEXT_PAIRS = [
@@ -85,14 +85,14 @@ def test_the_dark_theme_by_choice_is_the_dark_theme():
 
 
 def test_every_colour_that_is_used_is_defined_in_both_themes():
-    used = set(re.findall(r"var\(--([\w-]+)\)", CSS + "".join(PAGES.values())))
+    used = set(re.findall(r"var\(--([\w-]+)\)", CSS + "".join(map(page_of, EXAMPLES))))
     assert used <= set(themes()["light"])
     assert set(themes()["light"]) == set(themes()["dark"])
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_page_loads_nothing_and_runs_nothing(name):
-    page = PAGES[name]
+    page = page_of(name)
     assert "default-src 'none'; style-src 'unsafe-inline'" in page
     assert not re.search(r"<(script|link|img|iframe|object|embed|base|form)\b", page)
     assert not re.search(r"@import|url\((?!#)", page)
@@ -102,30 +102,30 @@ def test_a_page_loads_nothing_and_runs_nothing(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_page_is_well_under_two_megabytes(name):
-    assert len(PAGES[name].encode()) < 2_000_000
+    assert len(page_of(name).encode()) < 2_000_000
 
 
 @pytest.mark.parametrize("name", ["clear", "escalate-incident"])
 def test_the_same_model_gives_the_same_page(name):
-    assert html.render(EXAMPLES[name], META) == PAGES[name]
+    assert html.render(EXAMPLES[name], META) == page_of(name)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_no_id_is_used_twice(name):
-    ids = re.findall(r'\bid="([^"]*)"', PAGES[name])
+    ids = re.findall(r'\bid="([^"]*)"', page_of(name))
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_reference_within_the_page_has_its_target(name):
-    ids = set(re.findall(r'\bid="([^"]*)"', PAGES[name]))
-    assert set(re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', PAGES[name])) <= {(name, "") for name in ids} | {
+    ids = set(re.findall(r'\bid="([^"]*)"', page_of(name)))
+    assert set(re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', page_of(name))) <= {(name, "") for name in ids} | {
         ("", name) for name in ids
     }
 
 
 def test_the_matrix_is_a_table_that_a_screen_reader_can_walk():
-    section = PAGES["escalate-incident"].split('id="matrix"')[1].split("</section>")[0]
+    section = page_of("escalate-incident").split('id="matrix"')[1].split("</section>")[0]
     assert section.count('scope="col"') == 6
     assert section.count('scope="row"') == 6
     assert section.count("<caption>") == 1
@@ -133,20 +133,20 @@ def test_the_matrix_is_a_table_that_a_screen_reader_can_walk():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_main_part_has_no_p_value(name):
-    main = PAGES[name].split('<section id="appendix">')[0].split("</style>")[1]
+    main = page_of(name).split('<section id="appendix">')[0].split("</style>")[1]
     assert not re.search(r"p-value|significan", main)
 
 
 def test_zero_counts_are_shown_as_zero():
-    row = re.search(r"Reported as saved, value missing.*?</tr>", PAGES["clear"], re.DOTALL)
+    row = re.search(r"Reported as saved, value missing.*?</tr>", page_of("clear"), re.DOTALL)
     assert row
     assert re.findall(r'<td class="num">([^<]*)</td>', row[0])[:2] == ["0", "0"]
 
 
 def test_a_failed_check_is_said_above_the_matrix():
-    section = PAGES["hold-invalid-load"].split('id="matrix"')[1].split("</section>")[0]
+    section = page_of("hold-invalid-load").split('id="matrix"')[1].split("</section>")[0]
     assert "No verdict on speed." in section
-    assert "No verdict on speed." not in PAGES["clear"]
+    assert "No verdict on speed." not in page_of("clear")
 
 
 def test_commands_can_be_copied_as_they_were_typed():
@@ -155,7 +155,7 @@ def test_commands_can_be_copied_as_they_were_typed():
 
 
 def test_without_a_timeline_the_page_says_that_it_is_not_known():
-    assert "Not known: the runs hold no course over time." in PAGES["hold-needs-data"]
+    assert "Not known: the runs hold no course over time." in page_of("hold-needs-data")
     assert figures.timeline_figure(HOLD_NEEDS_DATA) is None
 
 
@@ -327,7 +327,7 @@ def words_of(page: str) -> list[str]:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_first_250_words_answer_the_five_questions_of_a_change_board(name):
-    seen = " ".join(words_of(PAGES[name])[:250])
+    seen = " ".join(words_of(page_of(name))[:250])
     assert [answer for answer in ANSWERS[name] if answer not in seen] == []
 
 
