@@ -14,7 +14,7 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from casedesk import cases, mail, tenancy
+from casedesk import cases, logs, mail, tenancy
 from casedesk.api import Answer, Call, Endpoint
 from casedesk.bodies import (
     TOKEN_PATTERN,
@@ -102,6 +102,11 @@ def _update_case_type(call: Call) -> Answer:
     return Answer(200, updated.as_json())
 
 
+def _delete_case_type(call: Call) -> Answer:
+    tenancy.delete_case_type(call.desk, call.tenant(), call.path["case_type"], deadline=call.deadline)
+    return Answer(204)
+
+
 def _create_case(call: Call) -> Answer:
     body = read_body(CaseBody, call.body)
     case_id = cases.create_case(call.desk, call.tenant(), body, deadline=call.deadline)
@@ -161,6 +166,11 @@ def _read_script_runs(call: Call) -> Answer:
     return Answer(200, {"runs": read_runs(call.desk.store, call.tenant().id, call.tokens("save_ids"))})
 
 
+def _delete_script_runs(call: Call) -> Answer:
+    logs.delete_runs(call.desk.store, call.tenant(), _prefix(call), deadline=call.desk.late_deadline())
+    return Answer(204)
+
+
 def _send_mail(call: Call) -> Answer:
     desk, body = call.desk, read_body(MailBody, call.body)
     mail_id = mail.queue_mail(desk.store, desk.faults, call.tenant(), body, deadline=call.deadline)
@@ -181,6 +191,11 @@ def _read_batch(call: Call) -> Answer:
 
 def _read_outbox(call: Call) -> Answer:
     return Answer(200, {"mails": mail.read_outbox(call.desk.store, call.tenant(), call.tokens("tokens"))})
+
+
+def _delete_mails(call: Call) -> Answer:
+    logs.delete_mails(call.desk.store, call.tenant(), _prefix(call), deadline=call.desk.late_deadline())
+    return Answer(204)
 
 
 def _read_disk(call: Call) -> Answer:
@@ -245,6 +260,7 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/tenants/{tenant}/case-types", "write", _create_case_type),
     Endpoint("GET", "/tenants/{tenant}/case-types", "loop", _list_case_types),
     Endpoint("PUT", "/tenants/{tenant}/case-types/{case_type}", "write", _update_case_type),
+    Endpoint("DELETE", "/tenants/{tenant}/case-types/{case_type}", "write", _delete_case_type),
     Endpoint("POST", "/tenants/{tenant}/cases", "write", _create_case),
     Endpoint("GET", "/tenants/{tenant}/cases", "read", _list_cases),
     Endpoint("GET", "/tenants/{tenant}/cases/{case_id}", "read", _read_case),
@@ -254,10 +270,12 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/tenants/{tenant}/history", "read", _read_histories),
     Endpoint("GET", "/tenants/{tenant}/saves", "read", _find_saves),
     Endpoint("GET", "/tenants/{tenant}/script-runs", "read", _read_script_runs),
+    Endpoint("DELETE", "/tenants/{tenant}/script-runs", "write", _delete_script_runs),
     Endpoint("POST", "/tenants/{tenant}/emails", "write", _send_mail),
     Endpoint("POST", "/tenants/{tenant}/email-batches", "write", _send_batch),
     Endpoint("GET", "/tenants/{tenant}/email-batches/{batch_id}", "read", _read_batch),
     Endpoint("GET", "/tenants/{tenant}/outbox", "read", _read_outbox),
+    Endpoint("DELETE", "/tenants/{tenant}/outbox", "write", _delete_mails),
     Endpoint("GET", "/admin/disk", "loop", _read_disk),
     Endpoint("PUT", "/admin/disk", "read", _switch_disk),
     Endpoint("POST", "/admin/move-host", "loop", _move_host),
@@ -276,6 +294,15 @@ def _query_number(call: Call, name: str, *, default: int, least: int, most: int)
             400, "bad_query", f"query {name} is {text!r}; expected a number from {least} to {most}", field=name
         )
     return int(text)
+
+
+def _prefix(call: Call) -> str:
+    """How the tokens begin that are meant; never all of them by an oversight."""
+    prefix = call.query.get("prefix", "")
+    if not re.fullmatch(TOKEN_PATTERN, prefix):
+        detail = "query prefix: expected the beginning of a token, 1 to 200 visible ASCII characters"
+        raise Problem(400, "bad_query", detail, field="prefix")
+    return prefix
 
 
 def _if_match(call: Call) -> int | None:

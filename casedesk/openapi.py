@@ -191,6 +191,7 @@ def _operation(
 
 _WRITE = (400, 404, 413, 422, 503)
 _TOKENS = "comma list of 1 to 200 tokens"
+_BEGINNING = "how the tokens begin that are meant"
 
 
 def _paths() -> dict[str, Any]:
@@ -236,7 +237,14 @@ def _paths() -> dict[str, Any]:
                 answer=_CASE_TYPE,
                 body=_body(CaseTypeBody),
                 errors=(*_WRITE, 409),
-            )
+            ),
+            "delete": op(
+                f"{t}/case-types/{{case_type}}",
+                "delete_case_type",
+                "Delete a case type that has no cases",
+                status=204,
+                errors=(404, 409, 503),
+            ),
         },
         f"{t}/cases": {
             "post": op(
@@ -320,7 +328,15 @@ def _paths() -> dict[str, Any]:
                 answer=_list("runs", _RUN),
                 errors=(400, 404),
                 parameters=(_query("save_ids", _TEXT, _TOKENS, required=True),),
-            )
+            ),
+            "delete": op(
+                t,
+                "delete_script_runs",
+                "Delete the runs for saves whose token begins like that",
+                status=204,
+                errors=(400, 404, 503),
+                parameters=(_query("prefix", _TEXT, _BEGINNING, required=True),),
+            ),
         },
         f"{t}/emails": {
             "post": op(
@@ -361,7 +377,15 @@ def _paths() -> dict[str, Any]:
                 answer=_list("mails", _MAIL),
                 errors=(400, 404),
                 parameters=(_query("tokens", _TEXT, _TOKENS, required=True),),
-            )
+            ),
+            "delete": op(
+                t,
+                "delete_mails",
+                "Delete the mails whose token begins like that",
+                status=204,
+                errors=(400, 404, 503),
+                parameters=(_query("prefix", _TEXT, _BEGINNING, required=True),),
+            ),
         },
         "/admin/disk": {
             "get": op("/admin/disk", "read_disk", "Disk profile in force and counters", answer=_DISK),

@@ -29,6 +29,7 @@ from scenarios.model import Operation, Scenario
 from targets.binding import Binding
 from targets.control import preflight
 from targets.extension import bind
+from targets.footprint import Footprint, Tokens
 from targets.hosts import AllowedHosts
 from targets.inventory import Inventory
 from targets.mapping import Target
@@ -45,12 +46,27 @@ class Prepared:
     binding: Binding
 
 
-def prepare(target: Target, scenario: Scenario, inventory: Path | None, environ: Mapping[str, str]) -> Prepared:
+def prepare(
+    target: Target,
+    scenario: Scenario,
+    inventory: Path | None,
+    environ: Mapping[str, str],
+    footprint: Footprint,
+) -> Prepared:
     """Look at the target, find or make what the scenario needs, read a little. Raises SavepathError; blocks."""
     fingerprint = preflight(target, environ)
-    known = read_inventory(inventory) if inventory else provision(target, scenario, environ, lambda *_: None)
+    if inventory:
+        known = read_inventory(inventory)
+    else:
+        known = provision(target, scenario, environ, lambda *_: None, footprint)
     warm_up(target, scenario, known, environ)
     return Prepared(target, fingerprint, known, bind(target, scenario, known, environ))
+
+
+def announce_tokens(footprint: Footprint, prepared: Prepared, run_key: str) -> None:
+    """Say what the saves and mails of the run will carry, before the first is sent."""
+    remotes = {key: dict(known.remote) for key, known in prepared.inventory.tenants.items()}
+    footprint.announce(Tokens(run_key=run_key, tenants=remotes))
 
 
 @dataclass(frozen=True, slots=True)

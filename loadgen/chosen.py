@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from scenarios.model import Scenario
+from targets.footprint import Footprint, Heading
 from targets.mapping import Target, load_target
 
 #: Of a second target a secret ``NAME`` is looked for as ``VERSUS_NAME`` first.
@@ -26,6 +28,22 @@ class ChosenTarget:
     def load(self, *, allow_python: bool) -> Target:
         """The mapping. Raises InputError."""
         return load_target(self.mapping, self.variables, allow_python=allow_python)
+
+    def footprint(self, folder: Path, name: str, target: Target, scenario: Scenario, side: str) -> Footprint:
+        """A footprint in that folder of what is made on the target, which was loaded from this choice.
+
+        A mapping in a file is named so that it is found again from anywhere.
+        """
+        path = Path(self.mapping)
+        heading = Heading(
+            scenario=scenario.name,
+            tenants=scenario.tenant_keys,
+            mapping=str(path.resolve()) if path.is_file() else self.mapping,
+            settings=dict(self.variables),
+            address=target.base_url,
+            side=side,
+        )
+        return Footprint(folder, name, heading)
 
 
 def environ_of(arm: str, environ: Mapping[str, str]) -> Mapping[str, str]:

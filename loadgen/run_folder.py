@@ -9,6 +9,7 @@
     notable.parquet   the slowest and failed samples}
     run.json          the facts of the run, written last and by rename
     failure.json      only where the run could not begin: {exit_code, message}
+    footprint/        what was made on the target, for ``savepath clean`` (``targets.footprint``)
 
 A folder without ``run.json`` is unfinished and never taken for a run. Nothing here imports Locust
 or gevent, so that any process may read runs.
@@ -45,6 +46,7 @@ from loadgen.tables import (
 from scenarios.errors import InputError, Refused
 from scenarios.objectives import Objective
 from scenarios.source import StrictModel
+from targets.footprint import FOLDER as FOOTPRINTS
 
 SCHEMA = "savepath.run/1"
 _Counts = TypeVar("_Counts", bound=StrictModel)
@@ -379,8 +381,11 @@ def write_whole(path: Path, content: bytes, *, lasting: bool = False) -> None:
 
 
 def refuse_used(path: Path) -> None:
-    """Raises InputError for a path that holds something already: nothing is ever overwritten."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    """Raises InputError for a path that holds something already: nothing is ever overwritten.
+
+    Footprints may be there: of what was made for the run, or of one before it that could not begin.
+    """
+    if path.exists() and (not path.is_dir() or any(inside.name != FOOTPRINTS for inside in path.iterdir())):
         raise InputError(f"{path} is there already and not empty; choose another folder or remove it")
 
 

@@ -27,7 +27,7 @@ from typing import Literal
 import gevent
 from gevent.event import Event
 
-from loadgen.arm import Arm, Shared, prepare
+from loadgen.arm import Arm, Shared, announce_tokens, prepare
 from loadgen.chosen import CLIENTS, ChosenTarget, environ_of
 from loadgen.driver import share_of
 from loadgen.guard import Guard
@@ -52,6 +52,8 @@ from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Operation, Scenario
 from scenarios.tokens import new_run_key
+from targets.footprint import Footprint
+from targets.mapping import Target
 from targets.quotas import refuse_over_quota
 from targets.safety import refuse_unsafe
 
@@ -124,6 +126,7 @@ class Session:
         self._driven_s = 0.0
         self._recorded_before = 0
         self._arms: list[Arm] = []
+        self._footprints: dict[str, Footprint] = {}
 
     # before anything is measured
 
@@ -137,7 +140,7 @@ class Session:
         self._plan = plan_for(scenario, list(targets.values()), client=settings.client)
         self._scenario = self._plan.scenario
         for target in targets.values():
-            refuse_unsafe(target, self._scenario, production=settings.production)
+            refuse_unsafe(target, self._scenario.tenant_keys, production=settings.production)
             refuse_over_quota(target, self._scenario, at_once=len(targets) > 1)
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
         self.folder.create()
@@ -147,11 +150,20 @@ class Session:
         for warning in self._plan.warnings:
             self._say(f"note: {warning}")
         self._write_progress()
+        self._footprints = {name: self._footprint_of(name, target) for name, target in targets.items()}
         ready = {
-            name: prepare(target, self._scenario, settings.targets[name].inventory, environ_of(name, os.environ))
+            name: prepare(
+                target,
+                self._scenario,
+                settings.targets[name].inventory,
+                environ_of(name, os.environ),
+                self._footprints[name],
+            )
             for name, target in targets.items()
         }
         self._key = new_run_key()
+        for name, prepared in ready.items():
+            announce_tokens(self._footprints[name], prepared, self._key)
         self._health = Health()
         shared = Shared(
             self._scenario,
@@ -168,6 +180,12 @@ class Session:
             arm.get_ready()
         watches = {f"{arm.name} ({arm.target.base_url})" if arm.name else "": arm.watch for arm in self._arms}
         self._guard = Guard(self._scenario.abort_rules, watches, self._health, self.folder.path)
+
+    def _footprint_of(self, arm: str, target: Target) -> Footprint:
+        """Where it is kept what the run makes there."""
+        side = arm or self._settings.labels.get("side", "")  # of runs by turns, savepath has told by a label
+        name = f"run-{arm}" if arm else "run"
+        return self._settings.targets[arm].footprint(self.folder.path, name, target, self._scenario, side)
 
     @property
     def failure_folder(self) -> RunFolder | None:
@@ -245,6 +263,8 @@ class Session:
             self.ending = self.ending if self.ending.exit_code else Ending("aborted", repr(error), 1)
             self._say(f"the run has no run.json: {error}")
         finally:
+            for footprint in self._footprints.values():
+                footprint.close()
             self.finished.set()
 
     def _drive(self) -> None:

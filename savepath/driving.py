@@ -25,6 +25,7 @@ from scenarios.model import Scenario
 from targets.control import preflight
 from targets.credentials import Credentials
 from targets.extension import find_class
+from targets.footprint import Footprint
 from targets.inventory import Inventory
 from targets.mapping import Target
 from targets.provisioning import provision
@@ -80,25 +81,28 @@ def pair_in_turn(out: Path, pair: int, pairs: int) -> Iterator[Turn]:
         yield Turn(out / side / f"run-{pair:02d}", (side,), {"side": side}, title)
 
 
-def drive_runs(command: Drive, turns: Sequence[Turn], progress: Progress) -> None:
-    """Make the runs, in order; see ``ready`` for what is looked at before anything is sent or written."""
-    with ready(command, turns, progress) as make:
+def drive_runs(command: Drive, turns: Sequence[Turn], out: Path, progress: Progress) -> None:
+    """Make the runs in ``out``, in order; see ``ready`` for what comes before."""
+    with ready(command, turns, out, progress) as make:
         for turn in turns:
             make(turn)
 
 
 @contextmanager
-def ready(command: Drive, turns: Sequence[Turn], progress: Progress) -> Iterator[Callable[[Turn], None]]:
+def ready(
+    command: Drive, turns: Sequence[Turn], out: Path, progress: Progress
+) -> Iterator[Callable[[Turn], None]]:
     """Get everything ready for runs such as ``turns``, and yield what makes one of them.
 
     Everything that can be wrong is looked at before anything is sent or written: the files, the
     folders, the quotas, the targets. Then tenants, fields and cases are made once on each target, and
-    each run finds them there. Raises Refused for a plan that is over a quota of a target.
+    each run finds them there; what was made is kept in ``out/footprint``. Raises Refused for a plan that is
+    over a quota of a target.
     """
     scenario = load_scenario(command.scenario)
     targets = {side: chosen.load(allow_python=command.allow_python) for side, chosen in command.targets.items()}
     for target in targets.values():
-        refuse_unsafe(target, scenario, production=command.production)
+        refuse_unsafe(target, scenario.tenant_keys, production=command.production)
         if target.python:
             find_class(target.python)
     for side, target in targets.items():
@@ -113,7 +117,10 @@ def ready(command: Drive, turns: Sequence[Turn], progress: Progress) -> Iterator
         known = {}
         for side, target in targets.items():
             known[side] = room / f"{side}.json"
-            inventory = prepare(scenario, target, progress, environ_of(side, os.environ))
+            name = f"prepared-{side}" if len(targets) > 1 else "prepared"
+            footprint = command.targets[side].footprint(out, name, target, scenario, side)
+            stack.callback(footprint.close)
+            inventory = prepare(scenario, target, progress, environ_of(side, os.environ), footprint)
             known[side].write_text(inventory.model_dump_json(), encoding="utf-8")
 
         def make(turn: Turn) -> None:
@@ -131,12 +138,16 @@ def drive_one(launch: Launch, progress: Progress) -> None:
 
 
 def prepare(
-    scenario: Scenario, target: Target, progress: Progress, environ: Mapping[str, str] = os.environ
+    scenario: Scenario,
+    target: Target,
+    progress: Progress,
+    environ: Mapping[str, str] = os.environ,
+    footprint: Footprint | None = None,
 ) -> Inventory:
     """Check that the target answers, then make or find the scenario's tenants, fields and cases."""
     preflight(target, environ)
     try:
-        return provision(target, scenario, environ, progress.step)
+        return provision(target, scenario, environ, progress.step, footprint)
     finally:
         progress.close()
 

@@ -21,11 +21,12 @@ from reports.console import plain_table, printed
 from reports.escaping import one_line
 from reports.model import ReportMeta, ResultsError, from_json
 from scenarios.errors import InputError
+from targets.footprint import FOLDER as FOOTPRINTS
 
 RESULTS: Final = "results.json"
 #: Folders inside folders that are looked into; a folder of folders of runs needs two.
 DEEP: Final = 5
-_NEVER_ENTERED: Final = (".git", ".venv", "node_modules", "shards")
+_NEVER_ENTERED: Final = (".git", ".venv", "node_modules", "shards", FOOTPRINTS)
 
 
 @dataclass(frozen=True, slots=True)

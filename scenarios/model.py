@@ -250,6 +250,11 @@ class Scenario(StrictModel):
             for number in range(1, cohort.tenants + 1)
         )
 
+    @property
+    def tenant_keys(self) -> tuple[str, ...]:
+        """The keys of all tenants, in the same order."""
+        return tuple(tenant.key for tenant in self.tenants)
+
     def can(self, operation: str, cohort: str = "") -> bool:
         """Whether some cohort (or that one) can do something of the mix (or that operation)."""
         return any(

@@ -20,7 +20,12 @@ def new_run_key() -> str:
 
 def save_id(run_key: str, seq: int) -> str:
     """The token of arrival ``seq``: ``sp-<run key>-<seq>``, 21 or 22 characters, safe in any text field."""
-    return f"sp-{run_key}-{seq:07x}"
+    return f"{prefix_of(run_key)}{seq:07x}"
+
+
+def prefix_of(run_key: str) -> str:
+    """How the tokens of a run begin, and those of no other."""
+    return f"sp-{run_key}-"
 
 
 def seq_of(run_key: str, token: str) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -82,10 +82,13 @@ class Asking:
                 )
             self.client.pause(min(max(retry_after_s(response) or 0.0, job.every_s), left_s))
 
-    def list_all(self, listing: Listing, context: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    def list_all(
+        self, listing: Listing, context: Mapping[str, Any], *, absent: Collection[int] = ()
+    ) -> dict[str, tuple[str, Any]]:
         """Everything on all pages: key -> (remote id, the item itself), in the order of the target.
 
-        Raises Aborted for pages that lead in a circle or do not end.
+        An answer of a status in ``absent`` says that there is nothing to list. Raises Aborted for pages that lead
+        in a circle or do not end.
         """
         reading = self.client.complaints.reading
         found: dict[str, tuple[str, Any]] = {}
@@ -96,7 +99,9 @@ class Asking:
         for page in itertools.count(1):
             asked.add(request.url + str(request.body))
             before = len(found)
-            response = self.client.expect(request)
+            response = self.client.expect(request, (*range(200, 300), *absent))
+            if response.status in absent:
+                return found
             data = self.client.readable(request, response)
             with reading(request, response, listing, "items"):
                 items = find_items(data, listing.items)

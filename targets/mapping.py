@@ -14,7 +14,7 @@ from scenarios.model import Operation
 from scenarios.source import Path, Source, check, dotted, read_yaml
 from targets.forms import compile_form
 from targets.literal_secrets import literal_secrets
-from targets.model import Login, RequestMapping, Target, Variable, check_base_url
+from targets.model import Login, Removal, RequestMapping, Target, Variable, check_base_url
 from targets.scopes import names_of, scope
 from targets.templates import Scope, TemplateError, compile_template
 
@@ -80,6 +80,8 @@ def target_schema() -> dict[str, Any]:
         ("Conflict", {"type": "array", "items": {"type": "integer"}}),
         ("MailsLookup", {"const": "sink"}),
         ("Step", definitions["Listing"]),
+        ("Removal", {"$ref": "#/$defs/RequestMapping"}),
+        ("Remains", {"$ref": "#/$defs/RequestMapping"}),
         ("CleanUp", {"$ref": "#/$defs/RequestMapping"}),
     ):
         definitions[name] = {"anyOf": [short, definitions[name]]}
@@ -177,6 +179,12 @@ def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
         if request:
             yield path, request, scope(variables, *names)
 
+    def removal(path: Path, steps: Removal | None, *names: str) -> Iterator[tuple[Path, RequestMapping, Scope]]:
+        if steps:
+            before = ["before"] if steps.precondition else []
+            yield from at((*path, "request"), steps.request, *names, *before)
+            yield from at((*path, "precondition"), steps.precondition, *names)
+
     for operation, mapping in target.operations.items():
         path: Path = ("operations", operation)
         names = names_of(operation)
@@ -210,8 +218,16 @@ def _requests(target: Target) -> Iterator[tuple[Path, RequestMapping, Scope]]:
     if target.clean_up:
         allowed = target.clean_up.allowed
         yield from at(("clean_up", "allowed", "request"), allowed.request if allowed else None, "tenant")
-        yield from at(("clean_up", "case"), target.clean_up.case, "tenant", "case")
-        yield from at(("clean_up", "tenant"), target.clean_up.tenant, "tenant")
+        yield from removal(("clean_up", "tenant"), target.clean_up.tenant, "tenant")
+        yield from removal(("clean_up", "case_type"), target.clean_up.case_type, "tenant", "id")
+        yield from removal(("clean_up", "field"), target.clean_up.field, "tenant", "id")
+        yield from removal(("clean_up", "case"), target.clean_up.case, "tenant", "case")
+        for kind, remains in (target.clean_up.remains or {}).items():
+            path = ("clean_up", "remains", kind)
+            names = ("tenant", "run", *(["id"] if remains.find else []))
+            if remains.find:
+                yield from at((*path, "find", "request"), remains.find.request, "tenant", "run", "cursor", "page")
+            yield from removal(path, remains, *names)
     for path, login in _logins(target):
         members = {"secret": frozenset(login.secrets)} | ({"tenant": _KEY_ONLY} if path[0] == "tenants" else {})
         yield (*path, "request"), login.request, scope(variables, **members)

@@ -442,20 +442,55 @@ class Allowed(StrictModel):
     condition: Find = Field(description="finds something in the answer if it may")
 
 
-class CleanUp(StrictModel):
-    """What removes what a scenario used; a request alone is the one that removes a tenant."""
+class Removal(StrictModel):
+    """A request that removes one thing; written alone, or with what has to be read before."""
 
-    allowed: Allowed | None = Field(
-        None, description="asked by `plan --check`: whether these credentials may remove what is to be removed"
-    )
-    case: RequestMapping | None = Field(None, description="removes one case; sent first, for each of them")
-    tenant: RequestMapping | None = Field(None, description="removes one tenant with all it has")
+    request: RequestMapping
+    precondition: RequestMapping | None = Field(None, description="read before; its answer is `before`")
 
     @model_validator(mode="before")
     @classmethod
     def _from_request(cls, given: Any) -> Any:
-        alone = isinstance(given, str) or (isinstance(given, dict) and "method" in given)
-        return {"tenant": given} if alone else given
+        return {"request": given} if _is_request(given) else given
+
+
+class Remains(Removal):
+    """What carries the tokens of a run, and its removal: one by one where it can be found, else all at once."""
+
+    find: Listing | None = Field(
+        None, description="lists what is there of a run, by `run.prefix`; without it one request removes it all"
+    )
+
+
+class CleanUp(StrictModel):
+    """How what savepath made is removed; a request alone is the one that removes a tenant."""
+
+    after: Literal["leave", "remove"] = Field(
+        "leave", description="what happens at the end of `savepath run`; `savepath clean` removes at any time"
+    )
+    allowed: Allowed | None = Field(
+        None, description="asked by `plan --check`: whether these credentials may remove what is to be removed"
+    )
+    tenant: Removal | None = Field(None, description="removes one tenant, with all it has unless cases_first")
+    cases_first: bool = Field(
+        False, description="cases outlast their tenant there, and are removed before it, like fields and types"
+    )
+    case_type: Removal | None = Field(None, description="removes one case type")
+    field: Removal | None = Field(None, description="removes one custom field")
+    case: Removal | None = Field(None, description="removes one case")
+    remains: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Remains] | None = Field(
+        None,
+        description="a mapping of what saves and mails leave (mails, script_runs) to its removal in one tenant",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_request(cls, given: Any) -> Any:
+        return {"tenant": given} if _is_request(given) else given
+
+
+def _is_request(given: Any) -> bool:
+    return isinstance(given, str) or (isinstance(given, dict) and "method" in given)
 
 
 class Quota(StrictModel):
@@ -525,7 +560,7 @@ class Target(StrictModel):
     verify: Verify = Verify()
     provision: Provision = Provision()
     warm_up: int = Field(2, ge=0, le=100, description="reads per tenant before a run")
-    clean_up: CleanUp | None = Field(None, description="removes the tenants, or the cases, of a scenario")
+    clean_up: CleanUp | None = Field(None, description="removes what savepath made")
     python: str | None = Field(
         None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$",

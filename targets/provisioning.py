@@ -7,21 +7,22 @@ Idempotent: what is there is found and kept, so a second call makes nothing. Wha
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from scenarios.errors import Aborted, InputError
+from scenarios.errors import Aborted
 from scenarios.fields import SavedValues, define_fields
 from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
 from targets.asking import Asking
+from targets.at_once import Done, Piece, each
 from targets.binding import Call, describe
 from targets.control import ControlClient
 from targets.credentials import Credentials
 from targets.extension import bind
 from targets.fieldsets import FieldsMapping
+from targets.footprint import Footprint, Kind, Made, Making
 from targets.forms import Place
 from targets.inventory import Inventory, TenantInventory
 from targets.model import Step, Target
@@ -31,20 +32,24 @@ from targets.wanted import case_type_of, describe_field, is_as_wanted
 #: Called with what is being made, how many of them are done, and how many there are.
 Progress = Callable[[str, int, int], None]
 
-#: Requests at once: enough to hide the way there and back, too few to be a load.
-THREADS: Final = 4
 #: The run key of the values that cases have from the start; no run draws it.
 SEED_KEY: Final = "0000000000"
 
-Piece = TypeVar("Piece")
-Done = TypeVar("Done")
 
+def provision(
+    target: Target,
+    scenario: Scenario,
+    environ: Mapping[str, str],
+    progress: Progress,
+    footprint: Footprint | None = None,
+) -> Inventory:
+    """What the scenario needs, found or made. Raises Aborted or InputError with what is missing.
 
-def provision(target: Target, scenario: Scenario, environ: Mapping[str, str], progress: Progress) -> Inventory:
-    """What the scenario needs, found or made. Raises Aborted or InputError with what is missing."""
+    What is made is in the ``footprint`` before it is asked for; without one nobody can remove it again.
+    """
     credentials = _credentials(target, scenario, environ)
     with ControlClient(target, credentials) as client:
-        return _Provisioning(target, scenario, credentials, client, progress).run()
+        return _Provisioning(target, scenario, credentials, client, progress, footprint).run()
 
 
 def warm_up(target: Target, scenario: Scenario, inventory: Inventory, environ: Mapping[str, str]) -> None:
@@ -60,29 +65,8 @@ def warm_up(target: Target, scenario: Scenario, inventory: Inventory, environ: M
     ]
     with ControlClient(target, credentials) as client:
         client.log_in()
-        for _ in _each(lambda call: client.expect(binding.request(Operation.READ_CASE, call)), calls):
+        for _ in each(lambda call: client.expect(binding.request(Operation.READ_CASE, call)), calls):
             pass
-
-
-def clean_up(target: Target, scenario: Scenario, inventory: Inventory, environ: Mapping[str, str]) -> None:
-    """Remove what is in the inventory, cases first, then tenants, as the mapping says; gone already is fine."""
-    if target.clean_up is None:
-        raise InputError(f"the mapping of {target.name} has no clean_up; remove by hand what was made there")
-    steps = target.clean_up
-    gone = (*range(200, 300), 404, 410)
-    credentials = _credentials(target, scenario, environ)
-    with ControlClient(target, credentials) as client:
-        asking = Asking(target, credentials, client)
-        for tenant in scenario.tenants:
-            if tenant.key in inventory.tenants:
-                known = inventory.tenants[tenant.key]
-                context = {"tenant": {"key": tenant.key, "remote": known.remote}}
-                if steps.case:
-                    requests = [asking.fill(steps.case, {**context, "case": case}) for case in known.cases]
-                    for _ in _each(lambda request: client.expect(request, gone), requests):
-                        pass
-                if steps.tenant:
-                    client.expect(asking.fill(steps.tenant, context), gone)
 
 
 def _credentials(target: Target, scenario: Scenario, environ: Mapping[str, str]) -> Credentials:
@@ -113,7 +97,9 @@ class _Provisioning:
         credentials: Credentials,
         client: ControlClient,
         progress: Progress,
+        footprint: Footprint | None,
     ) -> None:
+        self._footprint = footprint
         self._target = target
         self._scenario = scenario
         self._client = client
@@ -151,10 +137,11 @@ class _Provisioning:
         missing = [tenant.key for tenant in self._scenario.tenants if tenant.key not in there]
         if missing and step.create is None:
             raise self._absent(f"{_some(missing)}", "tenants")
+        self._announce("tenant", None, missing)
         return [
             {"id": there[tenant.key][0]}
             if tenant.key in there
-            else {"id": self._create(step, {"tenant": {"key": tenant.key, "remote": {}}}, tenant.key)}
+            else {"id": self._create("tenant", step, {"tenant": {"key": tenant.key, "remote": {}}}, tenant.key)}
             for tenant in self._scenario.tenants
         ]
 
@@ -172,13 +159,15 @@ class _Provisioning:
         if step is None:
             return
         there = self._asking.list_all(step.find, place.context)
-        for number in range(place.tenant.case_types):
-            case_type = case_type_of(place.tenant, number, self._defined[place.tenant.custom_fields])
+        fields = self._defined[place.tenant.custom_fields]
+        wanted = [case_type_of(place.tenant, number, fields) for number in range(place.tenant.case_types)]
+        self._announce("case_type", place, [one["key"] for one in wanted if one["key"] not in there])
+        for case_type in wanted:
             context = {**place.context, "case_type": case_type}
             if case_type["key"] not in there:
                 if step.create is None:
                     raise self._absent(f"{case_type['key']} of tenant {place.tenant.key}", "case types")
-                self._create(step, context, case_type["key"])
+                self._create("case_type", step, context, case_type["key"])
             elif not is_as_wanted(self._asking, step, context, there[case_type["key"]][1]):
                 self._update(step, context, place, case_type["key"])
 
@@ -211,8 +200,10 @@ class _Provisioning:
                 f"{len(defined)} that the scenario wants",
                 "custom fields",
             )
+        self._announce("field", place, [field.key for field in missing])
         for field in missing:
-            there[field.key] = self._create(step, {**place.context, "field": describe_field(field)}, field.key)
+            context = {**place.context, "field": describe_field(field)}
+            there[field.key] = self._create("field", step, context, field.key)
         return {field.key: there[field.key] for field in defined}
 
     def _make_cases(self, places: Sequence[_Place]) -> dict[str, list[str]]:
@@ -225,6 +216,9 @@ class _Provisioning:
             raise self._absent(
                 f"{place.tenant.cases - len(place.cases)} cases of tenant {place.tenant.key}", "cases"
             )
+        for place in places:
+            if place.tenant.cases > len(place.cases):
+                self._announce("case", place, [], number=place.tenant.cases - len(place.cases))
         places_of_fields = {place.tenant.key: self._place_of_fields(place) for place in places} if jobs else {}
 
         def make(job: tuple[_Place, int]) -> str:
@@ -239,7 +233,7 @@ class _Provisioning:
                 "values": describe(seq),
                 "save": {"id": save_id(SEED_KEY, seq), "seq": seq},
             }
-            return self._create(step, context, None, lambda body: values(seq, body))
+            return self._create("case", step, context, None, lambda body: values(seq, body))
 
         made: dict[str, list[str]] = {place.tenant.key: [] for place in places}
         for (place, _), id_ in zip(jobs, self._with_progress("cases", make, jobs), strict=True):
@@ -251,9 +245,32 @@ class _Provisioning:
         encoded = EncodedSaves(mapping, self._saved[place.tenant.custom_fields], place.fields)
         return lambda seq, body: mapping.place(body, encoded.all_members(seq, save_id(SEED_KEY, seq)))
 
-    def _create(self, step: Step, context: Mapping[str, Any], key: str | None, place: Place | None = None) -> str:
+    def _announce(self, kind: Kind, place: _Place | None, keys: Sequence[str], *, number: int = 0) -> None:
+        """Put into the footprint what will be made: things with these keys, or so many cases."""
+        if self._footprint is not None and (keys or number):
+            tenant, remote = (place.tenant.key, dict(place.remote)) if place else ("", {})
+            there = place.cases if place and kind == "case" else ()
+            self._footprint.announce(
+                Making(
+                    kind=kind,
+                    tenant=tenant,
+                    remote=remote,
+                    keys=tuple(keys),
+                    number=number or len(keys),
+                    there=there,
+                )
+            )
+
+    def _create(
+        self, kind: Kind, step: Step, context: Mapping[str, Any], key: str | None, place: Place | None = None
+    ) -> str:
+        """Make one thing that was announced; what the target calls it."""
         assert step.create is not None  # noqa: S101  # asked before
-        return self._asking.create(step.create, context, key, place)
+        id_ = self._asking.create(step.create, context, key, place)
+        if self._footprint is not None:
+            tenant = "" if kind == "tenant" else context["tenant"]["key"]
+            self._footprint.note(Made(kind=kind, tenant=tenant, key=key or "", id=id_))
+        return id_
 
     def _absent(self, what: str, kind: str) -> Aborted:
         start = f" ({self._target.start})" if self._target.start else ""
@@ -261,22 +278,10 @@ class _Provisioning:
 
     def _with_progress(self, what: str, work: Callable[[Piece], Done], jobs: Sequence[Piece]) -> list[Done]:
         done: list[Done] = []
-        for result in _each(work, jobs):
+        for result in each(work, jobs):
             done.append(result)
             self._progress(what, len(done), len(jobs))
         return done
-
-
-def _each(work: Callable[[Piece], Done], jobs: Iterable[Piece]) -> Iterator[Done]:
-    """Results in the order of the jobs, a few at work at once; the first error ends it all."""
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="provision") as pool:
-        futures = [pool.submit(work, job) for job in jobs]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
 
 
 def _natural(id_: str) -> tuple[int, str]:

@@ -133,9 +133,11 @@ def init(db):
     db.msg.react("create", send)
 """
 
-#: Roundup's own search joins several texts by "and", so that one token could be asked for at a time.
+#: Roundup's own search joins several texts by "and", so that one token could be asked for at a time; and of its
+#: own class nothing would need the two requests that it takes to delete a row.
 _INTERFACES: Final = """\
-# Written by savepath: GET rest/scriptruns?tokens=a,b,... tells the rows of many tokens at once.
+# Written by savepath: GET rest/scriptruns?tokens=a,b,... tells the rows of many tokens at once,
+# DELETE rest/scriptruns/PREFIX deletes those of tokens that begin like that.
 from roundup.exceptions import Unauthorised
 from roundup.rest import RestfulInstance, Routing, _data_decorator
 
@@ -151,7 +153,20 @@ def scriptruns(self, input_payload):
     return 200, {"collection": [{"token": row[0], "name": row[1]} for row in self.db.sql_fetchall()]}
 
 
+@Routing.route("/scriptruns/<:prefix>", "DELETE")
+@_data_decorator
+def delete_scriptruns(self, prefix, input_payload):
+    if not self.db.security.hasPermission("Retire", self.db.getuid(), "scriptrun"):
+        raise Unauthorised("permission to delete scriptrun denied")
+    # A token is lower-case letters, digits and dashes: "~" comes after all of them.
+    bounds = (prefix, prefix + "~")
+    self.db.sql("delete from _scriptrun where _token >= %s and _token < %s" % (self.db.arg, self.db.arg), bounds)
+    self.db.commit()
+    return 200, {"status": "ok"}
+
+
 RestfulInstance.scriptruns = scriptruns
+RestfulInstance.delete_scriptruns = delete_scriptruns
 """
 
 

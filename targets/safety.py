@@ -7,14 +7,13 @@ driven only with a flag, at most as fast as the mapping says, and in the tenants
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import Final
 from urllib.parse import urlsplit
 
 from scenarios.errors import Refused
-from scenarios.model import Scenario
 from scenarios.source import Path, dotted
 from targets.model import Auth, Target
 from targets.templates import TemplateError, compile_template
@@ -26,12 +25,11 @@ _PRODUCTION: Final = re.compile(
 _ENVIRONMENT: Final = "live"
 
 
-def refuse_unsafe(target: Target, scenario: Scenario, *, production: bool) -> None:
-    """Raises Refused with every reason why the scenario must not be driven on the target.
+def refuse_unsafe(target: Target, tenants: Sequence[str], *, production: bool) -> None:
+    """Raises Refused with every reason why nothing must be sent to the target for these tenants.
 
     ``production``: whoever runs it has said that production is meant.
     """
-    tenants = [tenant.key for tenant in scenario.tenants]
     addresses = list(dict.fromkeys(_addresses(target, tenants)))
     reasons = [*_astray(target, addresses), *_unguarded(target, tenants, addresses, meant=production)]
     if reasons:

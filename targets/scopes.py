@@ -27,6 +27,8 @@ _MEMBERS: Final[dict[str, frozenset[str] | None]] = {
     "page": frozenset(),
     "field": frozenset({"key", "label", "type", "choices"}),
     "made": frozenset({"status", "headers", "body"}),
+    "id": frozenset(),
+    "run": frozenset({"key", "prefix"}),
 }
 
 

@@ -51,6 +51,9 @@ class Zendesk(Behaviour):
             case "POST", ["organizations"]:
                 self.organizations[number := next(self.numbers)] = asked.json["organization"]["name"]
                 return Reply(201, {"organization": {"id": number, "name": self.organizations[number]}})
+            case "DELETE", ["organizations", id_] if int(id_) in self.organizations:
+                del self.organizations[int(id_)]
+                return Reply(204)
             case "GET", ["ticket_fields"]:
                 fields = [{"id": 1, "title": "Subject"}, *({"id": i, "title": t} for i, t in self.fields.items())]
                 return self.page(asked, "ticket_fields", fields)

@@ -12,14 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from loadgen.chosen import ChosenTarget
 from scenarios.library import load_scenario
 from scenarios.model import Operation
 from scenarios.tokens import new_run_key, save_id, traceparent
 from targets.binding import Binding, Call
 from targets.control import ControlClient
+from targets.footprint import Footprint, Tokens, read_footprint
 from targets.mapping import load_target
 from targets.model import Target
 from targets.provisioning import provision
+from targets.removal import Fate, remove
 
 START_S = 60
 #: Before Python 3.11.8, ast.literal_eval in several threads can fail (CPython gh-106905); Roundup calls it
@@ -76,6 +79,9 @@ class Driven:
         self.scenario = load_scenario(str(scenario_file))
         self.target = load_target(name, settings)
         self.environ = environ
+        self.chosen = ChosenTarget(name, settings)
+        self.folder = scenario_file.parent
+        self.footprints: list[Path] = []
         self.inventory = self.provision()
         self.binding = Binding(self.target, self.scenario, self.inventory, environ)
         self.client = ControlClient(self.target, self.binding.credentials)
@@ -84,7 +90,29 @@ class Driven:
         self.seq = 0
 
     def provision(self, scenario=None):
-        return provision(self.target, scenario or self.scenario, self.environ, lambda *words: None)
+        wanted = scenario or self.scenario
+        with self.footprint() as footprint:
+            return provision(self.target, wanted, self.environ, lambda *words: None, footprint)
+
+    @contextmanager
+    def footprint(self) -> Iterator[Footprint]:
+        """A new one, kept for ``clean``."""
+        made = self.chosen.footprint(self.folder, "made", self.target, self.scenario, "")
+        try:
+            yield made
+        finally:
+            made.close()
+            self.footprints += [made.path] if made.path else []
+
+    def clean(self) -> list[Fate]:
+        """Remove what was made, and what saves and mails left; what became of it."""
+        tenants = {key: dict(known.remote) for key, known in self.inventory.tenants.items()}
+        with self.footprint() as footprint:
+            footprint.announce(Tokens(run_key=self.run_key, tenants=tenants))
+        fates: list[Fate] = []
+        for path in self.footprints:
+            remove(self.target, read_footprint(path), self.environ, fates.append)
+        return fates
 
     def call(self, cohort: str, case: int = 0, batch_size: int = 3) -> Call:
         """A new arrival at a case of the cohort's tenant."""

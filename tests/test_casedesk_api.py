@@ -240,6 +240,30 @@ def test_a_history_can_be_cut_to_the_newest_saves_that_made_so_many_changes(clie
     assert [row["after"] for row in rows] == ["s2", "N 2", "s3", "N 3"]
 
 
+def test_script_runs_and_mails_are_deleted_by_the_beginning_of_their_token(client, tenant, case):
+    for token in ("run1-a", "run2-a"):
+        client.patch(case, json={"title": token}, headers={"X-Save-Id": token})
+        client.post(f"{tenant}/emails", json={"to": "a@b.test", "subject": "S", "body": "B", "token": token})
+    both = "run1-a,run2-a"
+    found = set()
+    while found != {"run1-a", "run2-a"}:
+        found = {run["save_id"] for run in client.get(f"{tenant}/script-runs?save_ids={both}").json()["runs"]}
+    assert client.delete(f"{tenant}/script-runs?prefix=run1-").status_code == 204
+    assert client.delete(f"{tenant}/outbox?prefix=run1-").status_code == 204
+    runs = client.get(f"{tenant}/script-runs?save_ids={both}").json()["runs"]
+    mails = client.get(f"{tenant}/outbox?tokens={both}").json()["mails"]
+    assert {run["save_id"] for run in runs} == {mail["token"] for mail in mails} == {"run2-a"}
+    assert complaint(client.delete(f"{tenant}/outbox")) == (400, "bad_query", "prefix")
+
+
+def test_a_case_type_is_deleted_once_no_case_is_of_it(client, tenant, case):
+    assert complaint(client.delete(f"{tenant}/case-types/request"))[:2] == (409, "in_use")
+    client.delete(case)
+    assert client.delete(f"{tenant}/case-types/request").status_code == 204
+    assert client.get(f"{tenant}/case-types").json() == {"case_types": []}
+    assert complaint(client.delete(f"{tenant}/case-types/request"))[:2] == (404, "not_found")
+
+
 def test_saves_are_found_by_token_in_their_own_tenant_only(client, tenant, case):
     client.patch(case, json={"title": "W"}, headers={"X-Save-Id": "found-1"})
     (row,) = client.get(f"{tenant}/saves?save_ids=found-1,never").json()["saves"]

@@ -31,7 +31,7 @@ YAML = [
     for number, block in enumerate(blocks(page, "yaml"))
 ]
 #: They send requests, or serve until somebody ends them.
-LIVE = ("run", "demo", "desk", "watch", "gate")
+LIVE = ("run", "clean", "demo", "desk", "watch", "gate")
 #: Of a pipeline: validated by who runs it.
 PIPELINE = ("jobs", "on", True, "stages", "savepath before", "verdict")
 

@@ -12,7 +12,6 @@ from scenarios.fields import define_fields
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
 from targets.mapping import load_target
-from targets.provisioning import clean_up
 from targets.quotas import over_quota
 from targets.readiness import ask
 
@@ -145,7 +144,11 @@ def test_an_agent_who_may_not_delete_is_told_by_the_check(zendesk):
     assert [answer.question for answer in answers if answer.word == "no"] == ["clean up"]
 
 
-def test_clean_up_removes_the_cases(hosted):
+def test_clean_up_removes_companies_cases_and_what_saves_and_mails_left(hosted):
     product, driven = hosted
-    clean_up(driven.target, driven.scenario, driven.inventory, ENVIRON)
-    assert not (product.tickets if isinstance(product, Zendesk) else product.tables["incident"])
+    assert {fate.word for fate in driven.clean()} <= {"removed", "gone"}
+    if isinstance(product, Zendesk):
+        assert (product.tickets, product.organizations) == ({}, {})
+    else:
+        made = ("core_company", "incident", "u_savepath_log", "sys_email")
+        assert {name: product.tables[name] for name in made} == {name: [] for name in made}

@@ -6,6 +6,7 @@ them is in the file of its name.
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,8 +54,9 @@ class System:
     """A real system: how it is served and prepared again, and what it has.
 
     ``serve`` takes the scenario's file, a home and the port of the mail sink; ``prepare`` takes a
-    scenario, the home and the URL. ``fact`` and ``version`` are what the fingerprint must say, ``values``
-    what may be found of values that were saved while others saved the same case.
+    scenario, the home and the URL. ``fact`` and ``version`` are what the fingerprint must say, ``rows`` counts
+    what stands in the database below the home, ``values`` is what may be found of values that were saved while
+    others saved the same case.
     """
 
     target: str
@@ -64,6 +66,7 @@ class System:
     fact: str
     version: str
     mails: bool
+    rows: Callable[[Path], dict[str, int]]
     values: frozenset[str] = frozenset({"identical", "superseded"})
     clients: int = 8
     rate_per_s: int = 12
@@ -90,6 +93,27 @@ def _no_request_tracker() -> str:
     return request_tracker_prepare.obstacle()
 
 
+def _roundup_rows(home: Path) -> dict[str, int]:
+    """Of all trackers, without what is retired."""
+    counts = dict.fromkeys(("_issue", "_msg", "_scriptrun"), 0)
+    for file in home.glob("*/db/db"):
+        for table in counts:
+            counts[table] += _count(file, f"select count(*) from {table} where __retired__ = 0")
+    return counts
+
+
+def _pocketbase_rows(home: Path) -> dict[str, int]:
+    tables = ("field_sweep_few_01", "field_sweep_none_01", "field_sweep_some_01", "scriptrun")
+    return {table: _count(home / "data" / "data.db", f"select count(*) from {table}") for table in tables}
+
+
+def _count(file: Path, query: str) -> int:
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
+        (number,) = database.execute(query).fetchone()
+    database.close()
+    return number
+
+
 ROUNDUP = System(
     target="roundup",
     serve=lambda scenario, home, smtp: roundup_server.running_roundup(scenario, home, smtp_port=smtp),
@@ -98,6 +122,7 @@ ROUNDUP = System(
     fact="roundup",
     version="2.6",
     mails=True,
+    rows=_roundup_rows,
     # Roundup does not write a value that is what it read; meanwhile it may have become another's.
     values=frozenset({"identical", "superseded", "partial"}),
 )
@@ -109,6 +134,7 @@ POCKETBASE = System(
     fact="pocketbase",
     version="PocketBase 0.40.",
     mails=False,
+    rows=_pocketbase_rows,
     obstacle=_no_pocketbase,
 )
 REQUEST_TRACKER = System(
@@ -121,6 +147,7 @@ REQUEST_TRACKER = System(
     fact="request_tracker",
     version="5.",
     mails=True,
+    rows=lambda home: {},
     # Request Tracker writes field by field, so that who reads meanwhile sees a part of a save.
     values=frozenset({"identical", "superseded", "partial"}),
     clients=4,
@@ -273,6 +300,22 @@ def scripts_due(samples):
     return {
         seq: 2 if fields == 10 else 1 for seq, fields in zip(saves["seq"], saves["custom_fields"], strict=True)
     }
+
+
+def test_clean_up_leaves_what_was_there_and_nothing_else(served, desk, tmp_path):
+    if desk.target.clean_up is None:
+        pytest.skip(f"the mapping of {desk.target.name} has no clean_up")
+    more = tmp_path / "more.yaml"
+    more.write_text(served.scenario_file.read_text().replace("cases: 2", "cases: 3"))
+    before = served.system.rows(served.home)
+    other = Driven(served.system.target, served.settings, more, served.system.environ)
+    with other.client:
+        for operation in other.scenario.mix:
+            assert other.do(operation, other.call("few", case=2)) == Judgement("ok", "")
+        assert all(number > before[table] for table, number in served.system.rows(served.home).items())
+        fates = other.clean()
+    assert {fate.word for fate in fates} <= {"removed", "gone"}
+    assert served.system.rows(served.home) == before
 
 
 def test_provisioning_again_makes_nothing(desk):

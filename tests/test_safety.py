@@ -43,7 +43,7 @@ def refusal(text, *, production=False, scenario=SCENARIO, file="desk.yaml", sett
     """What is said against driving it; empty if nothing is."""
     target = parse_target(text, file, settings or {})
     try:
-        refuse_unsafe(target, parse_scenario(scenario, "s.yaml"), production=production)
+        refuse_unsafe(target, parse_scenario(scenario, "s.yaml").tenant_keys, production=production)
     except Refused as error:
         return str(error)
     return ""

@@ -14,10 +14,10 @@ from scenarios.tokens import save_id, traceparent
 from targets.binding import Binding, Call, Judgement, MailSeen, ScriptRun
 from targets.control import ControlClient, preflight
 from targets.extraction import Unreadable
-from targets.http import Request, Response
+from targets.http import Response
 from targets.inventory import Inventory, TenantInventory
 from targets.mapping import load_target, parse_target
-from targets.provisioning import clean_up, provision, warm_up
+from targets.provisioning import provision, warm_up
 
 SCENARIO = parse_scenario(
     """\
@@ -369,13 +369,3 @@ def test_preflight_tells_the_disk(desk):
 
 def test_warming_up_reads(desk):
     warm_up(desk.target, SCENARIO, desk.inventory, {})
-
-
-def test_clean_up_removes_the_tenants_and_may_be_called_twice():
-    with running_desk() as running:
-        other = Desk(running)
-        other.client.__exit__(None, None, None)
-        for _ in range(2):
-            clean_up(other.target, SCENARIO, other.inventory, {})
-        with ControlClient(other.target) as client:
-            assert client.read(Request("GET", f"{running.url}/tenants")) == {"tenants": []}

@@ -8,10 +8,12 @@ from scenarios.library import parse_scenario
 from targets.complaints import Complaints
 from targets.control import preflight
 from targets.credentials import Credentials
+from targets.footprint import Heading, Made, Making, Recorded
 from targets.http import Request, Response
 from targets.mapping import parse_target
 from targets.places import place_of
-from targets.provisioning import clean_up, provision
+from targets.provisioning import provision
+from targets.removal import Fate, remove
 
 SCENARIO = parse_scenario(
     "name: s\ncohorts: {one: {custom_fields: 0, cases: 1}}\nmix: {read_case: 1}\n"
@@ -40,6 +42,7 @@ clean_up: {case: "DELETE /cases/{{ case }}/{{ tenant.remote.room }}"}
 ENVIRON = {"DESK_KEY": "Key hunter-22"}
 EMPTY = {"data": {"cases": []}}
 TENANT = "s-one-01"
+HEADING = Heading(scenario="s", tenants=(TENANT,), mapping="desk.yaml", address="http://127.0.0.1:1")
 
 
 def prepared(*replies):
@@ -85,15 +88,13 @@ def test_what_an_answer_does_not_have_is_told_with_line_column_and_answer(replie
 
 
 def test_a_request_that_cannot_be_made_is_told_with_its_place():
-    cases = Reply(200, {"data": {"cases": [{"number": "1"}]}})
-    with misbehaving(Scripted(cases)) as url:
-        target = parse_target(MAPPING, "desk.yaml", {"base_url": url})
-        inventory = provision(target, SCENARIO, ENVIRON, lambda *words: None)
-        with pytest.raises(Aborted) as caught:
-            clean_up(target, SCENARIO, inventory, ENVIRON)
-    assert str(caught.value) == (
-        "desk.yaml:17:18: clean_up.case: cannot be filled in: tenant.remote.room is not there"
-    )
+    made = Made(kind="case", tenant=TENANT, id="1")
+    recorded = Recorded(HEADING, [Making(kind="case", tenant=TENANT, number=1)], [made])
+    fates = []
+    with misbehaving(Scripted(Reply(200))) as url:
+        remove(parse_target(MAPPING, "desk.yaml", {"base_url": url}), recorded, ENVIRON, fates.append)
+    why = "desk.yaml:17:18: clean_up.case: cannot be filled in: tenant.remote.room is not there"
+    assert fates == [Fate("case", TENANT, "1", "left", why)]
 
 
 def test_a_value_of_the_fingerprint_is_told_by_its_name():

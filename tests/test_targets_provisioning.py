@@ -9,7 +9,7 @@ from scenarios.library import parse_scenario
 from scenarios.model import Operation
 from targets.binding import Binding, Call
 from targets.mapping import parse_target
-from targets.provisioning import clean_up, provision
+from targets.provisioning import provision
 
 
 def scenario(cases=1, custom_fields=0):
@@ -181,7 +181,6 @@ provision:
   cases:
     find: {request: "GET /tenants/{{ tenant.remote.id }}/cases"}
     create: {request: {method: POST, path: "/tenants/{{ tenant.remote.id }}/cases"}, id: id}
-clean_up: {case: "DELETE /cases/{{ case }}"}
 """
 CREATE_FIELDS = DIRECTORY.replace(
     '  fields: {request: "GET /tenants/{{ tenant.remote.id }}/fields", items: all, key: k, id: n}\n',
@@ -246,15 +245,6 @@ def test_fields_that_may_be_made_are_made():
         asked for asked in directory.asked[before:] if asked.method == "POST" and asked.path.endswith("fields")
     ]
     assert made == []
-
-
-def test_cases_are_removed_one_by_one_where_a_tenant_cannot_be():
-    with misbehaving(directory := Directory([tenant.key for tenant in TWO.tenants], KEYS)) as url:
-        target, inventory = prepare(url)
-        assert len(directory.cases) == 4
-        for _ in range(2):
-            clean_up(target, TWO, inventory, {})
-    assert directory.cases == {}
 
 
 def test_new_cases_have_every_field_even_where_a_save_writes_some():

@@ -91,7 +91,7 @@ def command(
 
     system = load_target(target, dict(settings), allow_python=allow_python)
     plan = make_plan(load_scenario(scenario), system)
-    refuse_unsafe(system, plan.scenario, production=production)
+    refuse_unsafe(system, plan.scenario.tenant_keys, production=production)
     reasons = over_quota(system, plan.scenario)
     plan = replace(plan, warnings=(*plan.warnings, *reasons))
     wanted = pairs or plan.scenario.pairs

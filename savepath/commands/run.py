@@ -68,7 +68,7 @@ def command(
     purpose: str,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Drive TARGET as SCENARIO says, check the effects, and keep everything in run folders.
 
     Secrets of a second target are looked for as VERSUS_NAME before NAME.
@@ -87,9 +87,11 @@ def command(
             raise click.UsageError(f"{flag}-set is of no use without {flag} TARGET.")
 
     from loadgen.chosen import ChosenTarget
+    from savepath.cleaned import exit_code, tell_cleaned, tell_left
+    from savepath.cleaning import Choice, clean, removes_after
     from savepath.driving import AFTER, BEFORE, Drive, drive_runs, in_turns, runs_of
     from savepath.progress import NOBODY, Progress
-    from savepath.screen import say, suggest
+    from savepath.screen import note, say, suggest
     from scenarios.library import load_scenario
 
     targets = {BEFORE: ChosenTarget(target, dict(settings))}
@@ -99,13 +101,22 @@ def command(
     turns = list(in_turns(out, number)) if alternate else runs_of(tuple(targets), out, number)
     progress = Progress(NOBODY if quiet else sys.stderr)
     command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production)
-    drive_runs(command, turns, progress)
+    drive_runs(command, turns, out, progress)
     if as_json:
         from savepath.showing import runs_as_json
 
         say(runs_as_json([turn.folder for turn in turns]))
     else:
         say(f"recorded: {out}")
+    code = 0
+    if any(removes_after(chosen.load(allow_python=allow_python)) for chosen in targets.values()):
+        choice = Choice(allow_python=allow_python, production=production, unasked=True)
+        cleaned = clean([out], choice, progress.say)
+        note(tell_cleaned(cleaned).rstrip("\n"))
+        code = exit_code(cleaned)
+    left = tell_left(out)
+    if left and not quiet:
+        note(f"on the target: {left};\n      savepath clean {out} removes that")
     if alternate:
         sides = f"--before {out / BEFORE} --after {out / AFTER}"
     elif versus:
@@ -117,3 +128,4 @@ def command(
         f"savepath compare {sides} --html report.html",
         quiet=quiet or as_json,
     )
+    return code

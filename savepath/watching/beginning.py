@@ -63,7 +63,9 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
     wanted.beside.refuse()
     if wanted.follow is None:  # errors of the scenario and the target come first
         scenario, target = load_scenario(wanted.scenario), ChosenTarget(wanted.target, dict(wanted.settings))
-        refuse_unsafe(target.load(allow_python=wanted.allow_python), scenario, production=wanted.production)
+        refuse_unsafe(
+            target.load(allow_python=wanted.allow_python), scenario.tenant_keys, production=wanted.production
+        )
     if is_state(wanted.state):
         _refuse_other_terms(wanted)
     else:

@@ -24,6 +24,7 @@ from savepath.watching.blocks_of_runs import begun_at, blocks_of
 from savepath.watching.lines import Told
 from savepath.watching.state import Watching
 from scenarios.errors import InputError, SavepathError
+from targets.footprint import move_footprints
 
 POLL_S: Final = 1.0
 #: Of the raw samples of driven runs, those are kept of which somebody may ask: of every twelfth block (once an
@@ -53,10 +54,10 @@ def drive(
     last, block_s = None, watching.agreed.block_s
     for path in runs.glob("block-*"):
         if not (path / "run.json").is_file():
-            shutil.rmtree(path, ignore_errors=True)  # what a kill left
+            _forget(path)  # what a kill left
     for path in _whole_runs(runs):  # of a watch that was killed between a run and its decision
         last = _take(watching, path, say) or last
-    with ready(command, [], progress) as make:
+    with ready(command, [], runs.parent, progress) as make:
         while not _is_over(watching, last, until_clear=until_clear):
             number = int((time.time() - watching.agreed.begun_s) // block_s)
             path = runs / f"block-{number:06d}"
@@ -114,7 +115,13 @@ def _whole_runs(folder: Path, done: Collection[str] = ()) -> list[Path]:
 def _thin(path: Path, number: int, decision: Decision) -> None:
     codes = {one.code.value for one in decision.reasons}
     if number % KEEP_EVERY and not decision.alarms and codes <= WAITING:
-        shutil.rmtree(path, ignore_errors=True)
+        _forget(path)
+
+
+def _forget(path: Path) -> None:
+    """Remove a run's folder; what it made on the target is still known beside the runs."""
+    move_footprints(path, into=path.parent.parent)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_over(watching: Watching, last: Decision | None, *, until_clear: bool) -> bool:
