@@ -20,8 +20,10 @@ from loadgen.guard import Watch
 from loadgen.health import Health
 from loadgen.logins import Logins
 from loadgen.operations import Listener, Operations
+from loadgen.part import ArmCounts
 from loadgen.recorder import Recorder
 from loadgen.run_folder import ArmFacts, Ledger, RunFolder, Verified
+from loadgen.seqs import Seqs
 from loadgen.verifier import OPEN_AT_ONCE, Verifier
 from scenarios.arrivals import Arrival
 from scenarios.errors import InputError
@@ -44,6 +46,20 @@ class Prepared:
     fingerprint: Mapping[str, str]
     inventory: Inventory
     binding: Binding
+
+    @property
+    def about(self) -> ArmFacts:
+        """What ``run.json`` says of the target, without any counts."""
+        return ArmFacts(
+            target=self.target.name,
+            address=self.target.base_url,
+            environment=self.target.environment,
+            fingerprint=dict(self.fingerprint),
+            offered_per_s=0.0,
+            fired=0,
+            ledger=Ledger(scheduled=0, recorded=0, aborted=0, unsent=0),
+            stored_cases=sum(len(known.cases) for known in self.inventory.tenants.values()),
+        )
 
 
 def prepare(
@@ -81,6 +97,8 @@ class Shared:
     broken: Callable[[Exception], None]
     listener: Listener | None = None
     client: str = CLIENTS[0]
+    worker: int = 0
+    workers: int = 1
 
 
 class Arm:
@@ -92,7 +110,7 @@ class Arm:
         scenario, load = shared.scenario, shared.scenario.load
         self._prepared = prepared
         self._scenario = scenario
-        self.recorder = Recorder(shared.folder, arm=name)
+        self.recorder = Recorder(shared.folder, shared.worker, name)
         self.watch = Watch(scenario.abort_rules)
         hosts = self.target.allowed_hosts
         self._client = _open_client(
@@ -109,6 +127,7 @@ class Arm:
             run_key=shared.run_key,
             now=shared.now,
             broken=shared.broken,
+            own=Seqs() if shared.workers > 1 else None,
         )
         self.operations = Operations(
             scenario,
@@ -122,6 +141,7 @@ class Arm:
             now=shared.now,
             listener=shared.listener,
             broken=shared.broken,
+            worker=shared.worker,
             arm=name,
         )
         self.driver = Driver(
@@ -157,23 +177,15 @@ class Arm:
         self._client.close()
         self._checking.close()
 
-    def facts(self, scheduled: int, driven_s: float) -> ArmFacts:
-        """What ``run.json`` says of the arm, of which so many arrivals were planned."""
+    @property
+    def counts(self) -> ArmCounts:
+        """What was counted; to be asked when the shards are closed."""
         recorder, verifier, driver = self.recorder, self.verifier, self.driver
-        return ArmFacts(
-            target=self.target.name,
-            address=self.target.base_url,
-            environment=self.target.environment,
-            fingerprint=dict(self._prepared.fingerprint),
-            offered_per_s=round(driver.fired_in_window / driven_s, 4) if driven_s else 0.0,
+        return ArmCounts(
             fired=driver.fired,
-            # From three independent counts: the plan, the driver, and the rows that are in the shard.
-            ledger=Ledger(
-                scheduled=scheduled,
-                recorded=recorder.written - recorder.aborted,
-                aborted=recorder.aborted,
-                unsent=scheduled - driver.fired,
-            ),
+            fired_in_window=driver.fired_in_window,
+            written=recorder.written,
+            aborted=recorder.aborted,
             waited_for_pool=driver.waited_for_pool,
             in_flight_peak=driver.in_flight_peak,
             verification=Verified(
@@ -182,8 +194,8 @@ class Arm:
                 reads=verifier.reads,
                 unverified=recorder.unverified,
             ),
-            effects={kind: dict(sorted(counts.items())) for kind, counts in sorted(recorder.effects.items())},
-            stored_cases=sum(len(known.cases) for known in self._prepared.inventory.tenants.values()),
+            effects={kind: dict(counts) for kind, counts in recorder.effects.items()},
+            logins_failed=self.logins.failed,
         )
 
 

@@ -7,8 +7,7 @@ response times, since these count from the scheduled moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable
 
 import gevent
 from gevent.pool import Pool
@@ -21,11 +20,6 @@ YIELD_EVERY = 16
 
 #: How long a request to stop may go unnoticed.
 _NAP_S = 0.25
-
-
-def share_of(schedule: Iterable[Arrival], worker: int, workers: int) -> Iterator[Arrival]:
-    """Every ``workers``-th arrival from the ``worker``-th on: all workers together offer the whole schedule."""
-    return islice(schedule, worker, None, workers)
 
 
 class Driver:

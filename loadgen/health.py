@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,11 +73,13 @@ class Health:
 
     def lag_quantile_s(self, q: float) -> float:
         """A quantile of all lags, to half a percent; NaN where there was none."""
-        so_far = self._counts.cumsum()
-        if not so_far[-1]:
-            return math.nan
-        place = int(np.searchsorted(so_far, q * (so_far[-1] - 1), side="right"))
-        return float(SMALLEST_S * _RATIO ** (place + 0.5))
+        return quantile_of(self.lag_counts, q)
+
+    @property
+    def lag_counts(self) -> dict[int, int]:
+        """How many lags there were, by the number of their bin; none for an empty bin."""
+        bins = np.flatnonzero(self._counts)
+        return dict(zip(bins.tolist(), self._counts[bins].tolist(), strict=True))
 
     def lags_over_s(self, over_s: float) -> NDArray[np.float64]:
         """The lags of the last so many seconds, each of them whole; none until there are so many seconds."""
@@ -98,6 +100,16 @@ class Health:
             waited = math.nan
         times = os.times()
         return _Reading(self._wall(), waited, times.user + times.system)
+
+
+def quantile_of(lag_counts: Mapping[int, int], q: float) -> float:
+    """A quantile of lags that were counted by the bin, to half a percent; NaN where there was none."""
+    rank, so_far = q * (sum(lag_counts.values()) - 1), 0
+    for place in sorted(lag_counts):
+        so_far += lag_counts[place]
+        if so_far > rank:
+            return float(SMALLEST_S * _RATIO ** (place + 0.5))
+    return math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,10 @@ from locust.exception import StopUser
 from locust.runners import LocalRunner
 
 from loadgen.chosen import CLIENTS, ChosenTarget
+from loadgen.ending import Ending
 from loadgen.locust_tables import trim_for_ever
 from loadgen.recorder import Sample
-from loadgen.session import Ending, Session, Settings
+from loadgen.session import Session, Settings
 from scenarios.errors import Aborted, InputError, SavepathError
 
 log = logging.getLogger(__name__)
@@ -227,6 +228,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--allow-python", action="store_true", help="Let the mapping run the Python class that it names", **hidden
     )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="Processes that drive the plan together", **hidden
+    )
     parser.add_argument("--production", action="store_true", help="Production is meant", **hidden)
     parser.add_argument(
         "--stop-with-parent", action="store_true", help="End the run when the parent process has ended", **hidden
@@ -236,7 +240,10 @@ def add_arguments(parser: LocustArgumentParser) -> None:
 def on_init(environment: Environment, runner: Any, **_: Any) -> None:
     """Set up the plugin and the signals; refuse what is not there yet."""
     if not isinstance(runner, LocalRunner):
-        sys.stderr.write("savepath: one process drives a run; leave out --master, --worker and --processes\n")
+        sys.stderr.write(
+            "savepath: a run is not led by Locust's master; instead of --master, --worker and --processes take "
+            "--workers N\n"
+        )
         sys.exit(2)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each case that is made
     plugin = Plugin(environment)
@@ -267,6 +274,7 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         allow_python=options.allow_python,
         client=options.client,
         production=options.production,
+        workers=options.workers,
     )
 
 

@@ -21,7 +21,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -33,6 +34,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
 from loadgen.shards import read_shard
 from loadgen.tables import (
+    call_foreign,
     compress_effects,
     compress_samples,
     fold_samples,
@@ -69,23 +71,28 @@ class Ledger(StrictModel):
     recorded: int = Field(ge=0)  # finished, with any outcome but aborted
     aborted: int = Field(ge=0)  # sent, and not finished when the run stopped
     unsent: int = Field(ge=0)  # never sent, because the run stopped before
+    lost: int = Field(0, ge=0)  # due, and of a worker that died before it could tell
 
     @property
     def closes(self) -> bool:
-        """Whether nothing was lost: scheduled = recorded + aborted + unsent."""
-        return self.scheduled == self.recorded + self.aborted + self.unsent
+        """Whether every arrival is accounted for: scheduled = recorded + aborted + unsent + lost."""
+        return self.scheduled == self.recorded + self.aborted + self.unsent + self.lost
 
     def __str__(self) -> str:
         """The ledger as one line for people."""
         relation = "=" if self.closes else "IS NOT"
-        return (
+        told = (
             f"scheduled {self.scheduled:,} {relation} recorded {self.recorded:,} + aborted {self.aborted:,} "
             f"+ unsent {self.unsent:,}"
         )
+        return f"{told} + lost {self.lost:,}" if self.lost else told
 
 
 class Generator(StrictModel):
-    """How well the generator did its own part. Lag counts only arrivals that no full pool held back."""
+    """How well the generator did its own part. Lag counts only arrivals that no full pool held back.
+
+    Of several workers the lags are those of all, and the shares those of the worker that was worst off.
+    """
 
     lag_p50_s: Unknowable = math.nan
     lag_p99_s: Unknowable = math.nan
@@ -94,6 +101,19 @@ class Generator(StrictModel):
     waited_for_pool: int = 0  # arrivals that found in_flight_max requests open: the target is saturated
     in_flight_peak: int = 0
     client: str = "measured"  # what sent the requests: our own client, or one of Locust's (fast, requests)
+
+
+class WorkerFacts(StrictModel):
+    """How one of several workers did its part."""
+
+    worker: int
+    fired: int
+    recorded: int
+    lost: int = 0
+    lag_p99_s: Unknowable = math.nan
+    run_queue_delay: Unknowable = math.nan
+    cpu: Unknowable = math.nan  # share of one core
+    reason: str = ""  # how it was lost; empty for one that came to its end
 
 
 class Verified(StrictModel):
@@ -200,6 +220,7 @@ class RunInfo(StrictModel):
     effects: dict[str, dict[str, int]] = Field({})  # kind -> outcome -> count
     stored_cases: int | None = None
     arms: dict[str, ArmFacts] = Field({})  # "before" and "after" of a run of two targets; else empty
+    workers: tuple[WorkerFacts, ...] = ()  # where there were several
     question: Asked
     versions: dict[str, str] = Field({})
     origin: Origin | None = None  # None: driven by savepath
@@ -219,26 +240,29 @@ def facts_of_all(arms: Mapping[str, ArmFacts]) -> ArmFacts:
     parts = list(arms.values())
     if len(parts) == 1:
         return parts[0]
-    effects: dict[str, dict[str, int]] = {}
-    for part in parts:
-        for kind, counts in part.effects.items():
-            whole = effects.setdefault(kind, {})
-            for outcome, n in counts.items():
-                whole[outcome] = whole.get(outcome, 0) + n
     return ArmFacts(
         target=" and ".join(dict.fromkeys(part.target for part in parts)),
         address="",
         offered_per_s=round(sum(part.offered_per_s for part in parts), 4),
         fired=sum(part.fired for part in parts),
-        ledger=_added(Ledger, [part.ledger for part in parts]),
+        ledger=added(Ledger, [part.ledger for part in parts]),
         waited_for_pool=sum(part.waited_for_pool for part in parts),
         in_flight_peak=sum(part.in_flight_peak for part in parts),
-        verification=_added(Verified, [part.verification for part in parts]),
-        effects=effects,
+        verification=added(Verified, [part.verification for part in parts]),
+        effects=effects_of_all([part.effects for part in parts]),
     )
 
 
-def _added(kind: type[_Counts], parts: Sequence[_Counts]) -> _Counts:
+def effects_of_all(parts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Counts of effects by kind and outcome, added; in order of both."""
+    whole: dict[str, Counter[str]] = {}
+    for part in parts:
+        for kind, counts in part.items():
+            whole.setdefault(kind, Counter()).update(counts)
+    return {kind: dict(sorted(counts.items())) for kind, counts in sorted(whole.items())}
+
+
+def added(kind: type[_Counts], parts: Sequence[_Counts]) -> _Counts:
     """A record of counts, each the sum of the parts'."""
     return kind(**{name: sum(getattr(part, name) for part in parts) for name in kind.model_fields})
 
@@ -281,24 +305,30 @@ class RunFolder:
         numbered = f"-{part:04d}" if part else ""
         return self.shards / f"worker-{worker}{'-' if arm else ''}{arm}-{table}{numbered}.arrow"
 
+    def shards_of(self, worker: int, table: str, arm: str = "") -> list[Path]:
+        """The shards that a worker has made of a table and an arm, in order."""
+        return sorted(self.shards.glob(f"{self.shard(worker, table, arm).stem}*.arrow"))
+
     def write_whole(self, name: str, content: bytes, *, lasting: bool = False) -> None:
         """Write a file of the folder so that a reader sees all of it or none; ``lasting``: also after a crash."""
         write_whole(self.path / name, content, lasting=lasting)
 
-    def compact(self) -> None:
+    def compact(self, strays: Collection[int] = ()) -> dict[str, int]:
         """Shards to ``samples.parquet`` and ``effects.parquet``, sorted by arrival; the samples to slices.
 
         The slices are folded from the samples as they are stored, so that whoever folds them again finds
-        the same numbers.
+        the same numbers. ``strays`` are saves whose values one worker has seen in a case of its own and another
+        has called lost: these are foreign. Returns how many there were in each arm.
         """
-        tables = (
-            ("samples", SAMPLE_COLUMNS, compress_samples),
-            ("effects", EFFECT_COLUMNS, compress_effects),
-        )
-        for name, columns, compress in tables:
-            found = [read_shard(path, columns) for path in sorted(self.shards.glob(f"worker-*-{name}*.arrow"))]
-            self._keep(name, pa.concat_tables(found) if found else _empty(columns), compress)
+        self._keep("samples", self._shards("samples", SAMPLE_COLUMNS), compress_samples)
+        effects, moved = call_foreign(self._shards("effects", EFFECT_COLUMNS), strays)
+        self._keep("effects", effects, compress_effects)
         self._keep_slices()
+        return moved
+
+    def _shards(self, name: str, columns: Mapping[str, str]) -> pa.Table:
+        found = [read_shard(path, columns) for path in sorted(self.shards.glob(f"worker-*-{name}*.arrow"))]
+        return pa.concat_tables(found) if found else _empty(columns)
 
     def keep(self, samples: pa.Table) -> None:
         """Keep the samples of a run that no worker recorded here; it has no effects. Columns as in a shard."""

@@ -1,77 +1,62 @@
-"""One run from its beginning to its whole folder: prepare, drive, drain, verify, compact, finish.
+"""One run from its beginning to its whole folder: prepare, have it driven, compact, finish.
 
-What belongs to one target is an arm's (``loadgen.arm``); a run has one, or two that are driven at once.
+What belongs to one target is an arm's (``loadgen.arm``); a run has one, or two that are driven at once. It is
+driven here (``loadgen.drive``) or by several workers (``loadgen.crew``).
 Knows gevent but not Locust: whoever drives it hands in what wants to be told of finished requests.
 """
 
 from __future__ import annotations
 
-import gc
 import json
-import logging
 import math
 import os
 import platform
 import sys
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
 import gevent
 from gevent.event import Event
 
-from loadgen.arm import Arm, Shared, announce_tokens, prepare
+from loadgen.arm import Prepared, announce_tokens, prepare
 from loadgen.chosen import CLIENTS, ChosenTarget, environ_of
-from loadgen.driver import share_of
-from loadgen.guard import Guard
-from loadgen.health import Health
+from loadgen.crew import Crew
+from loadgen.drive import Drive, Task, ending_of
+from loadgen.ending import Ending, Progress
+from loadgen.messages import Known, Order
 from loadgen.operations import Listener
+from loadgen.part import Part, facts_of_arm, facts_of_workers, generator_of, with_foreign
 from loadgen.plan import plan_for
-from loadgen.recorder import Sample
 from loadgen.run_folder import (
     ArmFacts,
     Asked,
     Cell,
-    Generator,
     IntegrityLimit,
     RunFolder,
     RunInfo,
     arms_of_run,
     facts_of_all,
 )
-from scenarios.arms import ARMS, arm_of, count_arms
-from scenarios.arrivals import Arrival, arrivals
+from scenarios.arms import ARMS, count_arms
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
-from scenarios.model import Operation, Scenario
+from scenarios.model import Scenario
+from scenarios.parts import refuse_too_many
 from scenarios.tokens import new_run_key
 from targets.footprint import Footprint
 from targets.mapping import Target
 from targets.quotas import refuse_over_quota
 from targets.safety import refuse_unsafe
 
-log = logging.getLogger(__name__)
-
-#: Beyond the time that a request may take, the drain waits this long for its greenlet to record it.
-DRAIN_SLACK_S = 2.0
-#: The sweep of a run that somebody interrupted: they are waiting.
-SHORT_SWEEP_S = 5.0
-#: From the start of the walk to the first planned moment, so that the first arrivals are not late.
-LEAD_S = 0.1
-#: How soon a drain notices that it may take less long.
-LOOK_EVERY_S = 0.25
-#: How far the live figures may be behind, and how many rows they get before the answers have their turn.
-TELL_EVERY_S = 0.1
-TELL_AT_ONCE = 16
-
-Phase = Literal["provision", "warm-up", "measure", "drain", "verify", "done"]
+#: From the start of the walk to the first planned moment, so that the first arrivals are not late: in one process,
+#: and where others have to be told.
+LEAD_S, LEAD_OF_SEVERAL_S = 0.1, 0.5
+TELL_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +72,7 @@ class Settings:
     allow_python: bool = False  # whether the mapping may name a class of its own
     client: str = CLIENTS[0]
     production: bool = False  # whether production is meant
+    workers: int = 1  # processes that drive it
 
     @property
     def targets(self) -> dict[str, ChosenTarget]:
@@ -96,14 +82,24 @@ class Settings:
         return dict(zip(ARMS, (self.target, self.versus), strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a run ends before its schedule is through, or because it is."""
+class Driving(Protocol):
+    """What drives the plan of a run: this process alone (``Drive``), or several workers (``Crew``)."""
 
-    status: Literal["complete", "aborted", "interrupted"] = "complete"
-    reason: str = ""
-    exit_code: int = 0
-    target_answers: bool = True  # so that what it promised can be looked up still
+    def get_ready(self) -> None:
+        """Everything that may fail before a request is measured. Raises SavepathError; blocks meanwhile."""
+
+    def run(self, zero_s: float) -> list[Part]:
+        """Drive to the end, second 0 being at ``zero_s`` of the monotonic clock; what each worker counted."""
+
+    def stop(self, ending: Ending) -> None:
+        """End early and in order."""
+
+    def save(self) -> None:
+        """Keep what is recorded: everything is about to be torn down."""
+
+    @property
+    def progress(self) -> Progress:
+        """Where it is."""
 
 
 class Session:
@@ -118,14 +114,12 @@ class Session:
         self.created = False
         self._settings = settings
         self._listener = listener
-        self._untold: deque[Sample] = deque()
         self._say = say or _to_stderr
-        self._phase: Phase = "provision"
         self._zero = math.nan  # monotonic time of second 0
         self._stopped = False
-        self._driven_s = 0.0
+        self._driving: Driving | None = None
         self._recorded_before = 0
-        self._arms: list[Arm] = []
+        self._prepared: Mapping[str, Prepared] = {}
         self._footprints: dict[str, Footprint] = {}
 
     # before anything is measured
@@ -139,6 +133,7 @@ class Session:
         }
         self._plan = plan_for(scenario, list(targets.values()), client=settings.client)
         self._scenario = self._plan.scenario
+        refuse_too_many(self._scenario, settings.workers)
         for target in targets.values():
             refuse_unsafe(target, self._scenario.tenant_keys, production=settings.production)
             refuse_over_quota(target, self._scenario, at_once=len(targets) > 1)
@@ -149,9 +144,9 @@ class Session:
         self.folder.write_plan(self._plan.as_dict())
         for warning in self._plan.warnings:
             self._say(f"note: {warning}")
-        self._write_progress()
+        self._write_progress(Progress())
         self._footprints = {name: self._footprint_of(name, target) for name, target in targets.items()}
-        ready = {
+        self._prepared = {
             name: prepare(
                 target,
                 self._scenario,
@@ -162,24 +157,46 @@ class Session:
             for name, target in targets.items()
         }
         self._key = new_run_key()
-        for name, prepared in ready.items():
+        for name, prepared in self._prepared.items():
             announce_tokens(self._footprints[name], prepared, self._key)
-        self._health = Health()
-        shared = Shared(
-            self._scenario,
-            self.folder,
-            self._key,
-            self._health,
-            self.now,
-            self._broken,
-            self._untold.append if self._listener else None,
-            settings.client,
+        self._driving = self._alone() if settings.workers == 1 else self._several()
+        self._driving.get_ready()
+
+    def _alone(self) -> Drive:
+        return Drive(self._task_of(0), on_stop=self.stop, listener=self._listener)
+
+    def _several(self) -> Crew:
+        settings = self._settings
+        known = {
+            name: Known(
+                mapping=chosen.mapping,
+                variables=dict(chosen.variables),
+                fingerprint=dict(self._prepared[name].fingerprint),
+                inventory=self._prepared[name].inventory,
+            )
+            for name, chosen in settings.targets.items()
+        }
+        orders = [
+            Order(
+                worker=worker,
+                workers=settings.workers,
+                scenario=settings.scenario,
+                targets=known,
+                folder=str(self.folder.path),
+                run_key=self._key,
+                plan_digest=self._plan.digest,
+                client=settings.client,
+                allow_python=settings.allow_python,
+            )
+            for worker in range(settings.workers)
+        ]
+        return Crew(orders, self._task_of, on_stop=self.stop)
+
+    def _task_of(self, worker: int) -> Task:
+        settings = self._settings
+        return Task(
+            self._scenario, self._prepared, self.folder, self._key, settings.client, worker, settings.workers
         )
-        self._arms = [Arm(name, prepared, self._schedule_of(name), shared) for name, prepared in ready.items()]
-        for arm in self._arms:
-            arm.get_ready()
-        watches = {f"{arm.name} ({arm.target.base_url})" if arm.name else "": arm.watch for arm in self._arms}
-        self._guard = Guard(self._scenario.abort_rules, watches, self._health, self.folder.path)
 
     def _footprint_of(self, arm: str, target: Target) -> Footprint:
         """Where it is kept what the run makes there."""
@@ -202,19 +219,13 @@ class Session:
             return None
         return folder
 
-    def _schedule_of(self, arm: str) -> Iterator[Arrival]:
-        schedule = share_of(arrivals(self._scenario), 0, 1)
-        return (one for one in schedule if arm_of(self._key, one.seq) == arm) if arm else schedule
-
     # the run
 
     def start(self) -> None:
         """Begin to drive; returns at once."""
-        gevent.config.track_greenlet_tree = False  # who spawned an arrival is known; noting it costs each of them
-        gc.collect()
-        gc.freeze()  # what lives now is not looked through again by every full collection: tens of ms each
-        self._zero = time.monotonic() + LEAD_S + self._scenario.warmup_s
-        self._started_at = datetime.now(UTC) + timedelta(seconds=LEAD_S + self._scenario.warmup_s)
+        lead_s = LEAD_S if self._settings.workers == 1 else LEAD_OF_SEVERAL_S
+        self._zero = time.monotonic() + lead_s + self._scenario.warmup_s
+        self._started_at = datetime.now(UTC) + timedelta(seconds=lead_s + self._scenario.warmup_s)
         self._conductor = gevent.spawn(self._conduct)
 
     def now(self) -> float:
@@ -227,10 +238,8 @@ class Session:
             return
         self._stopped = True
         self.ending = ending
-        if self.started:
-            for arm in self._arms:
-                arm.driver.stop()
-                arm.verifier.hasten(SHORT_SWEEP_S)
+        if self._driving is not None:
+            self._driving.stop(ending)
 
     @property
     def started(self) -> bool:
@@ -239,97 +248,41 @@ class Session:
 
     def save_what_there_is(self) -> None:
         """Flush the shards of a run that is being torn down at once."""
-        if self.started and not self.finished.is_set():
-            for arm in self._arms:
-                arm.recorder.flush()
-
-    def _broken(self, error: Exception) -> None:
-        if isinstance(error, OSError):  # the disk is full, or the folder is gone
-            reason = f"{self.folder.path} cannot be written: {error.strerror or error}"
-            self.stop(Ending("aborted", reason, 4, target_answers=False))
-            return
-        log.error("%s", "".join(traceback.format_exception(error)))
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(last.filename).name}:{last.lineno}"
-        reason = f"a mistake in savepath or in the mapping: {error!r} at {where}"
-        self.stop(Ending("aborted", reason, 1, target_answers=False))
+        if self._driving is not None and not self.finished.is_set():
+            self._driving.save()
 
     def _conduct(self) -> None:
+        assert self._driving is not None  # noqa: S101  # prepare was called
+        ticker = gevent.spawn(self._tell_progress, self._driving)
         try:
-            self._drive()
-            self._finish()
+            parts = self._driving.run(self._zero)
+            ticker.kill()
+            self._finish(parts)
+            self._write_progress(self._driving.progress.model_copy(update={"phase": "done"}))
         except Exception as error:
-            self._broken(error)
+            self.stop(ending_of(error, self.folder.path))
             self.ending = self.ending if self.ending.exit_code else Ending("aborted", repr(error), 1)
             self._say(f"the run has no run.json: {error}")
         finally:
+            ticker.kill()
             for footprint in self._footprints.values():
                 footprint.close()
             self.finished.set()
 
-    def _drive(self) -> None:
-        self._health.start()
-        ticker = gevent.spawn(self._every_second, self._tick)
-        guard = gevent.spawn(self._every_second, self._look_out)
-        teller = gevent.spawn(self._tell_for_ever)
-        try:
-            with ExitStack() as looking:
-                for arm in self._arms:
-                    looking.enter_context(arm.looking_after())
-                self._phase = "warm-up"
-                walkers = [gevent.spawn(arm.driver.walk) for arm in self._arms]
-                for walker in walkers:
-                    walker.link_exception(lambda dead: self._broken(dead.exception))
-                gevent.joinall(walkers)
-                planned_s = self._scenario.duration_s
-                self._driven_s = min(max(self.now(), 0.0), planned_s) if self._stopped else planned_s
-                self._phase = "drain"
-                begun_s = self.now()
-                while not all(arm.driver.drain(LOOK_EVERY_S) for arm in self._arms):
-                    if self.now() - begun_s > self._drain_s:
-                        for arm in self._arms:
-                            arm.driver.abandon()
-                self._health.stop()
-                self._phase = "verify"
-                gevent.joinall([gevent.spawn(self._sweep, arm) for arm in self._arms], raise_error=True)
-        finally:
-            gevent.killall([ticker, guard, teller])
-            self._tell(len(self._untold))
-
-    @property
-    def _drain_s(self) -> float:
-        """As long as what is in flight may rightly take."""
-        scripts_s = (
-            self._scenario.verification.script_deadline_s if self._scenario.mix.get(Operation.RUN_SCRIPT) else 0
-        )
-        timeout_s = self._scenario.load.timeout_s
-        if self._stopped:  # somebody waits: a batch of many requests is not awaited to its last
-            return timeout_s + DRAIN_SLACK_S
-        requests = max(arm.operations.requests_peak for arm in self._arms)
-        return timeout_s * requests + scripts_s + DRAIN_SLACK_S
-
-    def _sweep(self, arm: Arm) -> None:
-        match self.ending.status:
-            case "complete":
-                arm.verifier.sweep(arm.verifier.longest_sweep_s)
-            case _ if self.ending.target_answers:
-                arm.verifier.sweep(min(SHORT_SWEEP_S, arm.verifier.longest_sweep_s))
-            case _:
-                arm.verifier.sweep(0.0)  # there is nobody to ask
-
-    def _finish(self) -> None:
-        for arm in self._arms:
-            arm.close()
-        arms = self._arm_facts()
-        ledger = facts_of_all(arms).ledger
-        if not all(facts.ledger.closes for facts in arms.values()) and not self.ending.exit_code:
-            self.ending = Ending("aborted", f"the ledger does not close: {ledger}", 4)
+    def _finish(self, parts: Sequence[Part]) -> None:
         # In a thread of its own: the loop goes on, so that a second Ctrl-C is heard.
-        gevent.get_hub().threadpool.apply(self.folder.compact)
-        self.folder.finish(self._info(arms))
-        self._phase = "done"
-        self._write_progress()
-        failed = sum(arm.logins.failed for arm in self._arms)
+        strays = {seq for part in parts for seq in part.strays}
+        found_elsewhere = gevent.get_hub().threadpool.apply(self.folder.compact, (strays,))
+        driven_s = max(part.driven_s for part in parts)
+        arms = self._arm_facts(parts, driven_s, found_elsewhere)
+        ledger = facts_of_all(arms).ledger
+        if not self.ending.exit_code:
+            if not all(facts.ledger.closes for facts in arms.values()):
+                self.ending = Ending("aborted", f"the ledger does not close: {ledger}", 4)
+            elif self.ending.status == "complete" and ledger.unsent:
+                self.ending = Ending("aborted", f"a part of the plan was not driven: {ledger}", 4)
+        self.folder.finish(self._info(parts, arms, driven_s))
+        failed = sum(counts.logins_failed for part in parts for counts in part.arms.values())
         if failed:
             self._say(f"note: {failed} logins failed in the course of the run, and were tried again")
         outcome = self.ending.status + (f" ({self.ending.reason})" if self.ending.reason else "")
@@ -337,80 +290,48 @@ class Session:
 
     # once a second
 
-    def _every_second(self, step: Callable[[], None]) -> None:
-        next_s = self.now()
-        while True:
-            next_s += 1
-            gevent.sleep(max(next_s - self.now(), 0))
-            try:
-                step()
-            except Exception as error:
-                self._broken(error)
-
-    def _look_out(self) -> None:
-        """Let the guard end the run. Not when the load is over: the verification is no load."""
-        if self._phase == "verify":
-            return
-        if reason := self._guard.reason():
-            self.stop(
-                Ending("aborted", reason, 4, target_answers=not any(arm.watch.is_gone for arm in self._arms))
-            )
-
-    def _tell_for_ever(self) -> None:
-        """Tell the listener, a little behind and in small portions: a burst of answers must not wait for it."""
+    def _tell_progress(self, driving: Driving) -> None:
         while True:
             gevent.sleep(TELL_EVERY_S)
-            while self._untold:
-                self._tell(TELL_AT_ONCE)
-                gevent.sleep(0)
+            try:
+                self._write_progress(driving.progress)
+            except Exception as error:
+                self.stop(ending_of(error, self.folder.path))
 
-    def _tell(self, number: int) -> None:
-        for _ in range(min(number, len(self._untold))):
-            row = self._untold.popleft()
-            if self._listener is not None:
-                self._listener(row)
-
-    def _tick(self) -> None:
-        if self._phase == "warm-up" and self.now() >= 0:
-            self._phase = "measure"
-        if self._phase in ("warm-up", "measure", "drain"):
-            self._health.tick()
-        for arm in self._arms:
-            arm.recorder.flush()
-        self._write_progress()
-        self._recorded_before = self._recorded
-
-    @property
-    def _recorded(self) -> int:
-        return sum(arm.recorder.recorded for arm in self._arms)
-
-    def _write_progress(self) -> None:
-        scenario = self._scenario
-        progress: dict[str, object] = {"phase": self._phase, "elapsed_s": 0.0, "total_s": self._plan.duration_s}
+    def _write_progress(self, progress: Progress) -> None:
+        scenario, recorded = self._scenario, progress.recorded
+        told: dict[str, object] = {"phase": progress.phase, "elapsed_s": 0.0, "total_s": self._plan.duration_s}
         if self.started:
-            recorded = self._recorded
-            lag_p99_s = self._health.lag_p99_s
-            progress |= {
+            told |= {
                 "elapsed_s": round(min(max(self.now() + scenario.warmup_s, 0), self._plan.duration_s), 1),
                 "scheduled": self._plan.arrivals_expected,
                 "recorded": recorded,
-                "failures": sum(arm.recorder.failures for arm in self._arms),
+                "failures": progress.failures,
                 "rate_per_s": recorded - self._recorded_before,
-                "in_flight": sum(arm.driver.in_flight for arm in self._arms),
-                "pending_effects": sum(arm.verifier.pending for arm in self._arms),
-                "lag_p99_s": None if math.isnan(lag_p99_s) else round(lag_p99_s, 6),
+                "in_flight": progress.in_flight,
+                "pending_effects": progress.pending_effects,
+                "lag_p99_s": None if math.isnan(progress.lag_p99_s) else round(progress.lag_p99_s, 6),
             }
-        self.folder.write_whole("progress.json", json.dumps(progress).encode())
+            self._recorded_before = recorded
+        self.folder.write_whole("progress.json", json.dumps(told).encode())
 
     # what is kept
 
-    def _arm_facts(self) -> dict[str, ArmFacts]:
+    def _arm_facts(
+        self, parts: Sequence[Part], driven_s: float, found_elsewhere: Mapping[str, int]
+    ) -> dict[str, ArmFacts]:
         planned = self._plan.arrivals_expected
-        scheduled = {"": planned} if len(self._arms) == 1 else count_arms(self._key, planned)
-        return {arm.name: arm.facts(scheduled[arm.name], self._driven_s) for arm in self._arms}
+        scheduled = {"": planned} if len(self._prepared) == 1 else count_arms(self._key, planned)
+        return {
+            name: with_foreign(
+                facts_of_arm(prepared.about, [part.arms[name] for part in parts], scheduled[name], driven_s),
+                found_elsewhere.get(name, 0),
+            )
+            for name, prepared in self._prepared.items()
+        }
 
-    def _info(self, arms: Mapping[str, ArmFacts]) -> RunInfo:
-        health, settings, scenario, whole = self._health, self._settings, self._scenario, facts_of_all(arms)
+    def _info(self, parts: Sequence[Part], arms: Mapping[str, ArmFacts], driven_s: float) -> RunInfo:
+        settings, scenario, whole = self._settings, self._scenario, facts_of_all(arms)
         return RunInfo(
             schema="savepath.run/1",
             id=self.folder.path.resolve().name,
@@ -424,26 +345,19 @@ class Session:
             fingerprint=whole.fingerprint,
             started_at=self._started_at.isoformat(timespec="milliseconds"),
             warmup_s=scenario.warmup_s,
-            duration_s=round(self._driven_s, 3),
+            duration_s=round(driven_s, 3),
             ended_s=round(self.now(), 3),
             status=self.ending.status,
             reason=self.ending.reason,
             offered_per_s=whole.offered_per_s,
             fired=whole.fired,
             ledger=whole.ledger,
-            generator=Generator(
-                lag_p50_s=health.lag_quantile_s(0.5),
-                lag_p99_s=health.lag_quantile_s(0.99),
-                run_queue_delay=health.run_queue_delay,
-                cpu=health.cpu,
-                waited_for_pool=whole.waited_for_pool,
-                in_flight_peak=whole.in_flight_peak,
-                client=settings.client,
-            ),
+            generator=generator_of(parts, whole, settings.client),
             verification=whole.verification,
             effects=whole.effects,
             stored_cases=whole.stored_cases,
             arms=arms_of_run(arms),
+            workers=facts_of_workers(parts),
             question=question_of(scenario),
             versions=_versions(),
         )

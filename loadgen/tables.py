@@ -7,7 +7,8 @@ small numbers take the bits that vary and no more. Reading gives back float64 se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,18 @@ def compress_effects(table: pa.Table, path: Path) -> None:
     encodings = {"seq": "DELTA_BINARY_PACKED"}
     encodings |= {name: "BYTE_STREAM_SPLIT" for name, kind in EFFECT_COLUMNS.items() if kind == "float64"}
     _write(_with_dictionaries(table, EFFECT_COLUMNS), path, encodings)
+
+
+def call_foreign(effects: pa.Table, strays: Collection[int]) -> tuple[pa.Table, dict[str, int]]:
+    """The effects with the lost values of these saves called foreign, and how many they were in each arm."""
+    if not strays:
+        return effects, {}
+    is_lost = pc.and_(pc.equal(effects["kind"], "value"), pc.equal(effects["outcome"], "lost"))
+    moved = pc.and_(is_lost, pc.is_in(effects["seq"], pa.array(sorted(strays), effects["seq"].type)))
+    outcomes = pc.if_else(moved, "foreign", effects["outcome"])
+    arms = Counter(effects["arm"].filter(moved).to_pylist())
+    place = effects.schema.get_field_index("outcome")
+    return effects.set_column(place, effects.schema.field(place), outcomes), dict(arms)
 
 
 def restore_effects(table: pa.Table) -> pd.DataFrame:

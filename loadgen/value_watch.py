@@ -21,6 +21,7 @@ from loadgen.client import Unanswered
 from loadgen.effects import SAID_NO, Origin
 from loadgen.pace import Pace
 from loadgen.recorder import Effect
+from loadgen.seqs import Seqs
 from loadgen.values import CustomSave, all_but_the_token, classify_values, held_after_saves, same_values
 from scenarios.fields import Value
 from scenarios.model import Scenario, Tenant
@@ -35,6 +36,8 @@ PAUSES_S = (0.0, 0.25, 0.5)
 CHANGES_MAX = 100_000
 #: Changes that a save of standard fields makes, at most; and those of others that may stand among a run's own.
 STANDARD_CHANGES, CHANGES_OF_OTHERS = 4, 100
+#: Tenant and case of a save that another worker has made: none of ours.
+NOWHERE = ("", "")
 #: Requests open at the same time in the sweep.
 OPEN_AT_ONCE = 8
 
@@ -70,7 +73,11 @@ class _Missing:
 
 
 class ValueWatch:
-    """The values of one run. ``send`` raises Unanswered; ``record`` takes the rows."""
+    """The values of one run, or of one worker's part. ``send`` raises Unanswered; ``record`` takes the rows.
+
+    Where there are several workers, ``own`` is filled with the saves of this one: a token of the run that is
+    not among them is another worker's, whose cases are never ours.
+    """
 
     def __init__(
         self,
@@ -83,6 +90,7 @@ class ValueWatch:
         run_key: str,
         now: Callable[[], float],
         guarded: Callable[..., None],
+        own: Seqs | None = None,
     ) -> None:
         self.reads = 0
         self._rules = scenario.verification
@@ -104,12 +112,19 @@ class ValueWatch:
         self._timeout_s = scenario.load.timeout_s
         # By case and save, the oldest first; only where cases are read back.
         self._under_way: dict[tuple[str, str], OrderedDict[int, _UnderWay]] = {}
+        self._own = own
         self._strays: set[int] = set()  # saves that were seen in a case that is not theirs
 
     @property
     def pending(self) -> int:
         """Saves whose values are open."""
         return len(self._open) + self._waiting + len(self._missing)
+
+    @property
+    def strays(self) -> tuple[int, ...]:
+        """Saves of other workers that were seen in a case of this one."""
+        own = self._own
+        return () if own is None else tuple(sorted(seq for seq in self._strays if seq not in own))
 
     @property
     def requests_left(self) -> int:
@@ -128,6 +143,8 @@ class ValueWatch:
             while saves and next(iter(saves.values())).ended_s <= sent_s - 5 * self._timeout_s:
                 saves.popitem(last=False)
             saves[call.seq] = _UnderWay(call.seq, sent_s)
+        if self._own is not None:
+            self._own.add(call.seq)
         self._written[key] += call.tenant.custom_fields if custom else STANDARD_CHANGES
         if not custom:
             return
@@ -377,7 +394,11 @@ class ValueWatch:
 
     def _save_of(self, token: str | None) -> CustomSave | None:
         number = seq_of(self._run_key, token) if token else None
-        return self._saves.get(number) if number is not None else None
+        if number is None:
+            return None
+        if self._own is not None and number not in self._own:
+            return CustomSave(number, *NOWHERE, -math.inf)
+        return self._saves.get(number)
 
     def _values_of(self, save: CustomSave) -> Mapping[str, Value]:
         token = save_id(self._run_key, save.seq)

@@ -21,6 +21,7 @@ from loadgen.client import Client, Unanswered
 from loadgen.effects import SLACK_S, Origin, Pending, Sight, sights
 from loadgen.pace import Pace
 from loadgen.recorder import Effect, Recorder
+from loadgen.seqs import Seqs
 from loadgen.turns import Decision, Turns
 from loadgen.value_watch import ValueWatch
 from scenarios.model import Operation, Scenario, Tenant
@@ -78,6 +79,7 @@ class Verifier:
         run_key: str,
         now: Callable[[], float],
         broken: Callable[[Exception], None],
+        own: Seqs | None = None,
     ) -> None:
         self.requests = 0
         self.polls = 0  # of them, those of users who wait for their scripts
@@ -109,6 +111,7 @@ class Verifier:
             run_key=run_key,
             now=now,
             guarded=self._guarded,
+            own=own,
         )
 
     @property
@@ -120,6 +123,11 @@ class Verifier:
     def reads(self) -> int:
         """Cases that were read back."""
         return self._values.reads
+
+    @property
+    def strays(self) -> tuple[int, ...]:
+        """Saves of other workers whose values were seen in a case of this one."""
+        return self._values.strays
 
     # what was promised
 

@@ -22,6 +22,7 @@ from savepath.sink import sink_for
 from scenarios.errors import InputError, Refused
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
+from scenarios.parts import refuse_too_many
 from targets.control import preflight
 from targets.credentials import Credentials
 from targets.extension import find_class
@@ -46,6 +47,7 @@ class Drive:
     allow_python: bool = False
     client: str = "measured"
     production: bool = False
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def ready(
     over a quota of a target.
     """
     scenario = load_scenario(command.scenario)
+    refuse_too_many(scenario, command.workers)
     targets = {side: chosen.load(allow_python=command.allow_python) for side, chosen in command.targets.items()}
     for target in targets.values():
         refuse_unsafe(target, scenario.tenant_keys, production=command.production)
@@ -171,6 +174,7 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
         allow_python=command.allow_python,
         client=command.client,
         production=command.production,
+        workers=command.workers,
         # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
         environ=environ_of(turn.sides[0], os.environ),
     )

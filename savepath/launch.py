@@ -43,13 +43,14 @@ class Launch:
     allow_python: bool = False
     client: str = "measured"
     production: bool = False
+    workers: int = 1
     environ: Mapping[str, str] | None = None  # this process's own by default
 
     @property
     def command(self) -> list[str]:
         """The command line of the child; plain Locust, so that it can be repeated by hand."""
         words = [sys.executable, "-m", "locust", "-f", str(files("locustfiles") / "save_path.py")]
-        words += ["--headless", "--stop-with-parent", "--scenario", self.scenario]
+        words += ["--headless", "--only-summary", "--stop-with-parent", "--scenario", self.scenario]
         words += ["--run-dir", str(self.folder)]
         words += _words_of(self.target, "--target", "--set", "--inventory")
         if self.versus:
@@ -63,6 +64,8 @@ class Launch:
             words += ["--client", self.client]
         if self.production:
             words += ["--production"]
+        if self.workers > 1:
+            words += ["--workers", str(self.workers)]
         return words
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from analysis.account import Account, CellAccount, Time, account_of
 from analysis.findings import ObjectiveOutcome
-from loadgen.run_folder import RunFolder, RunInfo, find_runs, looks_like_run
+from loadgen.run_folder import RunFolder, RunInfo, WorkerFacts, find_runs, looks_like_run
 from reports import units, words
 from reports.console import plain_table, printed
 from reports.escaping import one_line
@@ -247,6 +247,8 @@ def _told_facts(shown: Shown) -> Iterator[tuple[str, str]]:
     if not info.origin:
         yield "offered", f"{info.offered_per_s:,.4g} arrivals/s"
         yield "generator", _generator(info)
+        for worker in info.workers:
+            yield f"worker {worker.worker}", _worker(worker)
         verified = info.verification
         yield (
             "checks",
@@ -271,11 +273,23 @@ def _told_facts(shown: Shown) -> Iterator[tuple[str, str]]:
 
 def _generator(info: RunInfo) -> str:
     health = info.generator
+    who = f"{len(info.workers)} workers, " if info.workers else ""
+    worst = "; the worst off" if info.workers else ";"
     return (
-        f"late by {units.seconds(health.lag_p50_s)} at p50 and {units.seconds(health.lag_p99_s)} at p99; "
-        f"waited for a core {units.share(health.run_queue_delay)} of its time, "
+        f"{who}late by {units.seconds(health.lag_p50_s)} at p50 and {units.seconds(health.lag_p99_s)} at p99"
+        f"{worst} waited for a core {units.share(health.run_queue_delay)} of its time, "
         f"used {units.share(health.cpu)} of one; {units.counted(health.waited_for_pool, 'arrival')} held back "
         f"because the target had all its requests open (peak {units.count(health.in_flight_peak)})"
+    )
+
+
+def _worker(worker: WorkerFacts) -> str:
+    if worker.reason:
+        return f"{worker.reason}: {units.count(worker.recorded)} recorded, {units.count(worker.lost)} lost"
+    waited, used = units.share(worker.run_queue_delay), units.share(worker.cpu)
+    return (
+        f"{units.counted(worker.fired, 'arrival')}; late by {units.seconds(worker.lag_p99_s)} at p99; "
+        f"waited for a core {waited} of its time, used {used} of one"
     )
 
 

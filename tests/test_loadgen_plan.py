@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from loadgen.chosen import CLIENTS
-from loadgen.driver import share_of
 from loadgen.plan import make_plan, plan_for
 from scenarios.arrivals import arrivals, most_in_a_second
 from scenarios.errors import InputError
@@ -162,12 +159,3 @@ def test_a_target_that_can_do_nothing_of_the_mix_is_refused():
 )
 def test_the_peak_is_the_most_in_any_half_open_second(times_s, most):
     assert most_in_a_second(np.array(times_s)) == most
-
-
-@given(st.integers(1, 7), st.integers(0, 2**31))
-@settings(max_examples=15)
-def test_any_number_of_workers_offers_the_same_arrivals(workers, seed):
-    plan = scenario(TEXT.replace("constant", "poisson") + f"seed: {seed}\n")
-    shares = [list(share_of(arrivals(plan), worker, workers)) for worker in range(workers)]
-    assert sorted((a for share in shares for a in share), key=lambda a: a.seq) == list(arrivals(plan))
-    assert all(a.seq % workers == worker for worker, share in enumerate(shares) for a in share)

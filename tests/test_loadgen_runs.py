@@ -260,10 +260,10 @@ def test_the_web_interface_stops_and_starts_runs_each_with_a_folder_of_its_own(d
     assert [RunFolder(room / name).read().status for name in ("web", "web-2")] == ["interrupted"] * 2
 
 
-def test_a_run_ends_in_order_when_its_parent_is_gone(desk, room):
+def test_a_run_of_two_workers_ends_in_order_when_its_parent_is_gone(desk, room):
     folder = room / "orphan"
     command = words(
-        room / "long.yaml", folder, desk.url, "--headless", "--stop-with-parent", "--inventory",
+        room / "long.yaml", folder, desk.url, "--headless", "--stop-with-parent", "--workers", "2", "--inventory",
         str(room / "inventory.json"),
     )  # fmt: skip
     code = f"import subprocess; subprocess.Popen({command!r}).wait()"
@@ -274,7 +274,10 @@ def test_a_run_ends_in_order_when_its_parent_is_gone(desk, room):
         parent.process.kill()
         # The child holds the same pipe: it is through when the pipe is closed.
         parent.wait()
-    assert (parent.info.status, parent.info.reason) == ("interrupted", "the parent process ended")
+    info = parent.info
+    assert (info.status, info.reason, info.ledger.closes) == ("interrupted", "the parent process ended", True)
+    by_worker = RunFolder(folder).read_samples()["worker"].value_counts()
+    assert {worker.worker: worker.recorded for worker in info.workers} == by_worker.to_dict()
 
 
 def test_planted_faults_are_found_each_of_them_and_nothing_else(ends, room):

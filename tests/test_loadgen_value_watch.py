@@ -9,6 +9,7 @@ import pytest
 from loadgen.client import Unanswered
 from loadgen.effects import Origin
 from loadgen.pace import Pace
+from loadgen.seqs import Seqs
 from loadgen.value_watch import ValueWatch
 from scenarios.fields import SavedValues
 from scenarios.library import parse_scenario
@@ -59,7 +60,7 @@ class Desk:
             raise Unanswered("refused", "connection refused")
         return Response(200, {}, orjson.dumps(found))
 
-    def watch(self, mapping=MAPPING):
+    def watch(self, mapping=MAPPING, own=None):
         target = parse_target(mapping, "hand.yaml")
         inventory = Inventory(
             tenants={
@@ -70,7 +71,7 @@ class Desk:
         self.binding = Binding(target, SCENARIO, inventory, {})
         self.values = ValueWatch(
             SCENARIO, self.binding, self.send, self.rows.append, Pace(1000), run_key=KEY, now=lambda: 5.0,
-            guarded=lambda step, *what: step(*what),
+            guarded=lambda step, *what: step(*what), own=own,
         )  # fmt: skip
         return self.values
 
@@ -109,6 +110,7 @@ def changes(case, *saves, before):
     return rows
 
 
+READ_BACK = re.sub("  (history|saves).*\n", "", MAPPING)
 FIRST = {"cf_001": "first", "cf_002": "first", "cf_003": "first"}
 NOBODY = {"/two-some-01?saves=1": [], "/two-some-02?saves=1": []}
 
@@ -181,6 +183,22 @@ def test_a_token_that_stands_in_another_case_without_a_line_in_its_history_is_fo
     assert desk.outcomes() == {1: "foreign", 2: "identical"}
 
 
+def test_the_token_of_another_worker_in_a_case_of_ours_is_a_stray_and_that_of_our_own_standard_save_is_none():
+    history = changes("02-a", (1, written(1)), (3, FIRST), (2, written(2)), before=FIRST)
+    desk = Desk({"/two-some-02/02-a": written(2), "/history?of=02-a": history})
+    desk.watch(MAPPING[: MAPPING.index("  saves:")], own=Seqs())
+    desk.values.saving(Call(3, save_id(KEY, 3), THEIRS, "02-b", ""), 1.0, custom=False)
+    desk.save(2, "02-a", THEIRS)
+    assert (desk.outcomes(), desk.values.strays) == ({2: "identical"}, (1,))
+
+
+def test_a_case_of_ours_that_holds_what_another_worker_wrote_holds_foreign_values():
+    desk = Desk({"/two-some-01/01-a": written(2)})
+    desk.watch(READ_BACK, own=Seqs())
+    desk.save(1)
+    assert desk.outcomes() == {1: "foreign"}
+
+
 @pytest.mark.parametrize("gone", ["/two-some-01/01-a", "/history?of=01-a"])
 def test_what_cannot_be_read_is_unverified_after_three_tries(gone):
     desk = Desk(
@@ -249,9 +267,6 @@ def test_without_histories_a_case_is_read_right_after_its_save():
     desk.save(1)
     assert desk.outcomes() == {1: "foreign"}
     assert desk.asked[0] == "/two-some-01/01-a"
-
-
-READ_BACK = re.sub("  (history|saves).*\n", "", MAPPING)
 
 
 @pytest.mark.parametrize(

@@ -55,11 +55,12 @@ def drive(desk, tmp_path):
     """Drives the scenario on the desk with these faults; what was found, and what the desk says of it."""
     file = tmp_path / "planted.yaml"
 
-    def run(name, **faults):
+    def run(name, workers=1, **faults):
         # Tenants of its own, or a save might write what the run before has left there, and change nothing.
         file.write_text(f"name: {name}\n{SCENARIO}")
         target = ChosenTarget("casedesk", {"base_url": desk.url})
-        session = Session(Settings(str(file), target, run_dir=tmp_path / "run"), say=lambda _: None)
+        settings = Settings(str(file), target, run_dir=tmp_path / "run", workers=workers)
+        session = Session(settings, say=lambda _: None)
         session.prepare()
         desk.set_faults(**faults)
         session.start()
@@ -95,3 +96,10 @@ def test_a_planted_fault_is_found_wherever_it_struck_and_nowhere_else(drive, fau
     )
     assert found == expected
     assert OUTCOMES[fault] <= set(broken(found)) <= OUTCOMES[fault] | NOBODYS_FAULT
+
+
+def test_two_workers_find_what_is_planted_together_as_one_does(drive):
+    names = ("foreign_write", "script_doubled", "script_reordered", "value_truncated", "mail_lost")
+    found, expected = drive("two-workers", workers=2, **dict.fromkeys(names, 0.25))
+    assert found == expected
+    assert set().union(*(OUTCOMES[name] for name in names)) <= set(broken(found))

@@ -48,6 +48,13 @@ from savepath.options import (
     show_default=True,
     help="What sends the requests: savepath's own client, or that of Locust's FastHttpUser or HttpUser.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that drive the plan together; what is offered is the same for any number.",
+)
 @click.option("--purpose", default="", help="One sentence on why this run is made; kept in run.json.")
 @json_flag
 @quiet_option
@@ -65,6 +72,7 @@ def command(
     out: Path,
     pairs: int | None,
     client: str,
+    workers: int,
     purpose: str,
     as_json: bool,
     quiet: bool,
@@ -100,7 +108,7 @@ def command(
     number = pairs or (load_scenario(scenario).pairs if AFTER in targets else 1)
     turns = list(in_turns(out, number)) if alternate else runs_of(tuple(targets), out, number)
     progress = Progress(NOBODY if quiet else sys.stderr)
-    command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production)
+    command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production, workers)
     drive_runs(command, turns, out, progress)
     if as_json:
         from savepath.showing import runs_as_json

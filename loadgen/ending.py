@@ -1,0 +1,47 @@
+"""How a run ends, and where it is until then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from loadgen.run_folder import Unknowable
+from scenarios.source import StrictModel
+
+Phase = Literal["provision", "warm-up", "measure", "drain", "verify", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends before its schedule is through, or because it is."""
+
+    status: Literal["complete", "aborted", "interrupted"] = "complete"
+    reason: str = ""
+    exit_code: int = 0
+    target_answers: bool = True  # so that what it promised can be looked up still
+
+
+class Progress(StrictModel):
+    """Where a run is, or one worker's part of it."""
+
+    phase: Phase = "provision"
+    recorded: int = 0
+    failures: int = 0
+    in_flight: int = 0
+    pending_effects: int = 0
+    lag_p99_s: Unknowable = float("nan")  # of the last second
+
+
+def progress_of_all(parts: Sequence[Progress]) -> Progress:
+    """The parts as one: counts are added; the phase is that of the last, the lag that of the latest."""
+    phases = get_args(Phase)
+    lags = [part.lag_p99_s for part in parts if part.lag_p99_s == part.lag_p99_s]
+    return Progress(
+        phase=min((part.phase for part in parts), key=phases.index),
+        recorded=sum(part.recorded for part in parts),
+        failures=sum(part.failures for part in parts),
+        in_flight=sum(part.in_flight for part in parts),
+        pending_effects=sum(part.pending_effects for part in parts),
+        lag_p99_s=max(lags, default=float("nan")),
+    )
