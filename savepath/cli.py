@@ -87,7 +87,7 @@ def cli() -> None:
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line, of this process by default, and exit with the code of the table in ``savepath.exits``."""
+    """Run the command line, of this process by default, and exit with a code of ``savepath.exits``."""
     try:
         code = cli.main(words, prog_name="savepath", standalone_mode=False)
     except click.ClickException as error:
