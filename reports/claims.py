@@ -39,7 +39,7 @@ class Claims:
 
     void: bool  # a check failed: nothing may be said about latency
     slower: tuple[CellFinding, ...]
-    growing: tuple[SlopeFinding, ...]
+    growing: tuple[SlopeFinding, ...]  # that of the cell which stands for the report first
     failing: tuple[FailureFinding, ...]
     broken: tuple[IntegrityFinding, ...]
     suspected: tuple[CellFinding, ...]  # required and measured slower, but the verdict does not rest on it
@@ -64,11 +64,13 @@ def claim(assessment: Assessment) -> Claims:
     unsure = void or assessment.within is Design.APART
     measured_slower = _worst_first(cell for cell in assessment.cells if cell.word in SLOWER)
     slower = tuple(cell for cell in measured_slower if cell.alarms)
-    growing = () if void else _growing(assessment)
+    fired = () if void else _growing(assessment)
     required = [cell for cell in assessment.cells if cell.required and cell.word is not Word.NOT_APPLICABLE]
     decisive = [cell for cell in required if cell.quantile <= DECISIVE] or required
     near = _worst_first(cell for cell in decisive if cell.word is Word.NEAR_THE_LIMIT)
     suspected = () if void else tuple(cell for cell in measured_slower if cell.required and not cell.alarms)
+    telling = _telling(assessment, (slower, suspected, near), fired)
+    growing = tuple(sorted(fired, key=lambda slope: telling is None or telling.operation not in slope.operations))
     waiting = {_place(cell) for cell in decisive if cell.word in OPEN} | {_place(cell) for cell in suspected}
     return Claims(
         void=void,
@@ -84,7 +86,7 @@ def claim(assessment: Assessment) -> Claims:
         not_slower=() if unsure else _operations_where(assessment, _all_harmless),
         not_slower_to_headline=() if unsure else _operations_where(assessment, _harmless_to_headline),
         not_known=() if void else _operations_where(assessment, _has_no_answer),
-        telling=_telling(assessment, (slower, suspected, near), growing),
+        telling=telling,
         failed_checks=failed,
         unplanned=tuple(item for item in assessment.differences if not item.planned),
         cohorts=Counter(operation for operation, _ in {_place(cell) for cell in assessment.cells if cell.n_after}),

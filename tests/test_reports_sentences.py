@@ -22,7 +22,7 @@ from assessment_examples import (
     cells,
 )
 
-from analysis.findings import Assessment, Design, Reason, Verdict
+from analysis.findings import Assessment, Design, Measure, Reason, SlopeFinding, Verdict
 from reports import claims, sentences
 from reports.words import OPERATIONS, REASONS, effect, operation, operation_rank
 
@@ -62,6 +62,14 @@ def test_the_incident_names_its_cause_and_what_is_not_to_blame():
         "Saving custom fields became much slower at 200 and 500 custom fields, the more custom fields the more so."
     )
     assert story.promise == "95 of 100 custom-field saves with 500 fields finished within 1.6 s before; now 3.5 s."
+
+
+def test_growth_of_the_operation_that_leads_the_report_is_told_first_whatever_grew_more():
+    reads = SlopeFinding("read_case", Measure.MEAN, 6.0, 4.0, 9.0, fires=True, p_value=0.0001)
+    found = claims.claim(dataclasses.replace(ESCALATE_INCIDENT, slopes=(reads, *ESCALATE_INCIDENT.slopes)))
+    assert found.telling is not None
+    assert found.telling.operation == "save_custom"
+    assert list(dict.fromkeys(slope.operation for slope in found.growing)) == ["save_custom", "read_case"]
 
 
 def test_an_operation_with_an_unclear_cell_is_never_called_not_slower():
