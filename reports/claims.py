@@ -31,6 +31,16 @@ from reports.matrix import DECISIVE, headline_quantile, lay_out
 SLOWER: Final = (Word.MUCH_SLOWER, Word.SLOWER)
 HARMLESS: Final = (Word.NO_HARM, Word.FASTER)
 OPEN: Final = (Word.NEAR_THE_LIMIT, Word.UNCLEAR, Word.TOO_LITTLE_DATA)
+#: The order in which a HOLD is explained: first what must be put right before anything else counts.
+HOLD_ORDER: Final = (
+    Reason.INVALID_LOAD,
+    Reason.BASELINE_UNFIT,
+    Reason.CONFOUNDED,
+    Reason.SETTLING,
+    Reason.NEAR_LIMIT,
+    Reason.NEEDS_DATA,
+    Reason.UNVERIFIED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +205,8 @@ def _telling(
     required = [cell for cell in shown if cell.required]
     ordered = _worst_first(required or shown)
     return ordered[0] if ordered else None
+
+
+def standing_in_the_way(assessment: Assessment, *reasons: Reason) -> list[Check]:
+    """The notes on which a HOLD for one of the reasons rests; failed checks are told of their own."""
+    return [one for one in assessment.checks if one.outcome is CheckOutcome.NOTE and one.reason in reasons]

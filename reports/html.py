@@ -13,7 +13,19 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, Word
-from reports import detail_figures, drawing, figures, objectives, pages, ranking, sentences, units, words
+from reports import (
+    detail_figures,
+    drawing,
+    evidence,
+    figures,
+    objectives,
+    pages,
+    ranking,
+    sections,
+    sentences,
+    units,
+    words,
+)
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixRow, lay_out
 from reports.model import ReportMeta, presentable
@@ -53,19 +65,19 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
         "matrix": matrix,
         "legend": _LEGEND,
         "example_strip": _strip_svg(1.03, 0.94, 1.14, matrix.limit),
-        "common": sentences.common_told(assessment),
+        "common": sections.common_told(assessment),
         "objectives": objectives.rows_of(assessment),
         "objectives_told": objectives.summary(assessment, void=claim(assessment).void),
-        "growth": sentences.growth_told(assessment),
+        "growth": sections.growth_told(assessment),
         "growth_charts": _growth_charts(assessment),
         "growth_cells": _growth_cells(matrix),
         "integrity": integrity_tables(assessment),
         "timeline_chart": _timeline_chart(assessment),
-        "settled": sentences.settled_told(assessment, before, after),
+        "settled": sections.settled_told(assessment, before, after),
         "failures": sorted(assessment.failures, key=_failure_rank),
-        "checks": sentences.checks_told(assessment),
-        "evidence": sentences.evidence_told(assessment),
-        "dropped": sentences.dropped_told(assessment),
+        "checks": evidence.checks_told(assessment),
+        "evidence": evidence.evidence_told(assessment),
+        "dropped": evidence.dropped_told(assessment),
         "cells": sorted(assessment.cells, key=_cell_rank),
         "forest": _long(
             detail_figures.forest_figure(assessment), "forest", "Change of every cell, with its range"
@@ -81,7 +93,7 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
         "slowest": [one for one in assessment.details.notable if one.outcome == "ok"],
         "failed": [one for one in assessment.details.notable if one.outcome != "ok"],
         "slopes": sorted(assessment.slopes, key=words.slope_rank),
-        "method": sentences.method_told(assessment),
+        "method": sections.method_told(assessment),
         # As markup they are left as typed: a no-break space would not paste into a shell.
         "commands": [escape(command) for command in meta.commands],
     }
@@ -119,7 +131,7 @@ def _environment() -> Environment:
         "range": lambda finding: units.short_interval(finding.low, finding.high, finding.limit) or units.NOT_KNOWN,
         "legend": words.legend,
         "moment": units.moment,
-        "needs": sentences.needs_told,
+        "needs": sections.needs_told,
         "of_hundred": units.of_hundred,
         "operation": words.operation,
         "operations": lambda names: words.listed([words.operation(name) for name in names]),

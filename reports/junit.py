@@ -25,7 +25,7 @@ from analysis.findings import (
     SlopeFinding,
     Verdict,
 )
-from reports import objectives, sentences, units, words
+from reports import banner, objectives, sections, units, words
 from reports.claims import HARMLESS, SLOWER, Claims, claim
 from reports.escaping import xml_text
 from reports.model import ReportMeta, presentable
@@ -103,7 +103,7 @@ def _of_cell(cell: CellFinding, assessment: Assessment, claims: Claims) -> TestC
         f"{cell.word.value}: {units.change(cell.ratio)} ({units.interval(cell.low, cell.high, cell.limit)}, "
         f"limit {units.change(cell.limit)}), {units.seconds(cell.before_s)} → {units.seconds(cell.after_s)}"
     )
-    needs = sentences.needs_told(cell)
+    needs = sections.needs_told(cell)
     message = f"{message}; {needs}" if needs else message
     if claims.void:
         return TestCase("cells", name, "skipped", f"{message}; no verdict: a check failed")
@@ -178,7 +178,7 @@ def _add_properties(suite: ElementTree.Element, assessment: Assessment, meta: Re
     told: Iterable[tuple[str, str]] = (
         ("verdict", assessment.verdict.value),
         ("reasons", ", ".join(reason.value for reason in assessment.reasons)),
-        ("headline", sentences.headline(assessment, claim(assessment))),
+        ("headline", banner.headline(assessment, claim(assessment))),
         ("title", meta.title),
         ("change", meta.change or ""),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from analysis.findings import Assessment, CheckOutcome, Word
-from reports import objectives, ranking, sentences, units, words
+from reports import evidence, objectives, ranking, sections, sentences, units, words
 from reports.claims import claim
 from reports.escaping import markdown_text
 from reports.matrix import MatrixCell, lay_out
@@ -41,7 +41,7 @@ def _sections(assessment: Assessment) -> Iterable[str]:
     yield from _objectives(assessment)
     yield "### Does it get worse with more custom fields?"
     yield ""
-    yield markdown_text(sentences.growth_told(assessment))
+    yield markdown_text(sections.growth_told(assessment))
     yield ""
     yield from _integrity(assessment)
     yield from _failures(assessment)
@@ -81,7 +81,7 @@ def _matrix(assessment: Assessment) -> Iterable[str]:
         f"Change in the time within which {units.of_hundred(matrix.quantile)} requests finish, by the number of "
         f"custom fields on the case; limit {units.change(matrix.limit)}."
     )
-    common = sentences.common_told(assessment)
+    common = sections.common_told(assessment)
     if common:
         yield common
     yield ""
@@ -106,7 +106,7 @@ def _cell(cell: MatrixCell) -> str:
     if units.change(finding.ratio) != units.NOT_KNOWN:
         parts.append(f"{units.change(finding.ratio)}{_range(finding.low, finding.high, finding.limit)}")
         parts.append(f"{units.seconds(finding.before_s)} → {units.seconds(finding.after_s)}")
-    needs = sentences.needs_told(finding)
+    needs = sections.needs_told(finding)
     parts += [needs] if needs else []
     parts += [
         f"{units.percentile(other.quantile)} {words.GLYPHS[other.word]} {units.change(other.ratio)}"
@@ -188,7 +188,7 @@ def _failures(assessment: Assessment) -> Iterable[str]:
 
 
 def _differences(assessment: Assessment) -> Iterable[str]:
-    yield f"### What changed: {sentences.differences_told(assessment)}"
+    yield f"### What changed: {evidence.differences_told(assessment)}"
     yield ""
     if assessment.differences:
         rows = [
@@ -204,7 +204,7 @@ def _differences(assessment: Assessment) -> Iterable[str]:
 
 
 def _checks(assessment: Assessment) -> Iterable[str]:
-    yield f"### Can this be trusted? {sentences.checks_told(assessment)}"
+    yield f"### Can this be trusted? {evidence.checks_told(assessment)}"
     yield ""
     rows = [
         (markdown_text(item.name), _MARKS[item.outcome], markdown_text(item.meaning)) for item in assessment.checks
@@ -225,7 +225,7 @@ def _foot(assessment: Assessment, meta: ReportMeta) -> Iterable[str]:
         yield ""
         yield "</details>"
         yield ""
-    runs = f"{sentences.evidence_told(assessment)}, design {assessment.design.value}"
+    runs = f"{evidence.evidence_told(assessment)}, design {assessment.design.value}"
     yield (
         f"savepath {markdown_text(meta.version)} · {markdown_text(units.moment(meta.generated_at))} · "
         f"scenario {markdown_text(assessment.scenario)} · {runs}"

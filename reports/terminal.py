@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.findings import Assessment, CellFinding, CheckOutcome, Verdict, Word
-from reports import objectives, ranking, sentences, units, words
+from reports import evidence, objectives, ranking, sections, sentences, units, words
 from reports.claims import claim
 from reports.console import NARROWEST, plain_table, printed
 from reports.matrix import Matrix, MatrixCell, lay_out
@@ -127,7 +127,7 @@ def _matrix_parts(assessment: Assessment, width: int) -> Iterable[RenderableType
         yield _matrix_table(matrix, matrix.cohorts[start : start + fitting], texts, column)
     shown = [word for word in words.SEVERITY if any(finding.word is word for finding in matrix.findings)]
     yield Text("  ".join(f"{words.GLYPHS[word]} {word.value}" for word in shown), style="dim")
-    common = sentences.common_told(assessment)
+    common = sections.common_told(assessment)
     if common:
         yield Text(common)
     for slope in claims.growing:
@@ -248,16 +248,16 @@ def _failure_parts(assessment: Assessment) -> Iterable[RenderableType]:
 
 def _trust_parts(assessment: Assessment, story: sentences.Story) -> Iterable[RenderableType]:
     yield ""
-    yield Text(f"checks       {sentences.checks_told(assessment)}")
+    yield Text(f"checks       {evidence.checks_told(assessment)}")
     for check in assessment.checks:
         if check.outcome is not CheckOutcome.PASS:
             mark = "✗" if check.outcome is CheckOutcome.FAIL else "•"
             yield _hanging(mark, f"{check.name}: {check.meaning}", bad=check.outcome is CheckOutcome.FAIL)
-    yield Text(f"environment  {sentences.differences_told(assessment)}")
+    yield Text(f"environment  {evidence.differences_told(assessment)}")
     for difference in assessment.differences:
         if not difference.planned:
             yield _hanging("✗", f"{difference.setting}: {difference.before} → {difference.after}", bad=True)
-    dropped = sentences.dropped_told(assessment)
+    dropped = evidence.dropped_told(assessment)
     if dropped:
         yield Text(f"runs         {dropped}")
     for warning in assessment.warnings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from analysis.findings import Design, IntegrityFinding, Measure, Reason, SlopeFinding, Verdict, Word
+from analysis.findings import CellFinding, Design, IntegrityFinding, Measure, Reason, SlopeFinding, Verdict, Word
 from analysis.samples import EFFECT_OUTCOMES, OPERATIONS
 from reports import units
 
@@ -216,3 +216,32 @@ def listed_up_to(parts: list[str] | tuple[str, ...], most: int = 3) -> str:
 def capital(text: str) -> str:
     """The text with a capital first letter, the rest as it stands."""
     return text[:1].upper() + text[1:]
+
+
+def cells(found: tuple[CellFinding, ...]) -> str:
+    """The places of these cells."""
+    return places(tuple((cell.operation, cell.custom_fields) for cell in found))
+
+
+def places(places: tuple[tuple[str, int], ...]) -> str:
+    """ "custom-field saves with 200 and 500 fields and reads with 1 field"."""
+    cohorts: dict[str, set[int]] = {}
+    for operation, number in places:
+        cohorts.setdefault(operation, set()).add(number)
+    return listed_up_to(
+        [
+            f"{operations(name)} with {listed([units.count(number) for number in sorted(numbers)])} "
+            f"{'field' if numbers == {1} else 'fields'}"
+            for name, numbers in cohorts.items()
+        ]
+    )
+
+
+def growth_between(slope: SlopeFinding) -> str:
+    """The range of an extra growth."""
+    return units.interval(1 + slope.low, 1 + slope.high, 1.10)
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop at its end."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."

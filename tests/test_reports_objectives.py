@@ -9,7 +9,7 @@ import pytest
 from assessment_examples import ESCALATE_OBJECTIVE, HOLD_INVALID_LOAD, HOLD_OBJECTIVE, META, OBJECTIVES
 
 from analysis.findings import Reason
-from reports import html, junit, markdown, objectives, sentences, terminal
+from reports import banner, html, junit, markdown, objectives, terminal
 from reports.claims import claim
 
 TOLD = [
@@ -48,18 +48,18 @@ def test_junit_fails_what_is_broken_and_skips_what_is_not_known():
 
 
 def test_the_headline_names_the_broken_objective_with_its_value():
-    found = sentences.headline(ESCALATE_OBJECTIVE, claim(ESCALATE_OBJECTIVE))
+    found = banner.headline(ESCALATE_OBJECTIVE, claim(ESCALATE_OBJECTIVE))
     assert found == "An agreed objective is broken: save_custom@500 p95 <= 2 s stands at 3.5 s."
 
 
 def test_the_headline_of_a_hold_names_what_is_near_its_limit():
-    found = sentences.headline(HOLD_OBJECTIVE, claim(HOLD_OBJECTIVE))
+    found = banner.headline(HOLD_OBJECTIVE, claim(HOLD_OBJECTIVE))
     assert found == "Not known yet whether what was agreed is kept: failures <= 0.1 % stands at 0.12 %."
 
 
 def test_the_headline_of_a_hold_names_what_has_no_data():
     unknown = dataclasses.replace(HOLD_OBJECTIVE, reasons=(Reason.NEEDS_DATA,), objectives=OBJECTIVES[3:])
-    found = sentences.headline(unknown, claim(unknown))
+    found = banner.headline(unknown, claim(unknown))
     assert found == "Not known yet whether what was agreed is kept: no data for slower than before <= 10 %."
 
 

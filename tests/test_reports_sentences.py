@@ -23,7 +23,7 @@ from assessment_examples import (
 )
 
 from analysis.findings import Assessment, Design, Measure, Reason, SlopeFinding, Verdict
-from reports import claims, sentences
+from reports import claims, evidence, sections, sentences
 from reports.words import OPERATIONS, REASONS, effect, operation, operation_rank
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,8 +39,8 @@ def told(found: Assessment) -> str:
             *(f"{row.label}: {row.text}" for row in story.decisions),
             *(f"figure [{item.tone}]: {item.value} | {item.label} | {item.detail}" for item in story.figures),
             *(f"{row.label} {row.text}" for row in story.trust),
-            f"growth: {sentences.growth_told(found)}",
-            f"common: {sentences.common_told(found)}",
+            f"growth: {sections.growth_told(found)}",
+            f"common: {sections.common_told(found)}",
             "",
         ]
     )
@@ -87,7 +87,7 @@ def test_an_operation_is_not_slower_only_where_every_quantile_shows_it():
 def test_a_failed_check_leaves_no_claim_about_speed():
     found = claims.claim(HOLD_INVALID_LOAD)
     assert (found.slower, found.growing, found.not_slower, found.not_slower_to_headline) == ((), (), (), ())
-    assert sentences.growth_told(HOLD_INVALID_LOAD).startswith("No verdict on growth")
+    assert sections.growth_told(HOLD_INVALID_LOAD).startswith("No verdict on growth")
 
 
 def test_broken_integrity_is_told_even_where_a_check_failed():
@@ -131,7 +131,7 @@ def test_each_design_says_in_one_sentence_what_it_can_and_cannot_show(design, se
 
 def test_runs_of_several_days_are_told_by_their_days():
     days = assessment(design=Design.APART, before=dataclasses.replace(assessment().before, days=5))
-    assert "2 runs on 5 days before and 2 runs after" in sentences.evidence_told(days)
+    assert "2 runs on 5 days before and 2 runs after" in evidence.evidence_told(days)
 
 
 def test_a_slow_cell_that_the_verdict_does_not_rest_on_is_not_claimed():
@@ -250,8 +250,8 @@ def test_imported_results_are_said_to_count_from_sending_on_the_first_page_and_i
     assert row.text.endswith(
         "The results are k6's: times count from sending, so what a stall kept from being sent does not show."
     )
-    assert "is timed from when it was sent" in sentences.method_told(imported)[0]
-    assert "is timed from the moment at which it was due" in sentences.method_told(CLEAR)[0]
+    assert "is timed from when it was sent" in sections.method_told(imported)[0]
+    assert "is timed from the moment at which it was due" in sections.method_told(CLEAR)[0]
 
 
 if __name__ == "__main__":
