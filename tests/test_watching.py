@@ -2,56 +2,32 @@
 
 import json
 import os
+import resource
 import shutil
+import subprocess
+import sys
+import threading
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from command_line import called
 from stub_server import OK, stub_server
 
 from analysis.findings import Verdict
-from loadgen.recorder import Recorder, Sample
-from loadgen.run_folder import Asked, Ledger, RunFolder, RunInfo
+from benchmarks.watch_survival import decisions
+from benchmarks.watched_runs import BEGIN, BLOCK_S, write_run
 from savepath.cli import cli
+from savepath.watching.agreed import Agreed
 from savepath.watching.beginning import Wanted, watch
 from savepath.watching.gatekeeping import ask
 from savepath.watching.journal import Journal
+from savepath.watching.pacing import Now, turn_at
 from savepath.watching.state import only_watch
 from scenarios.errors import InputError
 
-BEGIN = datetime(2026, 11, 23, 19, tzinfo=UTC)
-BLOCK_S = 20.0
-
-
-def write_run(path: Path, number: int, growth: float = 0.0) -> None:
-    """Twenty seconds of reads and saves of three cohorts, 100 ms each, more with the custom fields."""
-    rng = np.random.default_rng(number)
-    folder = RunFolder(path / f"run-{number:03d}")
-    folder.create()
-    recorder, seq = Recorder(folder), 0
-    for operation in ("read_case", "save_custom", "save_standard"):
-        for fields in (10, 100, 500):
-            for at_s in np.linspace(0, 19.9, 25).tolist():
-                took_s = 0.1 * float(rng.lognormal(0, 0.2)) * (1 + growth * fields / 500)
-                recorder.sample(
-                    Sample(seq, 0, "", "t", fields, operation, at_s, at_s, at_s + took_s, 200, "ok", "", 0, 9)
-                )
-                seq += 1
-    recorder.close()
-    folder.compact()
-    begun = BEGIN + timedelta(seconds=BLOCK_S * number)
-    folder.finish(
-        RunInfo(
-            schema="savepath.run/1", id=f"run-{number}", key="0123456789", scenario="smoke", target="casedesk",
-            plan_digest="d" * 64, started_at=begun.isoformat(), warmup_s=0.0, duration_s=BLOCK_S, ended_s=BLOCK_S,
-            status="complete", offered_per_s=seq / BLOCK_S, fired=seq, question=Asked(tolerance=0.1),
-            ledger=Ledger(scheduled=seq, recorded=seq, aborted=0, unsent=0),
-        )
-    )  # fmt: skip
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +41,7 @@ def runs(tmp_path_factory):
 
 
 def wanted(runs: Path, state: Path, after: str = "after", **changes) -> Wanted:
-    terms = {"lasts_s": 0.001, "block_s": BLOCK_S, "settle_s": 100.0, "day_s": 200.0, "required_events": ()}
+    terms = {"lasts_s": 0.01, "block_s": BLOCK_S, "settle_s": 100.0, "day_s": 200.0, "required_events": ()}
     terms |= {"until_clear": False, "scenario": "", "target": "", "follow": runs / after} | changes
     return Wanted(state=state, baseline=(runs / "before",), **terms)
 
@@ -89,14 +65,6 @@ def quiet(watched, tmp_path):
 def grown(watched, tmp_path):
     """A state folder of its own after the runs that grow."""
     return Path(shutil.copytree(watched / "grown", tmp_path / "state"))
-
-
-def decisions(state: Path) -> list[dict]:
-    return [
-        {key: value for key, value in line.items() if key != "written_s"}
-        for line in Journal(state).read()
-        if line["kind"] == "decision"
-    ]
 
 
 def age(state: Path, seconds: float) -> None:
@@ -151,6 +119,46 @@ def test_a_journal_torn_anywhere_goes_on_to_the_decisions_of_an_undisturbed_watc
     os.truncate(path, int(share * path.stat().st_size))
     watch(wanted(runs, grown, "grown"), lambda line: None)
     assert decisions(grown) == decisions(watched / "grown")
+
+
+def test_a_watch_that_is_killed_three_times_decides_as_one_that_nobody_disturbed(runs, watched, tmp_path):
+    state = tmp_path / "state"
+    kills = [sys.executable, "-m", "benchmarks.watch_survival", runs, state, "1", "9000", "17000"]
+    said = subprocess.run(kills, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert said.split() == ["True"] * 3
+    watch(wanted(runs, state, "grown"), lambda line: None)
+    assert decisions(state) == decisions(watched / "grown")
+
+
+def test_a_full_disk_is_said_and_waited_for_and_no_decision_is_lost_or_made_twice(runs, watched, tmp_path, capsys):
+    state, said = tmp_path / "state", ""
+    watch(wanted(runs, state, "nothing there"), lambda line: None)
+    (state / "decisions.jsonl").write_bytes(b"")
+    watcher = threading.Thread(target=watch, args=(wanted(runs, state, "grown"), lambda line: None))
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, hard))  # no file of this process may be longer
+    try:
+        watcher.start()
+        while watcher.is_alive() and "cannot be written" not in said:
+            said += capsys.readouterr().err
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert "decisions.jsonl cannot be written (File too large); it is tried until it can" in said
+    assert 1 <= len(decisions(state)) < 10
+    watcher.join()
+    assert decisions(state) == decisions(watched / "grown")
+
+
+@pytest.mark.parametrize(
+    ("jump_s", "number", "left_s"),
+    [(0, 8, 13.0), (3600, 188, 13.0), (-3600, 8, 20.0)],
+    ids=["no jump", "an hour ahead", "an hour back"],
+)
+def test_a_clock_that_jumps_neither_stops_the_watch_nor_repeats_a_block(jump_s, number, left_s):
+    agreed = Agreed(block_s=BLOCK_S, settle_s=1, begun_s=1000.0, lasts_s=1e6, tolerance=0.1, source="s")
+    now = Now(1000.0 + 8 * BLOCK_S + 7 + jump_s, 50.0)
+    turn = turn_at(agreed, now, before=7)
+    assert (turn.number, turn.left_s(now)) == (number, left_s)
 
 
 def test_no_watch_no_decision_a_dead_watch_and_a_broken_journal_are_hold_for_the_gate(quiet, tmp_path):

@@ -183,6 +183,30 @@ def test_an_alarm_stays_until_it_is_acknowledged_and_then_holds_while_it_shows()
     assert after.verdict is Verdict.HOLD
 
 
+def outage(number, **more):
+    """A block of which nothing succeeded."""
+    return replace(blocks(number, 1)[0], cells=(), levels={}, **more)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [{"counts": (), "unreachable": "desk does not answer"}, {"counts": (Counted("read_case", 9, 9),)}],
+)
+def test_an_outage_holds_and_escalates_from_the_third_block_on(gone):
+    _, decisions = watch([*blocks(1000, 5), *(outage(1005 + i, **gone) for i in range(3))])
+    assert [one.verdict for one in decisions[-3:]] == [Verdict.HOLD, Verdict.HOLD, Verdict.ESCALATE]
+    assert decisions[-3].reasons[0].code is Hold.OUTAGE
+    assert decisions[-1].sentence.startswith("nothing succeeded for 15 min")
+
+
+def test_an_outage_that_was_acknowledged_holds_until_it_is_over():
+    state, _ = watch([outage(1000 + i, counts=(), unreachable="gone") for i in range(3)])
+    state, still = step(BASELINE, TERMS, acknowledge(state, BASELINE), outage(1003, counts=(), unreachable="gone"))
+    assert (still.verdict, state.acknowledged[0].what) == (Verdict.HOLD, "everything")
+    state, _ = step(BASELINE, TERMS, state, blocks(1004, 1)[0])
+    assert state.acknowledged == ()
+
+
 def test_a_gap_holds_for_half_a_day():
     seen = blocks(1000, 100) + blocks(1107, 1)
     _, decisions = watch(seen)

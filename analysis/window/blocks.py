@@ -72,6 +72,7 @@ class Block:
     events: tuple[str, ...] = ()  # required events that were seen, and whole, in this block
     fault: str = ""  # why the load of this block proves nothing; empty if it does
     loaded_s: float | None = None  # for how long of it there was load; None: all the time
+    unreachable: str = ""  # why the target could not even be asked; empty if it could
 
     @property
     def end_s(self) -> float:
@@ -90,8 +91,9 @@ class Block:
 
     @property
     def is_outage(self) -> bool:
-        """Whether there was load and nothing of it succeeded."""
-        return self.requests > 0 and all(one.failures == one.requests for one in self.counts)
+        """Whether nothing succeeded: the target could not be asked, or every request failed."""
+        all_failed = self.requests > 0 and all(one.failures == one.requests for one in self.counts)
+        return bool(self.unreachable) or all_failed
 
 
 def fold_block(
@@ -142,6 +144,7 @@ def block_as_plain(block: Block) -> dict[str, Any]:
         "events": list(block.events),
         "fault": block.fault,
         "loaded_s": block.loaded_s,
+        "unreachable": block.unreachable,
     }
 
 
@@ -163,6 +166,7 @@ def block_from_plain(plain: Mapping[str, Any]) -> Block:
         events=tuple(str(name) for name in plain["events"]),
         fault=str(plain["fault"]),
         loaded_s=None if plain["loaded_s"] is None else float(plain["loaded_s"]),
+        unreachable=str(plain.get("unreachable", "")),
     )
 
 

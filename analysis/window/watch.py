@@ -37,8 +37,11 @@ DEVIATES: Final = 0.9
 SUDDEN: Final = math.log(1.25)
 #: A gap in the data longer than this is remembered for half a day.
 GAP_S: Final = 1800.0
+#: So many blocks in a row of which nothing succeeded are an alarm: no restart takes that long.
+OUTAGE_BLOCKS: Final = 3
 #: An agreed share of bad effects is broken if its excess has a smaller chance than this.
 EFFECTS_ALPHA: Final = 1e-6
+EVERYTHING: Final = "everything"
 #: Verdicts of CLEAR are withdrawn by these only: evidence of harm, not a passing lack of evidence.
 WITHDRAWS: Final = frozenset(
     {Hold.OUTAGE, Hold.DEVIATION, Hold.SUDDEN, Hold.ACKNOWLEDGED, Hold.SHORT_BASELINE, Hold.GAP}
@@ -73,6 +76,7 @@ class State:
     events: frozenset[str] = frozenset()
     effects: Mapping[tuple[str, str], tuple[float, float]] | None = None  # bad ones and checked, fading over a day
     cleared_s: float | None = None
+    outage: int = 0  # blocks in a row of which nothing succeeded
 
 
 def begin(baseline: Baseline) -> State:
@@ -121,8 +125,10 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
         effects=_fade(state.effects or {}, block, baseline.block_s / baseline.day_s),
         deviated=_deviations(state.deviated or {}, signals, block.end_s, baseline.day_s),
         sudden=_sudden(baseline, row, block.end_s) or state.sudden,
-        acknowledged=tuple(one for one in state.acknowledged if _still_shows(one, signals)),
+        outage=state.outage + 1 if block.is_outage else 0,
     )
+    acknowledged = tuple(one for one in state.acknowledged if _still_shows(one, signals, state.outage))
+    state = replace(state, acknowledged=acknowledged)
     found, held = _alarms(baseline, state, block, signals)
     state = replace(state, alarms=_joined(state.alarms, found, state.acknowledged))
     reasons = [*held, *reasons]
@@ -161,7 +167,8 @@ def _usable(baseline: Baseline, block: Block) -> tuple[list[Reason], Floats]:
     if block.fault:
         return [Reason(Hold.INVALID_LOAD, block.fault)], nothing
     if block.is_outage:
-        text = f"nothing succeeded: all {block.requests} requests of the block failed"
+        text = block.unreachable or f"all {block.requests} requests of the block failed"
+        text = f"nothing succeeded: {text}"
         return [Reason(Hold.OUTAGE, text)], nothing
     row, part = baseline.residual(block), baseline.bin_of(block)
     reasons = []
@@ -197,7 +204,9 @@ def _sudden(baseline: Baseline, row: Floats, at_s: float) -> tuple[str, float] |
     return (baseline.streams.names[int(beyond[0])], at_s) if len(beyond) else None
 
 
-def _still_shows(alarm: Alarm, signals: Mapping[str, Signal]) -> bool:
+def _still_shows(alarm: Alarm, signals: Mapping[str, Signal], outage: int) -> bool:
+    if alarm.what == EVERYTHING:
+        return outage > 0
     return alarm.what in signals and signals[alarm.what].score >= TOLD
 
 
@@ -212,6 +221,9 @@ def _alarms(
         if allowed is not None and _is_broken(bad, checked, allowed):
             text = f"{bad:.0f} of {checked:.0f} {kind} effects {outcome} within a day, {allowed:.1%} are allowed"
             found.append(Alarm(Kind.INTEGRITY, f"{kind} {outcome}", at_s, text))
+    if state.outage >= OUTAGE_BLOCKS:
+        text = f"nothing succeeded for {_span(state.outage * block.length_s)}"
+        found.append(Alarm(Kind.FAILURES, EVERYTHING, at_s, f"{text}: {block.unreachable}".removesuffix(": ")))
     strong = failing.strength(state.failing) >= failing.limit(len(baseline.failures))
     for operation in np.array(list(baseline.failures))[strong].tolist():
         n, y = _failed(state, operation)

@@ -60,16 +60,24 @@ class Journal:
             yield
 
     def append(self, line: Line) -> None:
-        """Add a line that survives a crash; it counts as read. Call within ``locked``, after ``read_on``."""
+        """Add a line that survives a crash; it counts as read. Call within ``locked``, after ``read_on``.
+
+        Raises OSError where the disk does not take all of it, and leaves nothing of it behind.
+        """
         text = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        with self.path.open("r+b") as file:
-            content_end = file.seek(0, os.SEEK_END)
-            file.truncate(self._whole(file, content_end))
-            file.seek(0, os.SEEK_END)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            self._read_to, self._lines = file.tell(), self._lines + 1
+        with self.path.open("r+b", buffering=0) as file:  # a buffer would write what failed once more at the end
+            begin = self._whole(file, file.seek(0, os.SEEK_END))
+            file.truncate(begin)
+            file.seek(begin)
+            try:
+                written = 0
+                while written < len(text):
+                    written += file.write(text[written:])
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(begin)
+                raise
+            self._read_to, self._lines = begin + len(text), self._lines + 1
 
     def _whole(self, file: Any, end: int) -> int:
         """Where the last whole line ends."""

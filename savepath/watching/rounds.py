@@ -7,9 +7,9 @@ whole, so that a kill at any moment costs at most the block in progress.
 from __future__ import annotations
 
 import shutil
-import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,13 @@ from analysis.window.decisions import Decision
 from savepath.driving import BEFORE, Drive, Turn, ready
 from savepath.launch import Interrupted
 from savepath.progress import Progress
+from savepath.screen import note
+from savepath.watching.agreed import Agreed
 from savepath.watching.blocks_of_runs import begun_at, blocks_of
 from savepath.watching.lines import Told
+from savepath.watching.pacing import Now, turn_at
 from savepath.watching.state import Watching
-from scenarios.errors import InputError, SavepathError
+from scenarios.errors import Aborted, InputError, SavepathError
 from targets.footprint import move_footprints
 
 POLL_S: Final = 1.0
@@ -41,7 +44,6 @@ def follow(watching: Watching, folder: Path, *, until_clear: bool, say: Say) -> 
     while True:
         for path in _whole_runs(folder, done):
             last = _take(watching, path, say) or last
-            done.add(path.name)
         if _is_over(watching, last, until_clear=until_clear):
             return last.verdict if last else Verdict.HOLD
         time.sleep(POLL_S)
@@ -51,46 +53,99 @@ def drive(
     watching: Watching, command: Drive, runs: Path, progress: Progress, *, until_clear: bool, say: Say
 ) -> Verdict:
     """Drive one run a block, and decide on it, until the window is over."""
-    last, block_s = None, watching.agreed.block_s
+    last, number = None, -1
     for path in runs.glob("block-*"):
         if not (path / "run.json").is_file():
             _forget(path)  # what a kill left
-    for path in _whole_runs(runs):  # of a watch that was killed between a run and its decision
+    for path in _whole_runs(runs, set()):  # of a watch that was killed between a run and its decision
         last = _take(watching, path, say) or last
-    with ready(command, [], runs.parent, progress) as make:
+    with ExitStack() as stack:
+        maker = _Maker(command, runs.parent, progress, stack, has_begun=watching.has_decided)
         while not _is_over(watching, last, until_clear=until_clear):
-            number = int((time.time() - watching.agreed.begun_s) // block_s)
+            turn = turn_at(watching.agreed, _now(), number)
+            number = turn.number
             path = runs / f"block-{number:06d}"
-            said = _attempt(make, path)
+            failure = maker.make(path)
             if (path / "run.json").is_file():
                 last = _take(watching, path, say) or last
                 if last:
                     _thin(path, number, last)
             else:
-                start_s = watching.agreed.begun_s + number * block_s
-                lost = Block(start_s, block_s, (), {}, (), fault=f"no run could be made: {said}")
-                last = _tell(watching.decide(lost, path.name, time.time()), say)
-            _sleep_until(watching.agreed.begun_s + (number + 1) * block_s)
+                last = _tell(_decide(watching, _lost(watching.agreed, number, failure), path.name), say)
+            time.sleep(turn.left_s(_now()))
     return last.verdict if last else Verdict.HOLD
 
 
-def _attempt(make: Callable[[Turn], None], path: Path) -> str:
-    """Make one run; what went wrong with it is evidence, and only the user's will ends the watch."""
-    try:
-        make(Turn(path, (BEFORE,)))
-    except Interrupted:
-        raise
-    except SavepathError as error:
-        return str(error).splitlines()[0]
-    return ""
+class _Maker:
+    """Makes runs. What goes wrong with one is evidence; only the user's will ends the watch.
+
+    Until a watch has decided anything a target that cannot be got ready ends it, as it would end a run.
+    """
+
+    def __init__(
+        self, command: Drive, state: Path, progress: Progress, stack: ExitStack, *, has_begun: bool
+    ) -> None:
+        self._command, self._state, self._progress, self._stack = command, state, progress, stack
+        self._has_begun = has_begun
+        self._make: Callable[[Turn], None] | None = None
+
+    def make(self, path: Path) -> SavepathError | None:
+        """Make one run; what went wrong, None if nothing did."""
+        try:
+            if self._make is None:
+                self._make = self._stack.enter_context(ready(self._command, [], self._state, self._progress))
+            self._has_begun = True
+            self._make(Turn(path, (BEFORE,)))
+        except Interrupted:
+            raise
+        except SavepathError as error:
+            if not self._has_begun:
+                raise
+            return error
+        return None
+
+
+def _now() -> Now:
+    return Now(time.time(), time.monotonic())
+
+
+def _lost(agreed: Agreed, number: int, failure: SavepathError | None) -> Block:
+    """A block of which there is no run: the target's fault if it was gone, else nobody knows anything."""
+    said = str(failure).splitlines()[0] if failure else "it left nothing"
+    start_s = agreed.begun_s + number * agreed.block_s
+    if isinstance(failure, Aborted) or (failure and failure.exit_code == Aborted.exit_code):
+        return Block(start_s, agreed.block_s, (), {}, (), unreachable=said)
+    return Block(start_s, agreed.block_s, (), {}, (), fault=f"no run could be made: {said}")
 
 
 def _take(watching: Watching, path: Path, say: Say) -> Decision | None:
     """Decide on the blocks of a run that were not yet decided; the last decision, None without a new one."""
     last = None
-    for block in blocks_of(path, watching.agreed.block_s)[watching.decided_of(path.name) :]:
-        last = _tell(watching.decide(block, path.name, time.time()), say)
+    for block in _blocks(path, watching.agreed.block_s)[watching.decided_of(path.name) :]:
+        last = _tell(_decide(watching, block, path.name), say)
     return last
+
+
+def _blocks(path: Path, block_s: float) -> list[Block]:
+    """The blocks of a run; one that proves nothing if its files are damaged."""
+    try:
+        return blocks_of(path, block_s)
+    except InputError as error:
+        return [Block(begun_at(path), block_s, (), {}, (), fault=f"the run cannot be read: {error}")]
+
+
+def _decide(watching: Watching, block: Block, run: str) -> Told:
+    """The decision, once it can be written down: a full disk is waited for, and meanwhile the gate holds."""
+    told = False
+    while True:
+        try:
+            return watching.decide(block, run, time.time())
+        except OSError as error:
+            if not told:
+                why = error.strerror or type(error).__name__
+                note(f"savepath: {watching.journal.path} cannot be written ({why}); it is tried until it can")
+            told = True
+            time.sleep(POLL_S)
 
 
 def _tell(told: Told, say: Say) -> Decision:
@@ -100,15 +155,16 @@ def _tell(told: Told, say: Say) -> Decision:
     return decision
 
 
-def _whole_runs(folder: Path, done: Collection[str] = ()) -> list[Path]:
-    """The whole runs of a folder by the time of their beginning, without those that are ``done``."""
+def _whole_runs(folder: Path, done: set[str]) -> list[Path]:
+    """The whole runs of a folder by the time of their beginning, without those that are ``done``; now they are."""
     found: dict[Path, float] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.name not in done and (path / "run.json").is_file():
+            done.add(path.name)
             try:
                 found[path] = begun_at(path)
             except InputError as error:
-                print(f"savepath: left out: {error}", file=sys.stderr)  # noqa: T201
+                note(f"savepath: left out: {error}")
     return sorted(found, key=lambda path: found[path])
 
 
@@ -119,16 +175,13 @@ def _thin(path: Path, number: int, decision: Decision) -> None:
 
 
 def _forget(path: Path) -> None:
-    """Remove a run's folder; what it made on the target is still known beside the runs."""
-    move_footprints(path, into=path.parent.parent)
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a run's folder; what it made on the target is still known beside the runs. A full disk keeps it."""
+    with suppress(OSError):
+        move_footprints(path, into=path.parent.parent)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_over(watching: Watching, last: Decision | None, *, until_clear: bool) -> bool:
     if until_clear and last is not None and last.verdict is Verdict.CLEAR:
         return True
     return time.time() >= watching.agreed.begun_s + watching.agreed.lasts_s
-
-
-def _sleep_until(at_s: float) -> None:
-    time.sleep(max(at_s - time.time(), 0.0))

@@ -40,17 +40,26 @@ class Watching:
         for line in self.journal.read_on():
             self._fold(line)
 
+    @property
+    def has_decided(self) -> bool:
+        """Whether any block was decided."""
+        return bool(self._decided)
+
     def decided_of(self, run: str) -> int:
         """How many blocks of a run were decided already."""
         return self._decided.get(run, 0)
 
     def decide(self, block: Block, run: str, now_s: float) -> Told:
-        """Decide on a block, and write the decision down so that it lasts."""
+        """Decide on a block, and write the decision down so that it lasts.
+
+        Raises OSError where it cannot be written; then nothing was decided, and it can be tried again.
+        """
         with self.journal.locked():
             self.catch_up()
-            self.state, decision = step(self.baseline, self.agreed.terms, self.state, block)
-            told = Told(decision, evidence(self.baseline, self.agreed.terms, self.state))
+            state, decision = step(self.baseline, self.agreed.terms, self.state, block)
+            told = Told(decision, evidence(self.baseline, self.agreed.terms, state))
             self.journal.append(line_of(block, run, told, now_s))
+            self.state = state
             self._decided[run] = self._decided.get(run, 0) + 1
         return told
 

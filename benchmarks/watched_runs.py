@@ -1,0 +1,41 @@
+"""Small run folders to watch: twenty seconds of reads and saves, healthy or growing with the custom fields."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from loadgen.recorder import Recorder, Sample
+from loadgen.run_folder import Asked, Ledger, RunFolder, RunInfo
+
+BEGIN = datetime(2026, 11, 23, 19, tzinfo=UTC)
+BLOCK_S = 20.0
+
+
+def write_run(path: Path, number: int, growth: float = 0.0) -> None:
+    """Three operations of three cohorts, 100 ms each and more with the fields; ``number`` of those in turn."""
+    rng = np.random.default_rng(number)
+    folder = RunFolder(path / f"run-{number:03d}")
+    folder.create()
+    recorder, seq = Recorder(folder), 0
+    for operation in ("read_case", "save_custom", "save_standard"):
+        for fields in (10, 100, 500):
+            for at_s in np.linspace(0, 19.9, 25).tolist():
+                took_s = 0.1 * float(rng.lognormal(0, 0.2)) * (1 + growth * fields / 500)
+                recorder.sample(
+                    Sample(seq, 0, "", "t", fields, operation, at_s, at_s, at_s + took_s, 200, "ok", "", 0, 9)
+                )
+                seq += 1
+    recorder.close()
+    folder.compact()
+    begun = BEGIN + timedelta(seconds=BLOCK_S * number)
+    folder.finish(
+        RunInfo(
+            schema="savepath.run/1", id=f"run-{number}", key="0123456789", scenario="smoke", target="casedesk",
+            plan_digest="d" * 64, started_at=begun.isoformat(), warmup_s=0.0, duration_s=BLOCK_S, ended_s=BLOCK_S,
+            status="complete", offered_per_s=seq / BLOCK_S, fired=seq, question=Asked(tolerance=0.1),
+            ledger=Ledger(scheduled=seq, recorded=seq, aborted=0, unsent=0),
+        )
+    )  # fmt: skip
