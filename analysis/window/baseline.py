@@ -76,7 +76,8 @@ class Baseline:
     highest: Floats  # residual of a single block
     clip: Floats
     sigma: Floats
-    long_run: Floats  # variance of one block, as if blocks were independent
+    long_run: Floats  # variance of one block, as if blocks were independent; rather too large
+    long_run_df: float  # degrees of freedom that it was told from
     rate_low: Floats
     rate_high: Floats
     failures: Mapping[str, FailureRate]
@@ -89,6 +90,11 @@ class Baseline:
     def margin(self) -> Floats:
         """A shift up to this may be chance of the baseline, or too small to act upon; [streams]."""
         return MARGIN + np.sqrt(self.long_run / max(self.blocks, 1))
+
+    @property
+    def long_run_told(self) -> Floats:
+        """The same as it was told, without the allowance for having been told from little; [streams]."""
+        return self.long_run / _allowance(self.long_run_df)
 
     @property
     def z_alarm(self) -> Floats:
@@ -183,6 +189,7 @@ def learn_baseline(blocks: Sequence[Block], *, day_s: float = 86_400.0) -> Basel
         clip=np.zeros(len(streams.names)),
         sigma=sigma,
         long_run=(sigma**2 * np.array(SCALES)[:, None])[-3:].mean(axis=0),
+        long_run_df=_freedom(len(on_grid), INFLATED_UP_TO),
         highest=_highest(on_grid),
         rate_low=_rates(sound, part, bins, lowest=True),
         rate_high=_rates(sound, part, bins, lowest=False),
@@ -255,11 +262,21 @@ def _sigmas(rows: Floats) -> Floats:
         if found and independent < 3:
             found.append(found[-1])
             continue
-        df = max(len(rows) / min(k, INFLATED_UP_TO) - 1, 1.0)
-        square = _mean_of(window_means(rows, k) ** 2) * df / float(special.chdtri(df, 0.8))
+        allowance = _allowance(_freedom(len(rows), min(k, INFLATED_UP_TO)))
+        square = _mean_of(window_means(rows, k) ** 2) * allowance
         least = found[-1] * math.sqrt(SCALES[len(found) - 1] / k) if found else SIGMA_LEAST
         found.append(np.maximum(np.sqrt(square), least))
     return np.array(found)
+
+
+def _freedom(blocks: int, k: int) -> float:
+    return max(blocks / k - 1, 1.0)
+
+
+@cache
+def _allowance(df: float) -> float:
+    """By how much a variance that was told from ``df`` is made larger: a fifth of such are too small by more."""
+    return df / float(special.chdtri(df, 0.8))
 
 
 def _highest(rows: Floats) -> Floats:

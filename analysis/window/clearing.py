@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from analysis.window.baseline import Baseline
 from analysis.window.detector import Recent
@@ -54,13 +56,19 @@ def accumulate(totals: Totals, clipped: Floats, *, first_half_day: bool) -> Tota
     )
 
 
+@cache
+def _z(df: float) -> float:
+    """``Z`` for a variance that was told from ``df`` (Student)."""
+    return float(special.stdtrit(df, special.ndtr(Z)))
+
+
 def unsettled(baseline: Baseline, totals: Totals, recent: Recent, tolerance: float) -> dict[str, str]:
     """The streams that cannot be cleared yet, and why not; empty if all can."""
     bound, half_day = math.log1p(tolerance), round(baseline.day_s / baseline.block_s / 2)
-    variance = baseline.long_run
+    variance = baseline.long_run_told
     t = np.maximum(totals.counts, 1.0)
-    known = np.sqrt(variance / baseline.blocks)  # the baseline's own mean is no better known than this
-    upper = totals.sums / t + Z * np.sqrt(variance / t) + known
+    # The baseline's own mean is no better known than its length allows.
+    upper = totals.sums / t + _z(baseline.long_run_df) * np.sqrt(variance * (1 / t + 1 / baseline.blocks))
     back = min(half_day, len(recent.sums) - 1)
     n = recent.counts[-1] - recent.counts[-1 - back]
     last = (recent.sums[-1] - recent.sums[-1 - back]) / np.maximum(n, 1.0)
