@@ -13,11 +13,10 @@ from typing import Final
 from analysis.findings import IntegrityFinding, ObjectiveFinding
 from analysis.generator import gate
 from analysis.integrity import check_integrity
-from analysis.levels import Cell
 from analysis.objectives import measure_objectives
 from analysis.quantiles import interval, quantile
 from analysis.runs import Question, Run
-from analysis.slices import cell_histograms, kinds_of
+from analysis.slices import kinds_of
 
 QUANTILES: Final = (0.5, 0.95, 0.99)
 #: Samples that must be expected beyond a quantile for it to have a value.
@@ -96,16 +95,14 @@ def account_of(run: Run, question: Question) -> Account:
 
 def _cells(run: Run) -> tuple[CellAccount, ...]:
     """Every operation of every cohort that was asked, sorted by both names."""
-    histograms = cell_histograms(run.slices)
-    sums = run.slices.groupby(["operation", "custom_fields"])[["requests", "failures"]].sum()
+    reduced = run.reduced
+    requests, failures = reduced.of_cells("requests"), reduced.of_cells("failures")
     found = []
-    for key, requests, failures in zip(sums.index, sums["requests"], sums["failures"], strict=True):
-        cell: Cell = (str(key[0]), int(key[1]))
-        histogram = histograms[cell]
+    for cell, histogram in reduced.by_cell.items():
         times = []
         for q in QUANTILES:
             span = interval(histogram, q)
             value_s = quantile(histogram, q) if histogram.n * (1 - q) > BEYOND - 1e-9 else math.nan
             times.append(Time(q, value_s, span.low_s, span.high_s))
-        found.append(CellAccount(*cell, int(requests), int(failures), histogram.n, tuple(times)))
+        found.append(CellAccount(*cell, requests[cell], failures[cell], histogram.n, tuple(times)))
     return tuple(found)

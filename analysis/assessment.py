@@ -122,11 +122,9 @@ def shares_of_saves(runs: Sequence[Run]) -> dict[str, float]:
     """The share of all saves that fell on each cohort, by its number of custom fields as text."""
     counts: dict[int, int] = {}
     for run in runs:
-        if len(run.slices):
-            saves = run.slices[run.slices["operation"].isin(SAVES)]
-            sums = saves.groupby("custom_fields", observed=True)["requests"].sum()
-            for fields, n in zip(sums.index, sums.tolist(), strict=True):
-                counts[int(fields)] = counts.get(int(fields), 0) + int(n)
+        for (operation, fields), n in run.reduced.of_cells("requests").items():
+            if operation in SAVES:
+                counts[fields] = counts.get(fields, 0) + n
     whole = sum(counts.values())
     return {str(fields): n / whole for fields, n in sorted(counts.items())} if whole else {}
 
@@ -175,12 +173,7 @@ def _complete(question: Question, runs: Sequence[Run]) -> Question:
     """The question with every cell that occurs required, if it names none."""
     if question.required:
         return question
-    cells = {
-        (str(operation), int(fields))
-        for run in runs
-        if len(run.slices)
-        for operation, fields in zip(run.slices["operation"], run.slices["custom_fields"], strict=True)
-    }
+    cells = {cell for run in runs for cell in run.reduced.cells}
     return replace(question, required=frozenset(cells - question.not_applicable))
 
 
@@ -214,6 +207,6 @@ def _side(runs: Sequence[Run]) -> Side:
         days=len(days_of(runs)),
         target=", ".join(dict.fromkeys(run.target for run in runs)),
         started_at=first.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if first else "",
-        requests=sum(int(run.slices["requests"].sum()) for run in runs if len(run.slices)),
+        requests=sum(run.reduced.of_all("requests") for run in runs),
         labels=labels,
     )

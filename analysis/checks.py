@@ -27,12 +27,10 @@ from analysis.generator import (
     offered_share,
     waited_share,
 )
-from analysis.histograms import EMPTY
 from analysis.matching import Matching
 from analysis.origin import tell_origin
 from analysis.quantiles import quantile
 from analysis.runs import Run
-from analysis.slices import histograms_by
 
 NAN: Final = float("nan")
 DROPPED_MOST: Final = 0.25
@@ -94,19 +92,17 @@ def check_data(
 
 def ramp_within(run: Run) -> float:
     """log(median of the last third / of the first), the mean over operations by samples; NaN if too short."""
-    if not len(run.slices):
-        return NAN
-    t_s = run.slices["t_s"].to_numpy(np.float64)
-    starts = np.unique(t_s)
+    reduced = run.reduced
+    starts = np.unique(reduced.t_s)
     if len(starts) < 3:
         return NAN
     first, last = len(starts) // 3, len(starts) - len(starts) // 3
-    third = np.where(t_s < starts[first], 0, np.where(t_s >= starts[last], 2, 1))
-    keys, histograms = histograms_by(run.slices.assign(third=third), ("operation", "third"))
-    found = dict(zip(zip(keys["operation"], keys["third"], strict=True), histograms, strict=True))
+    operations = list(dict.fromkeys(operation for operation, _ in reduced.cells))
+    operation_of = np.array([operations.index(operation) for operation, _ in reduced.cells])[reduced.cell]
+    end = np.where(reduced.t_s < starts[first], 0, np.where(reduced.t_s >= starts[last], 1, -1))
+    found = reduced.responses(np.where(end < 0, -1, 2 * operation_of + end), 2 * len(operations))
     logs, sizes = [], []
-    for operation in dict.fromkeys(keys["operation"]):
-        sides = found.get((operation, 0), EMPTY), found.get((operation, 2), EMPTY)
+    for sides in zip(found[::2], found[1::2], strict=True):
         n = min(side.n for side in sides)
         if n >= _SAMPLES_OF_A_THIRD:
             logs.append(math.log(quantile(sides[1], 0.5) / quantile(sides[0], 0.5)))
@@ -237,8 +233,7 @@ def _same_cohorts(before: Sequence[Run], after: Sequence[Run]) -> Check:
 
 def _sound(before: Sequence[Run]) -> Check:
     """A baseline that fails or is full is no yardstick."""
-    requests = sum(int(run.slices["requests"].sum()) for run in before if len(run.slices))
-    failed = sum(int(run.slices["failures"].sum()) for run in before if len(run.slices))
+    requests, failed = (sum(run.reduced.of_all(name) for run in before) for name in ("requests", "failures"))
     share = failed / max(requests, 1)
     waited = max((waited_share(run) for run in before), default=0.0)
     waits = f"and {waited:.1%} waited for a free request at most (limit {WAITED_MOST:.0%})"
@@ -332,10 +327,8 @@ def _same_hour(before: Sequence[Run], after: Sequence[Run]) -> Check:
 def _cell_requests(runs: Iterable[Run]) -> dict[tuple[str, int], int]:
     found: dict[tuple[str, int], int] = {}
     for run in runs:
-        if len(run.slices):
-            sums = run.slices.groupby(["operation", "custom_fields"], observed=True)["requests"].sum()
-            for (operation, fields), n in zip(sums.index, sums.tolist(), strict=True):
-                found[str(operation), int(fields)] = found.get((str(operation), int(fields)), 0) + int(n)
+        for cell, n in run.reduced.of_cells("requests").items():
+            found[cell] = found.get(cell, 0) + n
     return found
 
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
 from analysis.details import CoursePoint, HeatMap
-from analysis.histograms import BINS, LOG_WIDTH, SHORTEST_S, flat, lengths
-from analysis.levels import ratio_of
-from analysis.quantiles import log_means
+from analysis.histograms import BINS, LOG_WIDTH, SHORTEST_S, log_seconds
+from analysis.levels import Cell, ratio_of
 from analysis.runs import Run
-from analysis.slices import SLICE_S, histograms_by
+from analysis.slices import SLICE_S
 
 #: More slices have no room in a chart, and fewer samples in each.
 COURSE_SLICES: Final = 12
@@ -30,8 +28,6 @@ MEAN_AT_LEAST: Final = 3
 BINS_A_BAND: Final = 19
 Floats = NDArray[np.float64]
 
-_KEYS: Final = ("t_s", "operation", "custom_fields")
-
 
 def draw_course(before: Sequence[Run], after: Sequence[Run], *, paired: bool) -> tuple[CoursePoint, ...]:
     """Every cell's ratio over the elapsed time, by cell and time. ``paired``: run k of both sides is pair k.
@@ -39,17 +35,16 @@ def draw_course(before: Sequence[Run], after: Sequence[Run], *, paired: bool) ->
     Unpaired runs are held against each other as two groups (Welch 1947). A slice needs two pairs, or two runs
     on each side.
     """
-    width_s = joined_width(_end_s((*before, *after)), COURSE_SLICES)
-    rows = pd.concat([_means(before, 0, width_s), _means(after, 1, width_s)])
-    if not len(rows):
+    runs = (*before, *after)
+    end_s = _end_s(runs)
+    width_s = joined_width(end_s, COURSE_SLICES)
+    slices = math.ceil(end_s / width_s)
+    cells = sorted({cell for run in runs for cell in run.reduced.cells})
+    if not cells or not before or not after:
         return ()
-    table = rows.pivot_table("log_s", index=["operation", "custom_fields", "t_s"], columns=["side", "run"])
-    sides = [
-        table.reindex(columns=pd.MultiIndex.from_product([[side], range(len(runs))])).to_numpy(np.float64)
-        for side, runs in enumerate((before, after))
-    ]
+    sides = [np.array([_means(run, cells, width_s, slices) for run in side]).T for side in (before, after)]
     estimate, half = _pair_by_pair(*sides) if paired else _side_by_side(*sides)
-    places = [(str(one[0]), int(one[1]), float(one[2])) for one in table.index.tolist()]
+    places = [(*cell, at * width_s) for cell in cells for at in range(slices)]
     return tuple(
         CoursePoint(operation, fields, t_s, ratio_of(log), ratio_of(log - by), ratio_of(log + by))
         for (operation, fields, t_s), log, by in zip(places, estimate.tolist(), half.tolist(), strict=True)
@@ -59,23 +54,19 @@ def draw_course(before: Sequence[Run], after: Sequence[Run], *, paired: bool) ->
 
 def draw_heat(side: str, runs: Sequence[Run], operations: Sequence[str], slices_most: int) -> tuple[HeatMap, ...]:
     """How many requests of every cell of some operations took how long, over the elapsed time."""
-    tables = [run.slices[run.slices["operation"].isin(operations)] for run in runs if len(run.slices)]
-    if not any(len(table) for table in tables):
-        return ()
-    rows = pd.concat(tables, ignore_index=True)
     width_s = joined_width(_end_s(runs), slices_most)
-    flat_rows = pd.DataFrame(
-        {
-            "operation": np.repeat(rows["operation"].to_numpy(), lengths(rows["response_bins"])),
-            "custom_fields": np.repeat(rows["custom_fields"].to_numpy(), lengths(rows["response_bins"])),
-            "at": np.repeat((rows["t_s"].to_numpy() // width_s).astype(int), lengths(rows["response_bins"])),
-            "band": flat(rows["response_bins"]) // BINS_A_BAND,
-            "n": flat(rows["response_counts"]),
-        }
+    times = math.ceil(_end_s(runs) / width_s)
+    cells = sorted({cell for run in runs for cell in run.reduced.cells if cell[0] in operations})
+    counts = np.zeros((len(cells) * times, BINS // BINS_A_BAND + 1), np.int64)
+    for run in runs:
+        reduced = run.reduced
+        place = reduced.places_in(cells) if cells else np.full(len(reduced.t_s), -1)
+        group = np.where(place < 0, -1, place * times + (reduced.t_s // width_s).astype(np.int64))
+        counts += reduced.entries.table(group, len(counts), reduced.entries.bins // BINS_A_BAND, counts.shape[1])
+    by_cell = counts.reshape(len(cells), times, -1)
+    return tuple(
+        _heat_map(side, cell, width_s, table) for cell, table in zip(cells, by_cell, strict=True) if table.any()
     )
-    sums = flat_rows.groupby(["operation", "custom_fields", "at", "band"], sort=True)["n"].sum().reset_index()
-    cells: dict[tuple[str, int], pd.DataFrame] = dict(list(sums.groupby(["operation", "custom_fields"])))  # type: ignore[arg-type]
-    return tuple(_heat_map(side, operation, fields, width_s, cell) for (operation, fields), cell in cells.items())
 
 
 def joined_width(end_s: float, slices_most: int) -> float:
@@ -83,19 +74,18 @@ def joined_width(end_s: float, slices_most: int) -> float:
     return SLICE_S * max(math.ceil(end_s / SLICE_S / slices_most), 1)
 
 
-def _heat_map(side: str, operation: str, fields: int, width_s: float, cell: pd.DataFrame) -> HeatMap:
-    first, last = int(cell["band"].min()), int(cell["band"].max())
-    times = range(int(cell["at"].min()), int(cell["at"].max()) + 1)
-    counts: NDArray[Any] = np.zeros((len(times), last - first + 1), np.int64)
-    counts[cell["at"].to_numpy() - times.start, cell["band"].to_numpy() - first] = cell["n"].to_numpy()
+def _heat_map(side: str, cell: Cell, width_s: float, counts: NDArray[np.int64]) -> HeatMap:
+    """``counts`` [slices, bands], cut to where any request lies."""
+    at, band = (np.flatnonzero(counts.any(axis=axis)) for axis in (1, 0))
+    first, last = int(band[0]), int(band[-1])
     return HeatMap(
         side=side,
-        operation=operation,
-        custom_fields=fields,
+        operation=cell[0],
+        custom_fields=cell[1],
         slice_s=width_s,
-        times_s=tuple(at * width_s for at in times),
+        times_s=tuple(time * width_s for time in range(int(at[0]), int(at[-1]) + 1)),
         edges_s=tuple(_edge_s(band) for band in range(first, last + 2)),
-        counts=tuple(tuple(row) for row in counts.tolist()),
+        counts=tuple(tuple(row) for row in counts[at[0] : at[-1] + 1, first : last + 1].tolist()),
     )
 
 
@@ -103,20 +93,18 @@ def _edge_s(band: int) -> float:
     return SHORTEST_S * math.exp(min(band * BINS_A_BAND, BINS) * LOG_WIDTH)
 
 
-def _means(runs: Sequence[Run], side: int, width_s: float) -> pd.DataFrame:
-    """The mean log of every cell of every run in every slice: side, run, operation, custom_fields, t_s, log_s."""
-    parts = []
-    for number, run in enumerate(runs):
-        if not len(run.slices):
-            continue
-        rows = run.slices.assign(t_s=np.floor(run.slices["t_s"] / width_s) * width_s)
-        keys, histograms = histograms_by(rows, _KEYS)
-        means = log_means(histograms)
-        enough = means.n >= MEAN_AT_LEAST
-        kept = {name: column[enough] for name, column in keys.items()}
-        parts.append(pd.DataFrame({**kept, "side": side, "run": number, "log_s": means.log_s[enough]}))
-    names = [*_KEYS, "side", "run", "log_s"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in names})
+def _means(run: Run, cells: Sequence[Cell], width_s: float, slices: int) -> Floats:
+    """The mean log of every cell in every slice of a run, [cells x slices]; NaN where too few are in it."""
+    reduced = run.reduced
+    if not reduced.cells:
+        return np.full(len(cells) * slices, math.nan)
+    entries = reduced.entries
+    group = reduced.places_in(cells) * slices + (reduced.t_s // width_s).astype(np.int64)
+    by_entry, size = group[entries.rows], len(cells) * slices
+    n = np.bincount(by_entry, entries.counts, size)
+    sums = np.bincount(by_entry, entries.counts * log_seconds(entries.bins.astype(np.int64)), size)
+    means: Floats = np.divide(sums, n, out=np.full(size, math.nan), where=n >= MEAN_AT_LEAST)
+    return means
 
 
 def _pair_by_pair(before: Floats, after: Floats) -> tuple[Floats, Floats]:
@@ -145,4 +133,4 @@ def _moments(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _end_s(runs: Sequence[Run]) -> float:
-    return max((float(run.slices["t_s"].max()) for run in runs if len(run.slices)), default=0.0) + SLICE_S
+    return max((float(run.reduced.t_s.max()) for run in runs if len(run.slices)), default=0.0) + SLICE_S

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from analysis.findings import CellFinding, Check, CheckOutcome, FailureFinding, Reason, Word
-from analysis.histograms import total
 from analysis.integrity import count_effects
 from analysis.runs import Question, Run
 
@@ -34,10 +33,10 @@ PROMISELESS: Final = ("read_case",)
 
 def check_samples(runs: Sequence[Run]) -> list[Check]:
     """Whether there are samples, all of them, and their times can be true."""
-    empty = [run.id for run in runs if not len(run.slices) or not int(run.slices["requests"].sum())]
+    empty = [run.id for run in runs if not run.reduced.of_all("requests")]
     if empty:
         return [_failed("samples", f"No sample in {_ids(empty)}.", Reason.NEEDS_DATA)]
-    requests = sum(int(run.slices["requests"].sum()) for run in runs)
+    requests = sum(run.reduced.of_all("requests") for run in runs)
     text = f"{requests:,} requests in the measured windows of {len(runs)} runs."
     return [_passed("samples", text), _whole(runs), _after_due(runs)]
 
@@ -136,7 +135,7 @@ def _whole(runs: Sequence[Run]) -> Check:
 
 
 def _in_window(run: Run) -> int:
-    return int(run.slices["requests"].sum()) + int(run.slices["aborted"].sum()) + run.unsent
+    return run.reduced.of_all("requests") + run.reduced.of_all("aborted") + run.unsent
 
 
 def _after_due(runs: Sequence[Run]) -> Check:
@@ -144,7 +143,7 @@ def _after_due(runs: Sequence[Run]) -> Check:
     name = "clocks agree"
     early = {}
     for run in runs:
-        lag = total(run.slices, "lag")
+        lag = run.reduced.lag
         if not run.lacks("schedule") and lag.n:
             early[run.id] = int(lag.counts[lag.bins == 0].sum()) / lag.n
     if not early:
@@ -162,9 +161,10 @@ def _after_due(runs: Sequence[Run]) -> Check:
 def _promising(runs: Sequence[Run], column: str) -> int:
     """Requests of a side whose answer promises an effect."""
     return sum(
-        int(run.slices.loc[~run.slices["operation"].isin(PROMISELESS), column].sum())
+        n
         for run in runs
-        if len(run.slices)
+        for (operation, _), n in run.reduced.of_cells(column).items()
+        if operation not in PROMISELESS
     )
 
 

@@ -11,7 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import groupby
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from scipy import special
 
 from analysis.comparison import holm
 from analysis.findings import FailureFinding, FailureKind
+from analysis.levels import Cell, Floats
 from analysis.runs import Run
 from analysis.slices import kinds_of
 
@@ -46,15 +48,18 @@ class _Counts:
 
 def compare_failures(before: Sequence[Run], after: Sequence[Run]) -> tuple[FailureFinding, ...]:
     """Every operation, and the cells with failures enough, after against before; cells follow their operation."""
-    rows = _rows(before, after)
+    cells = sorted({cell for run in (*before, *after) for cell in run.reduced.cells})
+    rows = _rows(before, after, cells)
+    sums = [[_of_cells(side, name, cells) for side in (before, after)] for name in ("failures", "requests")]
     counts: list[_Counts] = []
-    for operation, of_operation in rows.groupby("operation", sort=True):
-        phi = dispersion(of_operation)
-        whole = _count(str(operation), None, of_operation, phi)
+    for operation, places in groupby(range(len(cells)), key=lambda at: cells[at][0]):
+        own = list(places)
+        phi = dispersion(rows[rows["cell"].between(own[0], own[-1])])
+        whole = _count(operation, None, sums, own, phi)
         counts.append(whole)
         share = (whole.before + whole.after) / max(whole.requests_before + whole.requests_after, 1)
-        for fields, of_cell in of_operation.groupby("custom_fields", sort=True):
-            cell = _count(str(operation), int(str(fields)), of_cell, phi)
+        for at in own:
+            cell = _count(operation, cells[at][1], sums, [at], phi)
             if share * cell.requests_after >= EXPECTED_AT_LEAST:
                 counts.append(cell)
     p_values = [
@@ -104,23 +109,42 @@ def dispersion(rows: pd.DataFrame) -> float:
     Reads side, run, t_s, requests, failures. Each side is held against its own share, so that a
     difference between the sides does not pass for bursts.
     """
-    phi = _pearson(rows, ["side", "run", "t_s"])
-    if rows.groupby("side")["run"].nunique().min() >= _RUNS_AT_LEAST:
-        phi = max(phi, _pearson(rows, ["side", "run"]))
-    return max(1.0, phi)
+    side, run = (rows[name].to_numpy(np.int64) for name in ("side", "run"))
+    slot = np.unique(rows["t_s"].to_numpy(np.float64), return_inverse=True)[1]
+    y, n = (rows[name].to_numpy(np.float64) for name in ("failures", "requests"))
+    whole = [
+        (
+            _pearson(run[own] * (int(slot.max()) + 1) + slot[own], y[own], n[own]),
+            _pearson(run[own], y[own], n[own]),
+        )
+        for own in (side == at for at in np.unique(side))
+    ]
+    by_slice, by_run = (_per_degree([one[unit] for one in whole]) for unit in (0, 1))
+    enough = min(len(np.unique(run[side == at])) for at in np.unique(side)) >= _RUNS_AT_LEAST
+    return max(1.0, by_slice, by_run if enough else 1.0)
 
 
-def _pearson(rows: pd.DataFrame, unit: list[str]) -> float:
-    """sum((y - mu)^2 / mu) / df over the units, sides without a failure left out."""
-    units = rows.groupby(unit, sort=False)[["requests", "failures"]].sum()
-    squares, df = 0.0, 0
-    for _, side in units.groupby(level="side"):
-        y, n = side["failures"].to_numpy(np.float64), side["requests"].to_numpy(np.float64)
-        if y.sum() > 0:
-            mu = n * y.sum() / n.sum()
-            squares += float(np.sum((y[mu > 0] - mu[mu > 0]) ** 2 / mu[mu > 0]))
-            df += int(np.sum(mu > 0)) - 1
-    return squares / df if df > 0 else 1.0
+@dataclass(frozen=True, slots=True)
+class _Scatter:
+    """How much the units of a side scatter about its share: sum((y - mu)^2 / mu), and its degrees of freedom."""
+
+    squares: float
+    df: int
+
+
+def _pearson(unit: NDArray[np.int64], y: Floats, n: Floats) -> _Scatter:
+    """The scatter of the failures ``y`` among ``n`` requests, summed by unit; none without a failure."""
+    if not y.sum():
+        return _Scatter(0.0, 0)
+    failed, sent = (np.bincount(unit, of) for of in (y, n))
+    mu = sent * failed.sum() / sent.sum()
+    asked = mu > 0
+    return _Scatter(float(np.sum((failed[asked] - mu[asked]) ** 2 / mu[asked])), int(asked.sum()) - 1)
+
+
+def _per_degree(sides: Sequence[_Scatter]) -> float:
+    df = sum(side.df for side in sides)
+    return sum(side.squares for side in sides) / df if df > 0 else 1.0
 
 
 def _finding(one: _Counts, p_value: float, fires: bool) -> FailureFinding:
@@ -151,9 +175,9 @@ def _difference(one: _Counts) -> tuple[float, float]:
 
 def dispersion_of(runs: Sequence[Run], operation: str | None = None) -> float:
     """How bursty the failures of some runs are, all of one side; of one operation, or of all."""
-    rows = _rows((), runs)
-    if operation is not None:
-        rows = rows[rows["operation"] == operation]
+    cells = {cell for run in runs for cell in run.reduced.cells if operation in (None, cell[0])}
+    rows = _rows((), runs, sorted(cells))
+    rows = rows[rows["cell"] >= 0]
     return dispersion(rows) if len(rows) else 1.0
 
 
@@ -165,23 +189,39 @@ def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
     return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
-def _rows(before: Sequence[Run], after: Sequence[Run]) -> pd.DataFrame:
-    """What is counted of the slices of all runs, with their side (0 before, 1 after) and the number of the run."""
-    columns = ["t_s", "operation", "custom_fields", "requests", "failures"]
+def _rows(before: Sequence[Run], after: Sequence[Run], cells: Sequence[Cell]) -> pd.DataFrame:
+    """The slices of all runs: side (0, 1), run (its number), t_s, cell (its place), requests, failures."""
     parts = [
-        run.slices[columns].assign(side=side, run=number)
+        pd.DataFrame(
+            {
+                "side": side,
+                "run": number,
+                "t_s": run.reduced.t_s,
+                "cell": run.reduced.places_in(cells),
+                "requests": run.reduced.counts["requests"],
+                "failures": run.reduced.counts["failures"],
+            }
+        )
         for side, runs in enumerate((before, after))
         for number, run in enumerate(runs)
         if len(run.slices)
     ]
-    names: NDArray[Any] = np.array([*columns, "side", "run"])
+    names = ("side", "run", "t_s", "cell", "requests", "failures")
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in names})
 
 
-def _count(operation: str, fields: int | None, rows: pd.DataFrame, phi: float) -> _Counts:
-    sums = rows.groupby("side")[["failures", "requests"]].sum().reindex([0, 1], fill_value=0).to_numpy()
-    (failed_before, sent_before), (failed_after, sent_after) = sums.astype(int).tolist()
-    return _Counts(operation, fields, failed_before, failed_after, sent_before, sent_after, phi)
+def _of_cells(runs: Sequence[Run], name: str, cells: Sequence[Cell]) -> list[int]:
+    """Failures or requests of each cell over all runs of a side."""
+    sums = [run.reduced.of_cells(name) for run in runs]
+    return [sum(one.get(cell, 0) for one in sums) for cell in cells]
+
+
+def _count(
+    operation: str, fields: int | None, sums: Sequence[Sequence[Sequence[int]]], own: Sequence[int], phi: float
+) -> _Counts:
+    """``sums`` are failures, then requests, each before and after, by cell; ``own`` the places of what counts."""
+    failed, sent = ([sum(side[at] for at in own) for side in sides] for sides in sums)
+    return _Counts(operation, fields, failed[0], failed[1], sent[0], sent[1], phi)
 
 
 def _kinds(runs: Sequence[Run]) -> Counter[tuple[str, str, str]]:

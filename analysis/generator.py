@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.histograms import merged, total
+from analysis.histograms import joined, total
 from analysis.quantiles import quantile
 from analysis.runs import Run
 
@@ -50,12 +50,7 @@ def gate(before: Sequence[Run], after: Sequence[Run]) -> Gate:
     every run would be dropped for a lateness that nobody could notice.
     """
     runs = (*before, *after)
-    known = [total(run.slices, "response") for run in runs]
-    p50_s = (
-        quantile(merged(np.concatenate([h.bins for h in known]), np.concatenate([h.counts for h in known])), 0.5)
-        if known
-        else NAN
-    )
+    p50_s = quantile(joined([run.reduced.response for run in runs]), 0.5)
     limit_s = max(LAG_SHARE * p50_s, LAG_FLOOR_S) if not math.isnan(p50_s) else LAG_FLOOR_S
     faults = {run.id: fault for run in runs if (fault := _fault(run, limit_s))}
     return Gate(faults, limit_s)
@@ -86,7 +81,7 @@ def late_s(run: Run) -> float:
         return NAN
     if run.waited_for_pool is not None:
         waited = waited_share(run)
-        return quantile(total(run.slices, "lag"), LAG_QUANTILE * (1 - waited)) if waited < ALL_WAITED else NAN
+        return quantile(run.reduced.lag, LAG_QUANTILE * (1 - waited)) if waited < ALL_WAITED else NAN
     return quantile(total(run.slices, "lag", ~_crowded(run)), LAG_QUANTILE)
 
 

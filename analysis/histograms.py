@@ -7,6 +7,7 @@ microsecond (a generator that was not late at all) counts as one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,6 +66,13 @@ def merged(bins: NDArray[np.integer], counts: NDArray[np.integer]) -> Histogram:
     dense = np.bincount(bins - low, weights=counts).astype(np.int64)
     found = np.flatnonzero(dense)
     return Histogram(found + low, dense[found])
+
+
+def joined(parts: Sequence[Histogram]) -> Histogram:
+    """The sum of some histograms."""
+    if not parts:
+        return EMPTY
+    return merged(np.concatenate([one.bins for one in parts]), np.concatenate([one.counts for one in parts]))
 
 
 def total(slices: pd.DataFrame, name: str, rows: NDArray[np.bool_] | None = None) -> Histogram:

@@ -17,11 +17,10 @@ from scipy import special
 from analysis.comparison import enough_for
 from analysis.failures import dispersion_of, wilson
 from analysis.findings import CellFinding, Design, ObjectiveFinding, ObjectiveOutcome, Word
-from analysis.histograms import Histogram, merged
+from analysis.histograms import Histogram, joined
 from analysis.integrity import UNDECIDED
 from analysis.quantiles import interval, quiet_quantiles
 from analysis.runs import Objective, Run
-from analysis.slices import cell_histograms
 
 NAN: Final = float("nan")
 #: Of the intervals of absolute values: several objectives share one false alarm in a hundred or so.
@@ -95,12 +94,10 @@ def _histogram(run: Run, one: Objective) -> Histogram:
     """The response times of the requests that the objective is about."""
     parts = [
         histogram
-        for (operation, fields), histogram in cell_histograms(run.slices).items()
+        for (operation, fields), histogram in run.reduced.by_cell.items()
         if one.operation in (None, operation) and one.custom_fields in (None, fields)
     ]
-    none = np.empty(0, np.int64)
-    bins, counts = ([getattr(part, name) for part in parts] for name in ("bins", "counts"))
-    return merged(np.concatenate([none, *bins]), np.concatenate([none, *counts]))
+    return joined(parts)
 
 
 def _change(one: Objective, cells: Sequence[CellFinding], design: Design | None) -> ObjectiveFinding:
@@ -162,14 +159,11 @@ def _counted(runs: Sequence[Run], one: Objective) -> tuple[int, int]:
     """Failed requests, and all of them."""
     failed = requests = 0
     for run in runs:
-        if len(run.slices):
-            rows = run.slices
-            if one.operation is not None:
-                rows = rows[rows["operation"] == one.operation]
-            if one.custom_fields is not None:
-                rows = rows[rows["custom_fields"] == one.custom_fields]
-            failed += int(rows["failures"].sum())
-            requests += int(rows["requests"].sum())
+        sums = run.reduced.of_cells("failures"), run.reduced.of_cells("requests")
+        for operation, fields in run.reduced.cells:
+            if one.operation in (None, operation) and one.custom_fields in (None, fields):
+                failed += sums[0][operation, fields]
+                requests += sums[1][operation, fields]
     return failed, requests
 
 

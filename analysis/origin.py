@@ -57,7 +57,7 @@ def tell_origin(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
 
 def _per_s(runs: Sequence[Run]) -> float:
     """The mean rate of a side's measured windows."""
-    requests = sum(int(run.slices["requests"].sum()) for run in runs if len(run.slices))
+    requests = sum(run.reduced.of_all("requests") for run in runs)
     return requests / max(sum(run.duration_s for run in runs), 1e-9)
 
 

@@ -15,7 +15,6 @@ from analysis.generator import Gate, gate
 from analysis.levels import paired
 from analysis.matching import Matching, match
 from analysis.runs import Run
-from analysis.slices import cell_histograms
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def select(before: Sequence[Run], after: Sequence[Run]) -> Selection:
 
 
 def _histograms(runs: Sequence[Run]) -> Histograms:
-    return [cell_histograms(run.slices) for run in runs]
+    return [run.reduced.by_cell for run in runs]
 
 
 def _keep(matching: Matching, before: Sequence[Run], after: Sequence[Run], guard: Gate) -> Kept:

@@ -19,6 +19,7 @@ memory: hours of slices are added without a loop.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -164,18 +165,13 @@ def kinds_of(slices: pd.DataFrame) -> dict[tuple[str, str, str], int]:
     """How many requests failed, by outcome, detail and operation."""
     if not len(slices):
         return {}
-    rows = pd.DataFrame(
-        {
-            "outcome": _flat_texts(slices["failure_outcomes"]),
-            "detail": _flat_texts(slices["failure_details"]),
-            "operation": np.repeat(slices["operation"].to_numpy(), lengths(slices["failure_counts"])),
-            "n": flat(slices["failure_counts"]),
-        }
-    )
-    names = ["outcome", "detail", "operation"]
-    sums = rows.groupby(names, as_index=False)["n"].sum()
-    kinds = zip(*(sums[name].astype(str).tolist() for name in names), strict=True)
-    return dict(zip(kinds, sums["n"].tolist(), strict=True))
+    counts = flat(slices["failure_counts"]).tolist()
+    outcomes, details = (_flat_texts(slices[f"failure_{name}"]).tolist() for name in ("outcomes", "details"))
+    operations = np.repeat(slices["operation"].astype(str).to_numpy(), lengths(slices["failure_counts"])).tolist()
+    found: Counter[tuple[str, str, str]] = Counter()
+    for kind, n in zip(zip(outcomes, details, operations, strict=True), counts, strict=True):
+        found[kind] += n
+    return dict(sorted(found.items()))
 
 
 def _outcome_codes(outcomes: pd.Series[Any]) -> _Ints:

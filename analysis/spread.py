@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from analysis.details import Distribution, Shift
-from analysis.histograms import Histogram, merged
+from analysis.histograms import Histogram, joined
 from analysis.levels import Cell, Contrast, Levels, measure, ratio_of
 from analysis.quantiles import quantile
 
@@ -37,7 +37,7 @@ def distributions(side: str, runs: Histograms) -> tuple[Distribution, ...]:
     found = []
     for cell in sorted({cell for run in runs for cell in run}):
         parts = [run[cell] for run in runs if cell in run]
-        whole = merged(np.concatenate([one.bins for one in parts]), np.concatenate([one.counts for one in parts]))
+        whole = joined(parts)
         quantiles = known_quantiles(whole.n)
         if quantiles:
             times_s = tuple(quantile(whole, q) for q in quantiles)

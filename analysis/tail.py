@@ -6,7 +6,7 @@ it, since rare stalls of a host make it jump, but a tail that grew stands in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy import special
 
 from analysis.comparison import HARMLESS_LEVEL, SLOW, Histograms, Opposing, word_for
 from analysis.findings import Check, CheckOutcome, Reason, Word
-from analysis.histograms import Histogram, merged
+from analysis.histograms import Histogram, joined
 from analysis.levels import Cell, measure, ratio_of
 from analysis.runs import Question
 from analysis.variation import expected_own, simultaneous, vary
@@ -64,8 +64,4 @@ def _by_operation(run: Mapping[Cell, Histogram], question: Question) -> dict[Cel
     for cell, histogram in run.items():
         if cell in question.required:
             parts.setdefault(cell[0], []).append(histogram)
-    return {(operation, 0): _joined(own) for operation, own in parts.items()}
-
-
-def _joined(parts: Sequence[Histogram]) -> Histogram:
-    return merged(np.concatenate([one.bins for one in parts]), np.concatenate([one.counts for one in parts]))
+    return {(operation, 0): joined(own) for operation, own in parts.items()}

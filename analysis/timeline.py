@@ -7,17 +7,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from analysis.findings import TimelinePoint
-from analysis.quantiles import quantile
+from analysis.reduction import pool
 from analysis.runs import Run
-from analysis.slices import SLICE_S, histograms_by, width_for
+from analysis.slices import SLICE_S, width_for
 
 #: Fewer ok samples than this have no p95 worth drawing.
 P95_AT_LEAST: Final = 10
-_KEYS: Final = ["t_s", "operation", "custom_fields"]
-_READS: Final = [*_KEYS, "requests", "failures", "response_bins", "response_counts"]
 
 
 def draw_timeline(before: Sequence[Run], after: Sequence[Run]) -> tuple[TimelinePoint, ...]:
@@ -25,37 +22,32 @@ def draw_timeline(before: Sequence[Run], after: Sequence[Run]) -> tuple[Timeline
 
     Slices are joined until no more are left than one run has.
     """
-    end_s = max((float(run.slices["t_s"].max()) for run in (*before, *after) if len(run.slices)), default=0.0)
+    end_s = max((float(run.reduced.t_s.max()) for run in (*before, *after) if len(run.slices)), default=0.0)
     width_s = width_for(end_s + SLICE_S)
     return (*_points("before", before, width_s), *_points("after", after, width_s))
 
 
 def _points(side: str, runs: Sequence[Run], width_s: float) -> list[TimelinePoint]:
-    tables = [run.slices[_READS] for run in runs if len(run.slices)]
-    if not tables:
-        return []
-    rows = pd.concat(tables, ignore_index=True)
-    rows["t_s"] = np.floor(rows["t_s"] / width_s) * width_s
-    sums = rows.groupby(_KEYS, observed=True)[["requests", "failures"]].sum()
-    keys, histograms = histograms_by(rows, _KEYS)
-    times, operations, cohorts = (keys[name].tolist() for name in _KEYS)
+    parts = [run.reduced for run in runs if len(run.slices)]
+    cells = sorted({cell for part in parts for cell in part.cells})
+    slots = [(part.t_s // width_s).astype(np.int64) for part in parts]
+    groups = max((int(slot.max()) + 1 for slot in slots), default=0) * len(cells)
+    by_row = [slot * len(cells) + part.places_in(cells) for slot, part in zip(slots, parts, strict=True)]
+    pooled = pool(parts, by_row, groups)
+    p95_s = np.where(pooled.n >= P95_AT_LEAST, pooled.quantiles(0.95), math.nan).tolist()
+    requests, failures = np.zeros(groups), np.zeros(groups)
+    for group, part in zip(by_row, parts, strict=True):
+        requests += np.bincount(group, part.counts["requests"], groups)
+        failures += np.bincount(group, part.counts["failures"], groups)
     return [
         TimelinePoint(
             side=side,
-            operation=operation,
-            custom_fields=custom_fields,
-            t_s=t_s,
-            requests=requests,
-            failures=failures,
-            p95_s=quantile(histogram, 0.95) if histogram.n >= P95_AT_LEAST else math.nan,
+            operation=cells[group % len(cells)][0],
+            custom_fields=cells[group % len(cells)][1],
+            t_s=group // len(cells) * width_s,
+            requests=int(requests[group]),
+            failures=int(failures[group]),
+            p95_s=p95_s[group],
         )
-        for t_s, operation, custom_fields, requests, failures, histogram in zip(
-            times,
-            operations,
-            cohorts,
-            sums["requests"].tolist(),
-            sums["failures"].tolist(),
-            histograms,
-            strict=True,
-        )
+        for group in sorted({group for own in by_row for group in np.unique(own).tolist()})
     ]

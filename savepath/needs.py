@@ -26,7 +26,6 @@ from analysis.pairs import (
     smallest_seen,
     typical_noise,
 )
-from analysis.slices import cell_histograms
 from loadgen.plan import Plan
 from loadgen.run_folder import RunFolder, find_runs
 from reports import units
@@ -199,10 +198,10 @@ def _noise_of(paths: Sequence[Path], whole: dict[Cell, float]) -> tuple[list[tup
     if all(arms):
         design, pairs = _AT_ONCE, [load_arms(path) for path in paths]
         runs = [pair["before"] for pair in pairs]
-        sides = [[cell_histograms(pair[side].slices) for pair in pairs] for side in ("before", "after")]
+        sides = [[pair[side].reduced.by_cell for pair in pairs] for side in ("before", "after")]
     else:
         design, runs = _BY_TURNS, [load_run(path) for path in paths]
-        sides = [[cell_histograms(run.slices) for run in runs]]
+        sides = [[run.reduced.by_cell for run in runs]]
     for q in _MEASURES:
         cells = _in_one_run(whole, design, q)
         noise = (

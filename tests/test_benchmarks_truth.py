@@ -8,7 +8,8 @@ import pytest
 from analysis.assessment import assess
 from benchmarks.truth import tables
 from benchmarks.truth.asking import QUESTION, hear
-from benchmarks.truth.figures import Row, row
+from benchmarks.truth.failing import fires
+from benchmarks.truth.figures import Row, row, shown
 from benchmarks.truth.folding import record
 from benchmarks.truth.real import splits
 from benchmarks.truth.worlds import CELLS, NOISY, QUIET, Change, World, draw
@@ -76,6 +77,15 @@ def test_the_tables_take_the_place_of_those_that_stood_there(tmp_path):
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "| found | .900 | 0.850 to 0.950 | ≥ 0.95, **not reached** | 400 |" in text
+
+
+def test_a_figure_whose_error_nobody_knows_is_told_without_one():
+    told = tables.markdown([shown("real", "70 splits: CLEAR", 0.25, 70)])[tables.TITLES["real"]]
+    assert told.splitlines()[-1] == "| 70 splits: CLEAR | .250 |  |  | 70 |"
+
+
+def test_failures_that_are_simulated_are_found():
+    assert fires(1, after=0.2, runs=2, bursty=False)
 
 
 def test_every_split_of_real_runs_gives_each_run_one_side():

@@ -34,6 +34,7 @@ def _run(rng: np.random.Generator, share: float, *, bursty: bool) -> Run:
         hit = rng.random(len(starts)) < 0.1
         shares = shares * 10 * np.repeat(hit, len(rows) // len(starts))
     rows["failures"] = rng.binomial(rows["requests"], shares)
+    rows["ok"], rows["aborted"] = rows["requests"] - rows["failures"], 0
     return Run(
         id="simulated",
         started_at=datetime(2026, 1, 1, tzinfo=UTC),

@@ -48,8 +48,8 @@ class Row:
     table: str
     figure: str
     value: float
-    low: float
-    high: float
+    low: float | None  # None: how far off it may be is not known
+    high: float | None
     goal: float | None
     most: bool  # whether the goal is the most that is allowed, else the least
     replicates: int
@@ -255,6 +255,11 @@ def row(table: str, figure: str, said: Sequence[Any], goal: float | None, *, mos
     return Row(
         table, figure, value, max(value - 2 * error, 0.0), min(value + 2 * error, 1.0), goal, most, len(values)
     )
+
+
+def shown(table: str, figure: str, value: float, n: int) -> Row:
+    """A figure whose error nobody knows: of splits that share their runs, say."""
+    return Row(table, figure, value, None, None, None, False, n)
 
 
 def number(table: str, figure: str, values: Sequence[float]) -> Row:

@@ -2,13 +2,12 @@
 
 The runs are split into two sides in many ways, each time as alternating pairs of neighbours in which
 chance says who is "before", and judged as ``savepath compare`` would. The splits share their runs, so
-their number says nothing of the error of a share; the runs do.
+their number says nothing of the error of a share, and none is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -23,7 +22,7 @@ from analysis.quantiles import log_means
 from analysis.runs import Run
 from analysis.slices import cell_histograms
 from analysis.variation import vary
-from benchmarks.truth.figures import Row, row
+from benchmarks.truth.figures import Row, shown
 from loadgen.run_folder import find_runs
 from savepath.comparing import load_run, question_of
 
@@ -42,9 +41,9 @@ def figures(folder: Path) -> Iterator[Row]:
     yield from _said(name, found)
     yield from _noise(name, runs)
     singles = [_requests_differ(one, other) for one, other in zip(runs[::2], runs[1::2], strict=False)]
-    yield row(
-        "real", f"{name}: cells in which two runs differ by Mann-Whitney at 1 %", np.concatenate(singles), None
-    )
+    differ = np.concatenate(singles)
+    figure = f"{name}: cells in which two runs differ by Mann-Whitney at 1 %"
+    yield shown("real", figure, float(differ.mean()), len(differ))
 
 
 def splits(runs: Sequence[Run]) -> list[tuple[list[Run], list[Run]]]:
@@ -64,8 +63,8 @@ def splits(runs: Sequence[Run]) -> list[tuple[list[Run], list[Run]]]:
 
 
 def _said(name: str, found: Sequence[Assessment]) -> Iterator[Row]:
-    kept = [one.pairs / (one.pairs + one.pairs_dropped) for one in found]
-    yield row("real", f"{name}, {len(found)} splits: pairs whose generator kept up", kept, None)
+    kept = float(np.mean([one.pairs / (one.pairs + one.pairs_dropped) for one in found]))
+    yield shown("real", f"{name}, {len(found)} splits: pairs whose generator kept up", kept, len(found))
     said: dict[str, Callable[[Assessment], object]] = {
         "ESCALATE by latency": lambda one: Reason.LATENCY in one.reasons,
         "ESCALATE by growth": lambda one: Reason.GROWTH in one.reasons,
@@ -74,7 +73,8 @@ def _said(name: str, found: Sequence[Assessment]) -> Iterator[Row]:
         "CLEAR": lambda one: one.verdict is Verdict.CLEAR,
     }
     for what, holds in said.items():
-        yield row("real", f"{name}, {len(found)} splits: {what}", [holds(one) for one in found], None)
+        share = sum(bool(holds(one)) for one in found) / len(found)
+        yield shown("real", f"{name}, {len(found)} splits: {what}", share, len(found))
 
 
 def _noise(name: str, runs: Sequence[Run]) -> Iterator[Row]:
@@ -86,8 +86,7 @@ def _noise(name: str, runs: Sequence[Run]) -> Iterator[Row]:
     sampling = float(np.mean([one.variance for one in found]))
     own = max(float(variation.own.mean()) - sampling, 0.0)
     for what, value in (("shared by all cells", variation.common), ("a cell's own beyond its samples", own)):
-        sd = value**0.5
-        yield replace(row("real", f"{name}: noise {what}, sd of the log", [sd], None), low=sd, high=sd)
+        yield shown("real", f"{name}: noise {what}, sd of the log", value**0.5, len(runs))
 
 
 def _requests_differ(one: Run, other: Run) -> list[bool]:

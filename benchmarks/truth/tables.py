@@ -94,11 +94,17 @@ def _crossed(rows: Sequence[Row]) -> list[str]:
 
 
 def _number(one: Row) -> str:
-    return f"{one.value:.3f}".removeprefix("0") if one.high <= 1 else f"{one.value:.0f}"
+    return f"{one.value:.3f}".removeprefix("0") if _is_share(one) else f"{one.value:.0f}"
 
 
 def _span(one: Row) -> str:
-    return f"{one.low:.3f} to {one.high:.3f}" if one.high <= 1 else f"{one.low:.0f} to {one.high:.0f}"
+    if one.low is None or one.high is None:
+        return ""
+    return f"{one.low:.3f} to {one.high:.3f}" if _is_share(one) else f"{one.low:.0f} to {one.high:.0f}"
+
+
+def _is_share(one: Row) -> bool:
+    return (one.value if one.high is None else one.high) <= 1
 
 
 def _goal(one: Row) -> str:
