@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-wrong-clear bench-plan bench-scale bench-disk bench-effects bench-real bench-watch docs cli-reference lock bench-report pictures schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch docs cli-reference lock bench-report pictures schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ bench-scale: .venv/dev ## ten and a hundred million samples: folding and compari
 
 bench-wrong-clear: .venv/dev ## a thousand faulted comparisons, none of which may say CLEAR (20 minutes)
 	$(BIN)/python -m benchmarks wrong-clear
+
+bench-at-once: .venv/dev ## two casedesks under run --versus, healthy and degraded, live (8 minutes)
+	$(BIN)/python -m benchmarks at-once
 
 bench-plan: .venv/dev ## whether plan --detect keeps its promise, by simulation
 	$(BIN)/python -m benchmarks plan

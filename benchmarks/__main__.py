@@ -26,6 +26,7 @@ BENCHES = {
     "real": ("benchmarks.real_systems",),
     "watch": ("benchmarks.watch_truth",),
     "wrong-clear": ("benchmarks.wrong_clear",),
+    "at-once": ("benchmarks.at_once",),
 }
 #: Those whose ``measure()`` takes the words that follow the name.
 WITH_OPTIONS = {"truth", "wrong-clear"}
