@@ -20,10 +20,8 @@ def count_effects(runs: Sequence[Run]) -> dict[tuple[str, str], int]:
     """Effects by kind and outcome over all runs."""
     found: dict[tuple[str, str], int] = {}
     for run in runs:
-        if len(run.effects):
-            sizes = run.effects.groupby(["kind", "outcome"], observed=True).size()
-            for (kind, outcome), n in zip(sizes.index, sizes.tolist(), strict=True):
-                found[str(kind), str(outcome)] = found.get((str(kind), str(outcome)), 0) + int(n)
+        for what, n in run.reduced.effects.items():
+            found[what] = found.get(what, 0) + n
     return found
 
 

@@ -46,9 +46,10 @@ class Entries:
 
 
 class Reduction:
-    """What is summed of the slices of one run. Every row of the slices belongs to one cell and one moment."""
+    """What is summed of one run. Every row of its slices belongs to one cell and one moment."""
 
-    def __init__(self, slices: pd.DataFrame) -> None:
+    def __init__(self, slices: pd.DataFrame, effects: pd.DataFrame) -> None:
+        self._effects = effects
         self._slices = slices if len(slices) else empty()  # a frame without rows may be one without columns
 
     @cached_property
@@ -95,6 +96,16 @@ class Reduction:
     def lag(self) -> Histogram:
         """How late requests were sent."""
         return total(self._slices, "lag")
+
+    @cached_property
+    def effects(self) -> dict[tuple[str, str], int]:
+        """How many effects there were of each kind and outcome that occurs."""
+        if not len(self._effects):
+            return {}
+        (kind, kinds), (outcome, outcomes) = (pd.factorize(self._effects[name]) for name in ("kind", "outcome"))
+        sums = np.bincount(kind * len(outcomes) + outcome, minlength=len(kinds) * len(outcomes)).tolist()
+        pairs = ((str(one), str(other)) for one in kinds for other in outcomes)
+        return {pair: n for pair, n in zip(pairs, sums, strict=True) if n}
 
     @cached_property
     def entries(self) -> Entries:

@@ -52,10 +52,10 @@ class Run:
     origin: Origin | None = None  # None: driven by savepath, which tells everything
     notable: pd.DataFrame = field(default_factory=pd.DataFrame)  # analysis.notable.COLUMNS and trace_id
     reason: str = ""  # why it did not go through to its end
-    reduced: Reduction = field(init=False, repr=False, compare=False)  # of its slices, made as it is asked for
+    reduced: Reduction = field(init=False, repr=False, compare=False)  # its sums, made when they are asked for
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reduced", Reduction(self.slices))
+        object.__setattr__(self, "reduced", Reduction(self.slices, self.effects))
 
     def lacks(self, fact: str) -> bool:
         """Whether this one of ``analysis.samples.FACTS`` is not told."""

@@ -356,11 +356,11 @@ class RunFolder:
 
     def read_samples(self) -> pd.DataFrame:
         """The samples, columns as ``analysis.samples.SAMPLE_COLUMNS``, in order of seq; times in seconds."""
-        return restore_samples(self._table("samples"))
+        return self._read("samples", lambda path: restore_samples(pq.read_table(path)))
 
     def read_effects(self) -> pd.DataFrame:
         """The effects, columns as ``analysis.samples.EFFECT_COLUMNS``, in order of seq."""
-        return restore_effects(self._table("effects"))
+        return self._read("effects", lambda path: restore_effects(pq.read_table(path)))
 
     def read_slices(self) -> pd.DataFrame:
         """The slices (``analysis.slices``). An older run's, or those of another version, are folded here and now.
@@ -380,11 +380,8 @@ class RunFolder:
     def _slices(self) -> Path:
         return self.path / "slices.parquet"
 
-    def _table(self, name: str) -> pa.Table:
-        return self._read(name, pq.read_table)
-
     def _read(self, name: str, read: Callable[[Path], _Table]) -> _Table:
-        """A table of the run by its name. Raises InputError if its file is damaged."""
+        """A table of the run by its name. Raises InputError if its file is damaged, or of another time."""
         path = self.path / f"{name}.parquet"
         try:
             return read(path)
@@ -395,6 +392,11 @@ class RunFolder:
                 else "the run is damaged, make it again"
             )
             raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); {what}") from None
+        except KeyError as error:
+            raise InputError(
+                f"{path} has no column {error.args[0]}: another version of savepath made it; make the run again, "
+                "or read it with that version"
+            ) from None
 
 
 def write_whole(path: Path, content: bytes, *, lasting: bool = False) -> None:

@@ -164,6 +164,15 @@ def test_damaged_slices_are_named_with_the_way_out(tmp_path):
         folder.read_slices()
 
 
+@pytest.mark.parametrize("table", ["samples", "effects"])
+def test_a_run_of_before_a_column_was_there_is_named_with_it(tmp_path, table):
+    folder = recorded(tmp_path / "one")
+    path = folder.path / f"{table}.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["arm"]), path)
+    with pytest.raises(InputError, match=rf"{table}\.parquet has no column .*arm.*: another version of savepath"):
+        folder.read_samples() if table == "samples" else folder.read_effects()
+
+
 def test_columns_have_the_types_that_the_analysis_expects(tmp_path):
     found = whole(tmp_path / "one").read_samples()
     assert {name: str(found[name].dtype) for name in ("seq", "scheduled_s", "custom_fields")} == {

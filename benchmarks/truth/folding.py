@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.runs import Run
+from analysis.samples import EFFECT_OUTCOMES
 from analysis.slices import fold, width_for
-from benchmarks.truth.worlds import CELLS, Drawn
+from benchmarks.truth.worlds import CELLS, OPERATIONS, Drawn
 
 NOON: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
 #: How late a generator that keeps up sends: no request leaves in the very microsecond in which it is due.
 LAG_S: Final = 0.0005
-_OPERATIONS: Final = np.array([operation for operation, _ in CELLS])
+_OPERATION: Final = np.array([list(OPERATIONS).index(operation) for operation, _ in CELLS])
+_OUTCOMES: Final = sorted({outcome for outcomes in EFFECT_OUTCOMES.values() for outcome in outcomes})
 _FIELDS: Final = np.array([fields for _, fields in CELLS])
 
 
@@ -58,16 +60,17 @@ class Recorded:
 
 def record(drawn: Drawn, name: str, *, minutes: float, duration_s: float) -> Recorded:
     """A run whose generator kept up and whose every request was answered and kept its promise."""
+    n = len(drawn.cell)
     samples = pd.DataFrame(
         {
-            "arm": "",
-            "operation": pd.Categorical(_OPERATIONS[drawn.cell]),
+            "arm": _all_of("", n),
+            "operation": pd.Categorical.from_codes(_OPERATION[drawn.cell], list(OPERATIONS)),
             "custom_fields": _FIELDS[drawn.cell],
             "scheduled_s": drawn.scheduled_s,
             "sent_s": drawn.scheduled_s + np.minimum(LAG_S, drawn.response_s / 2),
             "done_s": drawn.scheduled_s + drawn.response_s,
-            "outcome": "ok",
-            "detail": "",
+            "outcome": _all_of("ok", n),
+            "detail": _all_of("", n),
         }
     )
     return Recorded(name, minutes, duration_s, samples, _promised(samples))
@@ -75,7 +78,7 @@ def record(drawn: Drawn, name: str, *, minutes: float, duration_s: float) -> Rec
 
 def _promised(samples: pd.DataFrame) -> pd.DataFrame:
     """A script a save, the values of custom saves, and e-mails: each once, as it should be."""
-    operation = samples["operation"].astype(str)
+    operation = samples["operation"]
     parts = []
     for kind, good, operations in (
         ("script", "once", ("save_standard", "save_custom", "run_script")),
@@ -83,5 +86,13 @@ def _promised(samples: pd.DataFrame) -> pd.DataFrame:
         ("mail", "once", ("send_email",)),
     ):
         own = operation[operation.isin(operations)]
-        parts.append(pd.DataFrame({"kind": kind, "outcome": good, "operation": own}, index=own.index))
+        outcome = pd.Categorical.from_codes(np.full(len(own), _OUTCOMES.index(good)), _OUTCOMES)
+        kinds = pd.Categorical.from_codes(
+            np.full(len(own), list(EFFECT_OUTCOMES).index(kind)), list(EFFECT_OUTCOMES)
+        )
+        parts.append(pd.DataFrame({"kind": kinds, "outcome": outcome, "operation": own}, index=own.index))
     return pd.concat(parts)
+
+
+def _all_of(word: str, n: int) -> pd.Categorical:
+    return pd.Categorical.from_codes(np.zeros(n, np.int8), [word])
