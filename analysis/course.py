@@ -54,13 +54,15 @@ def draw_course(before: Sequence[Run], after: Sequence[Run], *, paired: bool) ->
 
 def draw_heat(side: str, runs: Sequence[Run], operations: Sequence[str], slices_most: int) -> tuple[HeatMap, ...]:
     """How many requests of every cell of some operations took how long, over the elapsed time."""
+    cells = sorted({cell for run in runs for cell in run.reduced.cells if cell[0] in operations})
+    if not cells:
+        return ()
     width_s = joined_width(_end_s(runs), slices_most)
     times = math.ceil(_end_s(runs) / width_s)
-    cells = sorted({cell for run in runs for cell in run.reduced.cells if cell[0] in operations})
     counts = np.zeros((len(cells) * times, BINS // BINS_A_BAND + 1), np.int64)
     for run in runs:
         reduced = run.reduced
-        place = reduced.places_in(cells) if cells else np.full(len(reduced.t_s), -1)
+        place = reduced.places_in(cells)
         group = np.where(place < 0, -1, place * times + (reduced.t_s // width_s).astype(np.int64))
         counts += reduced.entries.table(group, len(counts), reduced.entries.bins // BINS_A_BAND, counts.shape[1])
     by_cell = counts.reshape(len(cells), times, -1)

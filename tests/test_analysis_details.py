@@ -118,6 +118,11 @@ def test_a_single_pair_has_no_course():
     assert draw_course([stepped("b", 0, 1)], [stepped("a", 2, 1)], paired=True) == ()
 
 
+def test_without_a_run_or_without_a_save_there_is_no_heat_map():
+    reads = run("a", 0, samples({("read_case", 0): 0.1}))
+    assert draw_heat("after", [], ["save_custom"], 6) == draw_heat("after", [reads], ["save_custom"], 6) == ()
+
+
 def test_a_heat_map_counts_every_request_in_the_field_of_its_time_and_duration():
     table = samples({SAVE: 1.0, ("read_case", 0): 0.1}, n=60, sigma=0.0)
     one, *others = draw_heat("after", [run("a", 0, table)] * 2, ["save_custom"], 6)
