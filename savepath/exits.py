@@ -24,7 +24,7 @@ MEANINGS = {
     Exit.BUG: "unexpected error (a bug)",
     Exit.USAGE: "usage: bad flag, scenario, target or run folder",
     Exit.REFUSED: "refused by a safety rule, no traffic sent",
-    Exit.ABORTED: "aborted: target gone, run incomplete, generator overloaded; something could not be removed",
+    Exit.ABORTED: "aborted: target gone, run or removal incomplete, generator overloaded",
     Exit.HOLD: "HOLD",
     Exit.ESCALATE: "ESCALATE",
     Exit.INTERRUPTED: "interrupted by Ctrl-C",

@@ -44,7 +44,7 @@ def command(
     \b
     Examples:
       savepath clean runs/first
-      savepath clean runs/before runs/after --set base_url=https://new.example.test
+      savepath clean runs/before --set base_url=https://new.example.test
     """
     from savepath.cleaned import cleaned_as_json, exit_code, tell_cleaned, tell_count
     from savepath.cleaning import Choice, clean
