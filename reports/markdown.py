@@ -32,7 +32,7 @@ def _head(assessment: Assessment, meta: ReportMeta) -> Iterable[str]:
             yield ""
             yield markdown_text(text)
     yield ""
-    yield from _table(("", ""), [(f"**{row.label}**", markdown_text(row.text)) for row in story.decisions])
+    yield from table(("", ""), [(f"**{row.label}**", markdown_text(row.text)) for row in story.decisions])
 
 
 def _sections(assessment: Assessment) -> Iterable[str]:
@@ -57,13 +57,13 @@ def _ranking(assessment: Assessment) -> Iterable[str]:
     yield markdown_text(ranking.ranking_told(assessment))
     yield ""
     rows = [[markdown_text(cell) for cell in row.cells] for row in ranking.candidate_rows(assessment)]
-    yield from _table(ranking.HEAD, rows, numbers=(0, 3))
+    yield from table(ranking.HEAD, rows, numbers=(0, 3))
     places = [
         [markdown_text(row.place), *(ranking.finding_told(one) for one in row.findings)]
         for row in ranking.place_rows(assessment)
     ]
     names = [markdown_text(one.name) for one in assessment.ranking]
-    yield from _table(("Required part", *names), places, numbers=range(1, len(names) + 1))
+    yield from table(("Required part", *names), places, numbers=range(1, len(names) + 1))
 
 
 def _matrix(assessment: Assessment) -> Iterable[str]:
@@ -89,7 +89,7 @@ def _matrix(assessment: Assessment) -> Iterable[str]:
         (f"**{markdown_text(words.operation(row.operation))}**", *(_cell(cell) for cell in row.cells))
         for row in matrix.rows
     ]
-    yield from _table(("Operation", *(words.fields(number) for number in matrix.cohorts)), rows)
+    yield from table(("Operation", *(words.fields(number) for number in matrix.cohorts)), rows)
     shown = [word for word in words.SEVERITY if any(finding.word is word for finding in matrix.findings)]
     yield " · ".join(f"{words.GLYPHS[word]} {words.legend(word, matrix.limit)}" for word in shown)
     yield ""
@@ -137,7 +137,7 @@ def _objectives(assessment: Assessment) -> Iterable[str]:
         )
         for row in objectives.rows_of(assessment)
     ]
-    yield from _table(("Objective", "Before", "After", "From", "Outcome"), rows, numbers=(1, 2, 3))
+    yield from table(("Objective", "Before", "After", "From", "Outcome"), rows, numbers=(1, 2, 3))
 
 
 def _integrity(assessment: Assessment) -> Iterable[str]:
@@ -158,7 +158,7 @@ def _integrity(assessment: Assessment) -> Iterable[str]:
         )
         for finding in sorted(assessment.integrity, key=words.effect_rank)
     ]
-    yield from _table(("Of", "Outcome", "Before", "After", "Rule", "Result"), rows, numbers=(2, 3))
+    yield from table(("Of", "Outcome", "Before", "After", "Rule", "Result"), rows, numbers=(2, 3))
 
 
 def _failures(assessment: Assessment) -> Iterable[str]:
@@ -175,7 +175,7 @@ def _failures(assessment: Assessment) -> Iterable[str]:
     ]
     before, after = units.count(assessment.before.requests), units.count(assessment.after.requests)
     rows.append(("**All requests, failed or not**", before, after, ""))
-    yield from _table(("Kind", "Before", "After", "Where"), rows, numbers=(1, 2))
+    yield from table(("Kind", "Before", "After", "Where"), rows, numbers=(1, 2))
     for finding in assessment.failures:
         if finding.fires:
             where = markdown_text(words.place(finding.operation, finding.custom_fields))
@@ -200,7 +200,7 @@ def _differences(assessment: Assessment) -> Iterable[str]:
             )
             for item in assessment.differences
         ]
-        yield from _table(("Setting", "Before", "After", "Planned?"), rows)
+        yield from table(("Setting", "Before", "After", "Planned?"), rows)
 
 
 def _checks(assessment: Assessment) -> Iterable[str]:
@@ -210,7 +210,7 @@ def _checks(assessment: Assessment) -> Iterable[str]:
         (markdown_text(item.name), _MARKS[item.outcome], markdown_text(item.meaning)) for item in assessment.checks
     ]
     if rows:
-        yield from _table(("Check", "Result", "Meaning"), rows)
+        yield from table(("Check", "Result", "Meaning"), rows)
     for warning in assessment.warnings:
         yield f"- {markdown_text(warning)}"
     if assessment.warnings:
@@ -232,7 +232,8 @@ def _foot(assessment: Assessment, meta: ReportMeta) -> Iterable[str]:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> Iterable[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> Iterable[str]:
+    """A table of cells that are Markdown already, and an empty line; the columns ``numbers`` to the right."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join(' ---: ' if place in numbers else ' --- ' for place in range(len(head)))}|"
     for row in rows:

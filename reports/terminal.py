@@ -26,7 +26,7 @@ _STYLES: Final = {
     Word.TOO_LITTLE_DATA: "magenta",
     Word.NOT_APPLICABLE: "dim",
 }
-_BANNERS: Final = {
+BANNERS: Final = {
     Verdict.CLEAR: "bold white on dark_green",
     Verdict.HOLD: "bold white on purple4",
     Verdict.ESCALATE: "bold white on dark_red",
@@ -44,7 +44,7 @@ def render(assessment: Assessment, meta: ReportMeta, *, width: int = 80, color: 
 def _parts(assessment: Assessment, meta: ReportMeta, width: int) -> Iterable[RenderableType]:
     story = sentences.tell(assessment, meta)
     stamp = f" {words.VERDICT_GLYPHS[assessment.verdict]} {assessment.verdict.value} "
-    yield Text.assemble((stamp, _BANNERS[assessment.verdict]), f"  {meta.change or ''}  {meta.title}".rstrip())
+    yield Text.assemble((stamp, BANNERS[assessment.verdict]), f"  {meta.change or ''}  {meta.title}".rstrip())
     yield Text(story.headline, style="bold")
     for text in (story.promise, story.scope):
         if text:

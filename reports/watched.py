@@ -38,6 +38,14 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
+class Required:
+    """An event without which it is never CLEAR, and when it was seen first; None if never."""
+
+    name: str
+    seen_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Period:
     """A time of one verdict without a break; ``sentence`` is the first that was said in it."""
 
@@ -70,6 +78,7 @@ class Watched:
     sentence: str
     moments: tuple[Moment, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    required: tuple[Required, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     reasons: tuple[Reason, ...] = ()
     evidence: Evidence | None = None

@@ -24,6 +24,8 @@ from reports.window_figure import window_figure
 #: So many of the last periods, remarks and gaps are listed, and cells that were hit; the rest is counted.
 LISTED_MOST: Final = 12
 HITS_MOST: Final = 3
+#: Kinds of remarks, for people.
+KINDS: Final = {"note": "note", "event": "seen", "ack": "acknowledged"}
 
 
 def part(watched: Watched, *, heading: str = "Did it settle?") -> Markup:
@@ -77,7 +79,7 @@ def evidence_rows(evidence: Evidence) -> Iterator[tuple[str, str]]:
     manner = "rising since then" if evidence.rising else "at once"
     yield "Since when", f"about {stamp(evidence.since_s)} (between {between}), {manner}"
     if evidence.hits:
-        yield "Who is hit", _hits_told(evidence.hits)
+        yield "Who is hit", hits_told(evidence.hits)
     yield "How it lies", _shape_told(evidence)
     for breach in evidence.breaches:
         yield "Where it leads", _breach_told(breach)
@@ -91,7 +93,7 @@ def gaps_told(watched: Watched) -> str:
     longest = max(gaps, key=lambda one: one.to_s - one.from_s)
     return (
         f"Nothing is known of {units.duration(sum(one.to_s - one.from_s for one in gaps))} in "
-        f"{units.counted(len(gaps), 'gap')}, grey in the chart; the longest began {stamp(longest.from_s)} "
+        f"{units.counted(len(gaps), 'gap')}; the longest began {stamp(longest.from_s)} "
         f"and lasted {units.duration(longest.to_s - longest.from_s)}."
     )
 
@@ -106,7 +108,7 @@ def _environment() -> Environment:
     environment = pages.environment()
     environment.filters |= {
         "duration": units.duration,
-        "kind": {"note": "note", "event": "seen", "ack": "acknowledged"}.get,
+        "kind": KINDS.get,
         "lasted": lambda period: units.duration(_length_s(period)),
         "one_line": one_line,
         "stamp": stamp,
@@ -126,7 +128,8 @@ def _shape_told(evidence: Evidence) -> str:
     return f"{evidence.shape.value}: {parts}"
 
 
-def _hits_told(hits: tuple[Hit, ...]) -> str:
+def hits_told(hits: tuple[Hit, ...]) -> str:
+    """The cells that were hit, by how much, and their share of all requests."""
     shown = [f"{words.place(one.operation, one.custom_fields)} {units.change(one.ratio)}" for one in hits]
     share = units.share(sum(one.share for one in hits))
     return f"{words.listed_up_to(shown, HITS_MOST)}: {share} of all requests"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -61,6 +62,17 @@ def tell(
         "md": lambda: markdown.render(assessment, meta).encode(),
         "junit": lambda: junit.render(assessment, meta),
     }
+    files = write(formats, bytes_of)
+    if quiet and not formats.piped:
+        screen.say(f"{assessment.verdict.value}: {sentences.tell(assessment, meta).headline}")
+    elif not formats.piped:
+        screen.say(terminal.render(assessment, meta, width=screen.width(), color=color))
+    if files and not quiet:
+        screen.note(files)
+
+
+def write(formats: Formats, bytes_of: Mapping[str, Callable[[], bytes]]) -> str:
+    """Write each format that somebody asked for; returns what to say of the files."""
     wrote = []
     for name, path in formats.wanted.items():
         content = bytes_of[name]()
@@ -69,12 +81,7 @@ def tell(
         else:
             write_whole(path, content)
             wrote.append(str(path))
-    if quiet and not formats.piped:
-        screen.say(f"{assessment.verdict.value}: {sentences.tell(assessment, meta).headline}")
-    elif not formats.piped:
-        screen.say(terminal.render(assessment, meta, width=screen.width(), color=color))
-    if wrote and not quiet:
-        screen.note(f"wrote {' '.join(wrote)}")
+    return f"wrote {' '.join(wrote)}" if wrote else ""
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -11,8 +11,9 @@ from typing import Final
 from assessment_examples import EXAMPLES, INCIDENT_IN_DETAIL, META
 from browser import Browser, browsing
 from PIL import Image
+from window_examples import CLOSINGS
 
-from reports import html
+from reports import closing_formats, html
 
 OUT: Final = Path(__file__).parent.parent / "docs" / "pictures"
 #: The widest that a page of documentation shows without scaling, and what is tried where that is too much.
@@ -66,6 +67,11 @@ def take(browser: Browser, room: Path) -> dict[str, bytes]:
     )
     browser.run("document.querySelector('details').open = true")
     found["appendix"] = browser.picture(height=_start_of(browser, "#appendix .list"))
+    for name, closing in CLOSINGS.items():
+        page = room / f"window-{name}.html"
+        page.write_text(closing_formats.page(closing), encoding="utf-8")
+        browser.open(page, width=1000)
+        found[page.stem] = browser.picture(height=_end_of(browser, "#window .chart"))
     return found
 
 

@@ -15,6 +15,7 @@ from click import ClickException
 from command_line import called
 from run_examples import driven
 from test_docs import PAGES, ROOT, blocks
+from window_examples import whole_state
 
 from analysis.samples import OPERATIONS
 from savepath.importing.label_map import parse_label_map
@@ -90,6 +91,7 @@ def folder(tmp_path_factory) -> Path:
         for number in range(3 if name in ("before", "after") else 2):
             shutil.copytree(one if name in ("before", "after") else few, place / "runs" / name / f"run-{number}")
     shutil.copytree(one, place / "runs" / "before" / "monday")
+    whole_state(place / "watch" / "24.4")
     for number in range(1, 3):
         driven(place / "runs" / "old-and-new" / f"run-0{number}", arms=("before", "after"))
     return place

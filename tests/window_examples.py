@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from analysis_examples import sides
+
 from analysis.findings import Verdict
+from analysis.window.blocks import block_as_plain, fold_block
 from analysis.window.decisions import Alarm, Breach, Evidence, Hit, Hold, Kind, Reason, Shape
-from reports.watched import Moment, Remark, Watched
+from reports.closing import Closing
+from reports.watched import Moment, Remark, Required, Watched
 from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.journal import Journal
+from savepath.watching.remarks import remark
 
 BEGUN_S = 1_764_000_000.0  # 2025-11-24 16:00 UTC
 BLOCK_S = 300.0
@@ -100,9 +107,32 @@ ESCALATED = watched(
 )
 
 
+FINDS = "p50 of all +25%, growth of save_custom +16%, growth of all +9%"
+SEEN_S = BEGUN_S + 26 * 3600
+
+CLOSINGS = {
+    "clear": replace(
+        CLEARED,
+        ended=True,
+        remarks=(Remark(SEEN_S, "event", "failover"),),
+        required=(Required("failover", SEEN_S),),
+    ),
+    "hold": watched(
+        "H" * 20 * HOUR,
+        reasons=(
+            Reason(Hold.EVENT, "not seen yet: failover"),
+            Reason(Hold.SETTLING, "4 h of the settling time are left"),
+        ),
+        required=(Required("failover", None),),
+    ),
+    "escalate": ESCALATED,
+}
+CLOSINGS = {name: Closing(found, "0.1.0", FINDS) for name, found in CLOSINGS.items()}
+
+
 def state_folder(path: Path, verdicts: str, *, last_s: float) -> Path:
     """The state folder of a watch that said these verdicts, the last one at ``last_s``; it has no baseline."""
-    path.mkdir()
+    path.mkdir(parents=True)
     begun_s = last_s - BLOCK_S * len(verdicts)
     agreed = Agreed(
         block_s=BLOCK_S, settle_s=86_400, begun_s=begun_s, lasts_s=72 * 3600, tolerance=0.1,
@@ -133,3 +163,13 @@ def say_on(path: Path, verdicts: str, *, first_s: float | None = None) -> None:
         with journal.locked():
             journal.read_on()
             journal.append(line)
+
+
+def whole_state(path: Path) -> Path:
+    """A watch with a baseline of ten blocks that has just said CLEAR for an hour, and saw a failover."""
+    found = state_folder(path, "C" * HOUR, last_s=time.time() - 10)
+    remark(found, "event", "failover")
+    runs, _ = sides(10)
+    blocks = [fold_block(one.slices, BEGUN_S + number * BLOCK_S, BLOCK_S) for number, one in enumerate(runs)]
+    (found / "baseline.jsonl").write_text("".join(f"{json.dumps(block_as_plain(one))}\n" for one in blocks))
+    return found

@@ -1,4 +1,4 @@
-"""``savepath report``: a comparison told again from its results.json, or a list of what folders hold."""
+"""``savepath report``: a comparison or a watch told again from what it left, or a list of what folders hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from savepath.options import OUT_FILE, json_flag, no_color_option, quiet_option
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[RESULTS|DIR]...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[RESULTS|STATE|DIR]...", type=click.Path(path_type=Path))
 @click.option("--html", "html_file", type=OUT_FILE, metavar="F", help="Write the report to F.")
 @click.option("--md", "md_file", type=OUT_FILE, metavar="F", help="Write the summary for a change ticket to F.")
 @click.option("--junit", "junit_file", type=OUT_FILE, metavar="F", help="Write JUnit XML for a pipeline to F.")
@@ -19,7 +19,7 @@ from savepath.options import OUT_FILE, json_flag, no_color_option, quiet_option
     "--open",
     "show",
     is_flag=True,
-    help="Open the page: F of --html, or report.html beside RESULTS.",
+    help="Open the page: F of --html, or report.html beside RESULTS or in STATE.",
 )
 @json_flag
 @quiet_option
@@ -34,23 +34,40 @@ def command(
     quiet: bool,
     no_color: bool,
 ) -> None:
-    """Tell a comparison again from its results.json, to the byte as compare told it.
+    """Tell a comparison again, to the byte as compare told it, or a watch as it stands.
 
-    RESULTS is a results.json, or a folder that holds one. Without any, or with a DIR of others, it lists the
-    runs and the comparisons in there; the current folder by default.
+    RESULTS is a results.json, or a folder that holds one; STATE is the state folder of a watch, told for the
+    change ticket that closes its window. Without either, or with a DIR of others, it lists the runs and the
+    comparisons in there; the current folder by default.
 
     \b
     Examples:
       savepath report out/demo --open
       savepath report results.json --html report.html --junit junit.xml
+      savepath report watch/24.4 --md summary.md --open
       savepath report runs
     """
+    import dataclasses
+
     from savepath.listing import RESULTS, list_folders, listing_as_json, read_results, tell_listing
     from savepath.screen import open_page, say, suggest, wants_color, width
     from savepath.telling import STDOUT, Formats, tell
+    from savepath.watching.agreed import is_state
 
     formats = Formats(json=STDOUT if as_json else None, html=html_file, md=md_file, junit=junit_file)
     places = tuple(paths) or (Path(),)
+    if len(places) == 1 and is_state(places[0]):
+        from savepath.watching.closing import tell_closing
+
+        state = places[0]
+        page = html_file or state / "report.html"
+        formats = dataclasses.replace(formats, html=page if show else html_file)
+        tell_closing(state, formats, quiet=quiet, color=wants_color(no_color))
+        if show and page != STDOUT:
+            open_page(page)
+        else:
+            suggest(f"savepath report {state} --md summary.md --open", quiet=quiet or formats.piped)
+        return
     file = _results_at(places, RESULTS)
     if file is None and (show or formats.wanted.keys() - {"json"}):
         found = list_folders(places).reports

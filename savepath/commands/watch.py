@@ -172,5 +172,6 @@ def command(
     )
     code = watch(wanted, click.echo, quiet=quiet)
     acknowledge = [f"savepath watch --state {state} --ack"] if code == Exit.ESCALATE else []
-    suggest(*acknowledge, f"savepath gate --state {state}", quiet=quiet)
+    steps = [f"savepath gate --state {state}", f"savepath report {state} --md summary.md"]
+    suggest(*acknowledge, *steps, quiet=quiet)
     return code

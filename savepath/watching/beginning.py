@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from analysis.window.baseline import learn_baseline
-from analysis.window.streams import TELLING
 from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import find_runs
 from savepath.comparing import question_of
@@ -24,7 +23,7 @@ from savepath.watching.agreed import Agreed, is_state, read_agreed
 from savepath.watching.beside import Beside
 from savepath.watching.blocks_of_runs import BATCH, blocks_of_all
 from savepath.watching.rounds import drive, follow
-from savepath.watching.state import Watching, make_state, only_watch, open_state
+from savepath.watching.state import Watching, found_in_a_day, make_state, only_watch, open_state
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
@@ -145,11 +144,9 @@ def _drive(wanted: Wanted, scenario: Scenario, target: ChosenTarget) -> Drive:
 
 
 def _heading(watching: Watching) -> str:
-    """What the baseline can find, so that nobody takes silence for more than it is."""
+    """What the baseline can find."""
     baseline = watching.baseline
-    names = [name for name in baseline.streams.names if name in TELLING]
-    least = ", ".join(f"{name} {baseline.smallest(name):+.0%}" for name in names)
     return (
         f"baseline: {baseline.days:.1f} days, {baseline.blocks} blocks, {len(baseline.streams.names)} streams; "
-        f"a day can find: {least}"
+        f"a day can find: {found_in_a_day(baseline)}"
     )

@@ -23,6 +23,7 @@ class History:
         self.agreed = read_agreed(state)
         self.moments: list[Moment] = []
         self.remarks: list[Remark] = []
+        self.seen: dict[str, float] = {}  # event -> when it was seen first, by somebody or in a block
         self.last: Mapping[str, Any] | None = None  # the last decision, without its block
         self.acknowledged = False  # after the last decision
         self.ended = False
@@ -53,6 +54,8 @@ class History:
         elif line["kind"] != "end":
             self.remarks.append(Remark(float(line["at_s"]), str(line["kind"]), str(line["text"])))
             self.acknowledged = self.acknowledged or line["kind"] == "ack"
+            if line["kind"] == "event":
+                self.seen.setdefault(str(line["text"]), float(line["at_s"]))
 
     def _decided(self, line: Line) -> None:
         sent = failed = 0
@@ -60,6 +63,8 @@ class History:
             self.requests[operation] = self.requests.get(operation, 0) + int(requests)
             self.failures[operation] = self.failures.get(operation, 0) + int(failures)
             sent, failed = sent + int(requests), failed + int(failures)
+        for event in line["block"].get("events", ()):
+            self.seen.setdefault(str(event), float(line["at_s"]))
         shifts = {str(name): float(shift) for name, shift in line.get("shifts", {}).items()}
         verdict, sentence = Verdict(line["verdict"]), str(line["sentence"])
         self.moments.append(Moment(float(line["at_s"]), verdict, sentence, shifts, sent, failed))

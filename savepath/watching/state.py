@@ -16,6 +16,7 @@ from pathlib import Path
 
 from analysis.window.baseline import Baseline, learn_baseline
 from analysis.window.blocks import Block, block_as_plain, block_from_plain
+from analysis.window.streams import TELLING
 from analysis.window.watch import acknowledge, begin, evidence, see, step
 from loadgen.run_folder import write_whole
 from savepath.watching.agreed import Agreed, read_agreed
@@ -97,13 +98,23 @@ def make_state(state: Path, agreed: Agreed, baseline: Sequence[Block]) -> None:
 def open_state(state: Path) -> Watching:
     """The watch of a state folder, as far as its journal goes. Raises InputError."""
     agreed = read_agreed(state)
+    return Watching(state, agreed, read_baseline(state, agreed))
+
+
+def read_baseline(state: Path, agreed: Agreed) -> Baseline:
+    """What the watch compares with. Raises InputError."""
     path = state / "baseline.jsonl"
     try:
         blocks = [block_from_plain(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-        baseline = learn_baseline(blocks, day_s=agreed.day_s)
+        return learn_baseline(blocks, day_s=agreed.day_s)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); it is damaged, begin a new watch") from None
-    return Watching(state, agreed, baseline)
+
+
+def found_in_a_day(baseline: Baseline) -> str:
+    """The smallest lasting changes that a day finds, so that nobody takes silence for more than it is."""
+    names = [name for name in baseline.streams.names if name in TELLING]
+    return ", ".join(f"{name} {baseline.smallest(name):+.0%}" for name in names)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.watched import Watched
+from reports.watched import Required, Watched
 from savepath.watching.history import History
 from savepath.watching.lines import alarms_of, evidence_of, reasons_of
 from savepath.watching.status import status_of
@@ -23,6 +23,7 @@ def watched_of(history: History, now_s: float) -> Watched:
         sentence=status.sentence,
         moments=tuple(history.moments),
         remarks=tuple(history.remarks),
+        required=tuple(Required(name, history.seen.get(name)) for name in history.agreed.required_events),
         alarms=() if last is None or history.acknowledged else alarms_of(last),
         reasons=() if last is None else reasons_of(last),
         evidence=None if last is None else evidence_of(last),
