@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch docs cli-reference lock bench-report pictures schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-chaos docs cli-reference lock bench-report pictures schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ bench-real: .venv/dev ## Roundup on a slowed disk, through run and compare
 
 bench-watch: .venv/dev ## false alarms, delays and CLEAR of the watch, on simulated months
 	$(BIN)/python -m benchmarks watch
+
+bench-chaos: .venv/dev ## a hundred kills each of run, compare, watch and clean (CHAOS_KILLS=20 for less)
+	$(BIN)/python -m benchmarks chaos
 
 docs: .venv/dev ## these pages as a site, in out/site
 	$(BIN)/python -m mkdocs build --strict

@@ -25,6 +25,7 @@ BENCHES = {
     "report": ("benchmarks.report",),
     "real": ("benchmarks.real_systems",),
     "watch": ("benchmarks.watch_truth",),
+    "chaos": ("benchmarks.chaos",),
     "wrong-clear": ("benchmarks.wrong_clear",),
     "at-once": ("benchmarks.at_once",),
 }
