@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-chaos docs cli-reference lock bench-report pictures schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-chaos sbom docs cli-reference lock bench-report pictures schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,10 +38,14 @@ test-rt: .venv/dev ## Request Tracker 5 for real; installs it from Debian where 
 	SAVEPATH_TEST_RT=1 $(BIN)/python -m pytest tests/test_real_systems.py tests/test_request_tracker.py
 RT_PACKAGES := request-tracker5 rt5-db-sqlite rt5-standalone
 
-check: .venv/dev ## lint, format and types
+check: .venv/dev ## lint, format, types and known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/supply.py audit
+
+sbom: .venv/run ## what it is made of, as CycloneDX: out/sbom.json
+	$(BIN)/python .ci/supply.py sbom out/sbom.json
 
 format: .venv/dev ## write the format
 	$(BIN)/ruff check --fix .

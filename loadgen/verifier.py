@@ -347,7 +347,9 @@ class Verifier:
         return response
 
     def poll(self, request: Request) -> Response:
-        """The same for a user who waits for the scripts of a save."""
+        """The same for a user who waits for the scripts of a save; in turn where the target has quotas."""
+        if self._binding.is_limited:
+            gevent.sleep(self._pace.take(self._now()))
         self.polls += 1
         return self.send(request)
 

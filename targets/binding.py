@@ -166,6 +166,7 @@ class Binding:
         self.reads_histories = verify.history is not None
         self.cuts_histories = self._history is not None and "changes" in self._history.names
         self.finds_saves = verify.saves is not None
+        self.is_limited = bool(target.limits)
         self.scripts_in_order = verify.scripts is not None and verify.scripts.in_order
         self._expected = compile_template(verify.scripts.expected) if verify.scripts else None
         batch = target.operations.get(Operation.SEND_BATCH)

@@ -6,6 +6,8 @@ look-up, a class of the user's own.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -41,6 +43,19 @@ class AllowedHosts:
         if "\\" in url or "@" in parts.netloc:
             raise Refused(f"an address with a user or a backslash in it is not sent to: {parts.scheme}://...")
         self.refuse_others(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+
+
+#: Names that lead nowhere (RFC 2606, RFC 6761), as examples have them.
+_NOWHERE: Final = re.compile(r"(^|\.)(test|example|invalid|localhost|example\.(com|net|org))$")
+
+
+def is_near(host: str) -> bool:
+    """Whether a host is this machine, or a name that is reserved and so none at all."""
+    name = host.lower().rstrip(".")
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return _NOWHERE.search(name) is not None
 
 
 #: This machine and no other.

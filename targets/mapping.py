@@ -14,7 +14,8 @@ from scenarios.model import Operation
 from scenarios.source import Path, Source, check, dotted, read_yaml
 from targets.forms import compile_form
 from targets.literal_secrets import literal_secrets
-from targets.model import Login, Removal, RequestMapping, Target, Variable, check_base_url
+from targets.model import ENVIRONMENT, Login, Removal, RequestMapping, Target, Variable, check_base_url
+from targets.recipients import foreign_recipients
 from targets.scopes import names_of, scope
 from targets.templates import Scope, TemplateError, compile_template
 
@@ -50,6 +51,11 @@ def parse_target(text: str, file: str, settings: Mapping[str, str] = {}, *, allo
     target = _with_settings(target, settings)
     if target.forbidden_domain:
         raise InputError(f"--set {_forbidden(target)}")
+    problems = [source.problem(path, told) for path, told in foreign_recipients(target)]
+    if target.is_somewhere_unsaid:
+        problems.append(source.problem(("base_url",), _unsaid(target)))
+    if problems:
+        raise InputError(problems)
     return target
 
 
@@ -57,6 +63,13 @@ def _untrusted(python: str) -> str:
     return (
         f"python: the mapping wants to run {python} with all your rights; if you know what that does, "
         "allow it with --allow-python"
+    )
+
+
+def _unsaid(target: Target) -> str:
+    return (
+        f"base_url: {target.base_url} is not on this machine, and nothing says what stands there; add "
+        "environment: test (or staging, production, ...) to the mapping, or --set environment=test"
     )
 
 
@@ -89,7 +102,7 @@ def target_schema() -> dict[str, Any]:
 
 
 def _with_settings(target: Target, settings: Mapping[str, str]) -> Target:
-    known = {"base_url", *target.variables}
+    known = {"base_url", "environment", *target.variables}
     for key in settings:
         if key not in known:
             hint = did_you_mean(key, known) or f"; there are {', '.join(sorted(known))}"
@@ -99,7 +112,19 @@ def _with_settings(target: Target, settings: Mapping[str, str]) -> Target:
         base_url = check_base_url(settings["base_url"]) if "base_url" in settings else target.base_url
     except ValueError as error:
         raise InputError(f"--set base_url: {error}") from None
-    return target.model_copy(update={"base_url": base_url, "variables": variables})
+    changed: dict[str, Any] = {"base_url": base_url, "variables": variables}
+    if "environment" in settings:
+        changed["environment"] = _environment(target, settings["environment"])
+    return target.model_copy(update=changed)
+
+
+def _environment(target: Target, said: str) -> str:
+    """What ``--set`` says of the environment. Raises InputError where the mapping says something else."""
+    if "environment" in target.model_fields_set and said != target.environment:
+        raise InputError(f"--set environment={said}: the mapping says {target.environment}; change it there")
+    if not re.fullmatch(ENVIRONMENT, said):
+        raise InputError(f"--set environment={said}: expected a word like test, staging or production")
+    return said
 
 
 def _like(value: Variable, settings: Mapping[str, str], name: str) -> Variable:

@@ -13,7 +13,7 @@ from scenarios.model import Operation
 from scenarios.source import Source, StrictModel
 from targets.extraction import Expression, Find
 from targets.fieldsets import FieldsMapping, Shape
-from targets.hosts import AllowedHosts
+from targets.hosts import AllowedHosts, is_near
 
 _SHORT_REQUEST = re.compile(r"([A-Z]+) +(/\S.*|/)", re.DOTALL)
 
@@ -49,6 +49,8 @@ def check_base_url(url: str) -> str:
 BaseUrl = Annotated[
     str, Field(description="http://host:port, with a path if the API has one"), AfterValidator(check_base_url)
 ]
+#: What an environment is called.
+ENVIRONMENT: Final = r"^[a-z][a-z0-9-]{0,19}$"
 #: Reserved for tests (RFC 2606): a mail that does leave the system reaches nobody.
 RESERVED_DOMAINS: Final = ("*.test", "*.example", "*.invalid")
 #: Names of what must never be written down.
@@ -532,7 +534,7 @@ class Target(StrictModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="lower-case letters, digits and dashes")
     about: str = Field("", description="one sentence for people")
     start: str = Field("", description="how to start it, for people")
-    environment: str = Field("local", pattern=r"^[a-z][a-z0-9-]{0,19}$", description="local, test, staging, ...")
+    environment: str = Field("local", pattern=ENVIRONMENT, description="local, test, staging, production, ...")
     base_url: BaseUrl
     hosts: tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._:-]+$")], ...] = Field(
         (),
@@ -606,9 +608,18 @@ class Target(StrictModel):
     def forbidden_domain(self) -> str | None:
         """The domain of the recipients if mail must not go there, else None."""
         domain = str(self.variables["recipient_domain"]).lower()
+        return None if self.may_mail(domain) else domain
+
+    def may_mail(self, domain: str) -> bool:
+        """Whether mail may go to addresses in that domain."""
         allowed = (*RESERVED_DOMAINS, *self.mail_domains)
-        is_one = re.fullmatch(r"[a-z0-9.-]+", domain) is not None
-        return None if is_one and any(fnmatchcase(domain, one.lower()) for one in allowed) else domain
+        is_one = re.fullmatch(r"[a-z0-9.-]+", domain.lower()) is not None
+        return is_one and any(fnmatchcase(domain.lower(), one.lower()) for one in allowed)
+
+    @property
+    def is_somewhere_unsaid(self) -> bool:
+        """Whether it is on another machine and nobody has said what stands there: people may work with it."""
+        return "environment" not in self.model_fields_set and not is_near(urlsplit(self.base_url).hostname or "")
 
     def mapping_of(self, operation: Operation) -> OperationMapping | None:
         """The mapping of an operation; ``run_script`` is ``save_standard`` unless it has one of its own."""

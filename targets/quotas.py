@@ -34,7 +34,8 @@ def over_quota(target: Target, scenario: Scenario, *, at_once: bool = False) -> 
     Counted are the requests of the arrivals in the moments in which they are planned (of the first 200,000, where
     the rate does not change), with the reads before them and each mail of a batch that is sent one by one. To a
     quota of the whole account the verification comes, at the rate that the scenario allows it. Polls of
-    ``run_script`` are not counted. ``at_once``: another target gets half of the arrivals.
+    ``run_script`` are a part of that rate wherever there are quotas. ``at_once``: another target gets half of the
+    arrivals.
     """
     if not target.limits:
         return ()

@@ -1,14 +1,25 @@
 """What became of an effect, decided from look-ups made by hand."""
 
+import contextlib
 import math
+import time
 
 import pytest
 
+from loadgen.client import Client, Unanswered
 from loadgen.effects import Origin, Pending, Sight, sights
+from loadgen.recorder import Recorder
+from loadgen.run_folder import RunFolder
 from loadgen.value_watch import chosen
 from loadgen.values import CustomSave, classify_values, held_after_saves, same_values
+from loadgen.verifier import Verifier
+from scenarios.library import parse_scenario
 from scenarios.model import Operation, Tenant
-from targets.binding import Change
+from targets.binding import Binding, Change
+from targets.http import Request
+from targets.inventory import Inventory, TenantInventory
+from targets.mapping import load_target
+from targets.model import Quota
 
 TENANT = Tenant("t-01", "some", 10, 5, 1, 2)
 DEADLINE_S, SETTLE_S = 10.0, 1.0
@@ -286,3 +297,32 @@ def test_of_several_runs_the_first_tells_when_it_was_done():
     runs = [("b", Sight(1, 0.5, ended_at=9.0)), ("b", Sight(1, 0.2, ended_at=8.7)), ("a", Sight(1, 0.1))]
     pending.look(112.0, 112.1, sights(runs))
     assert pending.ends == {"b": 8.7}
+
+
+def test_where_there_are_quotas_users_who_wait_for_scripts_poll_at_the_rate_of_the_verification(tmp_path):
+    scenario = parse_scenario(
+        "name: s\ncohorts: {a: {custom_fields: 0, cases: 1}}\nmix: {run_script: 1}\nload: {rate_per_s: 1}\n"
+        "duration_s: 1\nverification: {rate_per_s: 100}\n",
+        "s",
+    )
+    (tenant,) = scenario.tenants
+    inventory = Inventory(tenants={tenant.key: TenantInventory(remote={"id": "1"}, cases=("1",))})
+    target = load_target("casedesk")
+    limited = target.model_copy(update={"quotas": (Quota(requests=1000, in_s=1),)})
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    recorder = Recorder(folder)
+    client = Client(timeout_s=1, connections=1)
+    seconds = []
+    for one in (target, limited):
+        binding = Binding(one, scenario, inventory, {})
+        verifier = Verifier(
+            scenario, binding, client, recorder, run_key="0123456789", now=time.monotonic, broken=pytest.fail
+        )
+        begun = time.monotonic()
+        for _ in range(120):  # a hundred may be caught up
+            with contextlib.suppress(Unanswered):
+                verifier.poll(Request("GET", "http://127.0.0.1:1/"))
+        seconds.append(time.monotonic() - begun)
+    recorder.close()
+    assert seconds[1] - seconds[0] >= 0.1

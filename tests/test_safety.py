@@ -84,6 +84,35 @@ class Listener:
         self.connections -= 1
 
 
+# -- where it is ------------------------------------------------------------------------------------
+
+UNSAID = DESK.replace("environment: test\n", "")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.8.0.1", "localhost", "[::1]", "desk.example.test", "a.example.com"]
+)
+def test_what_stands_on_this_machine_or_nowhere_need_not_be_said(host):
+    assert parse_target(UNSAID.replace("127.0.0.1", host), "desk.yaml").environment == "local"
+
+
+@pytest.mark.parametrize(
+    "host", ["desk.corp.com", "10.0.0.7", "192.168.1.1", "localhost.corp.com", "[2001:db8::1]"]
+)
+def test_a_target_on_another_machine_has_to_say_what_stands_there(host):
+    text = UNSAID.replace("127.0.0.1", host)
+    with pytest.raises(InputError, match=r"desk\.yaml:2:11: base_url: http.* is not on this machine, and"):
+        parse_target(text, "desk.yaml")
+    assert parse_target(text, "desk.yaml", {"environment": "staging"}).environment == "staging"
+    assert parse_target("environment: test\n" + text, "desk.yaml").environment == "test"
+
+
+def test_what_the_mapping_says_of_its_environment_is_not_talked_away():
+    text = "environment: production\n" + UNSAID
+    with pytest.raises(InputError, match="the mapping says production"):
+        parse_target(text, "desk.yaml", {"environment": "test"})
+
+
 # -- the edge ---------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -129,8 +130,21 @@ def test_no_artefact_of_a_run_holds_a_secret_that_the_target_repeats(tmp_path, m
         assert done.returncode == 0, done.stderr
         assert sum(asked.method == "PATCH" for asked in echo.asked) >= 5
     cli.main(["show", "out/run", "--json"], standalone_mode=False)
+    outputs = [
+        "--json",
+        "out/results.json",
+        "--html",
+        "out/report.html",
+        "--md",
+        "out/s.md",
+        "--junit",
+        "out/j.xml",
+    ]
+    shutil.copytree("out/run", "out/again")
+    cli.main(["compare", "--before", "out/run", "--after", "out/again", *outputs], standalone_mode=False)
     found = {str(file): text_of(file) for file in Path("out").rglob("*") if file.is_file()}
-    assert {"run.json", "plan.json"} <= {Path(name).name for name in found}
+    written = {Path(name).name for name in found}
+    assert {"run.json", "plan.json", "run.jsonl", "results.json", "report.html", "s.md", "j.xml"} <= written
     assert any(name.endswith(".parquet") for name in found)
     found |= {"stdout": done.stdout, "stderr": done.stderr}
     secrets = (PLANT, base64.b64encode(PASSWORD.encode()).decode())

@@ -175,3 +175,36 @@ def test_a_domain_that_is_listed_is_allowed():
     bind(text, {"recipient_domain": "a.sink.corp.com"})
     with pytest.raises(InputError):
         bind(text, {"recipient_domain": "corp.com"})
+
+
+MAILER = """\
+name: t
+base_url: http://127.0.0.1:1
+variables: {queue: corp.com}
+operations:
+  send_email:
+    request:
+      method: POST
+      path: /mails
+      body: {from: desk@corp.com, to: ["{{ mail.to }}"], bcc: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    "written", ["boss@corp.com", "Boss <boss@CORP.com>", "'{{ case }}@corp.com'", "'a@{{ variables.queue }}'"]
+)
+def test_a_recipient_that_is_written_out_is_refused_with_its_place(written):
+    said = r"t\.yaml:9:63: operations\.send_email\.request\.body\.bcc: mail would go to corp\.com, where people"
+    with pytest.raises(InputError, match=f"(?i){said}"):
+        parse_target(MAILER % written, "t.yaml")
+
+
+@pytest.mark.parametrize("written", ["copy@savepath.test", "'{{ mail.to }}'", "not an address"])
+def test_a_recipient_that_reaches_nobody_may_be_written_out(written):
+    parse_target(MAILER % written, "t.yaml")
+
+
+def test_a_recipient_in_a_domain_that_is_listed_may_be_written_out():
+    parse_target(
+        (MAILER % "a@load.corp.com").replace("variables:", "mail_domains: [load.corp.com]\nvariables:"), "t"
+    )
