@@ -30,6 +30,8 @@ import httpx
 import matplotlib.figure  # noqa: F401  # loaded here, so that no child has to
 import scipy.stats  # noqa: F401
 
+from benchmarks.watch_survival import decisions
+from benchmarks.watched_runs import write_run
 from casedesk.process import running_desk
 from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import RunFolder
@@ -43,7 +45,6 @@ from scenarios.errors import SavepathError
 from scenarios.library import parse_scenario
 from targets.provisioning import provision
 from tests.run_examples import driven
-from tests.test_watching import write_run
 
 KILLS = 100
 SEED = 8
@@ -166,31 +167,18 @@ def torment_watch(room: Path, kills: int, rng: random.Random) -> Tally:
         return ["watch", *sides, "--state", str(state), *TERMS]
 
     seconds = _undisturbed(command(room / "whole"), room)
-    expected = _decisions(room / "whole")
+    expected = decisions(room / "whole")
     tally = Tally("watch")
     for number in range(kills):
         state = room / f"state-{number}"
         _, said = _killed(command(state), room, rng.uniform(0, seconds), tally)
         _, said_again = _forked(command(state), room)
-        found = _decisions(state)
+        found = decisions(state)
         runs = [line["run"] for line in found]
         tally.note("blocks decided twice", len(runs) != len(set(runs)))
         tally.note("other decisions in the end", found != expected)
         tally.note("tracebacks", "Traceback" in said + said_again)
     return tally
-
-
-def _decisions(state: Path) -> list[dict[str, object]]:
-    try:
-        lines = [json.loads(line) for line in (state / "decisions.jsonl").read_text().splitlines()]
-    except (OSError, ValueError):
-        return []
-    made_at = ("written_s", "at_s")
-    return [
-        {key: value for key, value in line.items() if key not in made_at}
-        for line in lines
-        if line["kind"] == "decision"
-    ]
 
 
 # -- clean ---------------------------------------------------------------------------------------------
