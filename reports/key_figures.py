@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from analysis.findings import Assessment, IntegrityFinding, SlopeFinding, Word
 from reports import units, words
 from reports.claims import HARMLESS, Claims
 from reports.evidence import checked_effects, failed_requests
 from reports.matrix import lay_out
+
+#: So many figures stand between the worst time and how much was shown.
+_BETWEEN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ def key_figures(assessment: Assessment, claims: Claims) -> tuple[Figure, ...]:
         *_failing_figures(claims),
         *_quiet_figures(assessment),
     ]
-    return (_worst_figure(claims), *middle[:2], _coverage_figure(assessment, claims))
+    return (_worst_figure(claims), *middle[:_BETWEEN], _coverage_figure(assessment, claims))
 
 
 def _worst_figure(claims: Claims) -> Figure:
@@ -49,14 +53,23 @@ def _worst_figure(claims: Claims) -> Figure:
 
 
 def _broken_figures(claims: Claims) -> list[Figure]:
-    kinds = dict.fromkeys(finding.kind for finding in claims.broken)
-    return [_broken_figure([item for item in claims.broken if item.kind == kind]) for kind in kinds]
+    """A figure for each kind of effect that went wrong, or one for all where the kinds are more than have room."""
+    kinds = list(dict.fromkeys(finding.kind for finding in claims.broken))
+    if len(kinds) > _BETWEEN:
+        names = words.listed([words.KINDS.get(kind, kind).lower() for kind in kinds])
+        return [_broken_figure(list(claims.broken), f"went wrong: {names}")]
+    found = [[item for item in claims.broken if item.kind == kind] for kind in kinds]
+    return [_broken_figure(items, _clause(items)) for items in found]
 
 
-def _broken_figure(findings: list[IntegrityFinding]) -> Figure:
+def _clause(findings: list[IntegrityFinding]) -> str:
+    outcomes = tuple(item.outcome for item in findings)
+    return words.effect_clause(findings[0].kind, outcomes).removeprefix("some ")
+
+
+def _broken_figure(findings: list[IntegrityFinding], label: str) -> Figure:
     before, after = sum(item.before for item in findings), sum(item.after for item in findings)
     allowed = sum(max(item.limit, 0) for item in findings)
-    label = words.effect_clause(findings[0].kind, tuple(item.outcome for item in findings)).removeprefix("some ")
     rule = f"{units.count(allowed)} allowed" if allowed else "none allowed"
     return Figure(units.count(after), label, f"{units.count(before)} before; {rule}", "bad")
 

@@ -20,6 +20,7 @@ from assessment_examples import (
     assessment,
     cell,
     cells,
+    integrity,
 )
 
 from analysis.findings import Assessment, Design, Measure, Reason, SlopeFinding, Verdict
@@ -252,6 +253,16 @@ def test_imported_results_are_said_to_count_from_sending_on_the_first_page_and_i
     )
     assert "is timed from when it was sent" in sections.method_told(imported)[0]
     assert "is timed from the moment at which it was due" in sections.method_told(CLEAR)[0]
+
+
+def test_the_figures_count_whatever_kinds_of_effects_went_wrong():
+    two = dataclasses.replace(ESCALATE_INTEGRITY, integrity=integrity(script_missed=5, mail_missed=7))
+    all_three = dataclasses.replace(two, integrity=integrity(script_missed=5, value_lost=2, mail_missed=7))
+    told = [
+        [(one.value, one.label) for one in sentences.tell(found, META).figures[1:3]] for found in (two, all_three)
+    ]
+    assert told[0] == [("5", "on-save scripts did not run"), ("7", "e-mails were not delivered")]
+    assert told[1][0] == ("14", "went wrong: on-save scripts, saved values and e-mails")
 
 
 if __name__ == "__main__":
