@@ -62,6 +62,13 @@ class Browser:
         theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", media="screen", features=[theme])
 
+    @contextlib.contextmanager
+    def grey(self) -> Iterator[None]:
+        """Show everything without colour, as a grey printer or a reader without colour vision has it."""
+        self.ask("Emulation.setEmulatedVisionDeficiency", type="achromatopsia")
+        yield
+        self.ask("Emulation.setEmulatedVisionDeficiency", type="none")
+
     def run(self, script: str) -> Any:
         """The value of an expression; a promise is waited for. A page's own policy does not bind the debugger."""
         found = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)

@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 from html import unescape
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from assessment_examples import CANDIDATES, CLEAR, DIFFERENCES, HOLD_NEEDS_DATA, INCIDENT_IN_DETAIL, META
 from browser import CHROMIUM, browsing
+from PIL import Image, ImageChops
 
 from reports import html
 
@@ -154,6 +156,46 @@ def test_the_appendix_is_open_on_paper(browser, pages, tmp_path):
     every = printed_text(browser, tmp_path)
     assert "All cells and quantiles" in every
     assert "savepath compare runs/before-*" in every
+
+
+#: Of every cell of the matrix: its place on the page, and what it says beside its colour.
+CELLS = """
+[...document.querySelectorAll('#matrix td')].map(td => {
+  const box = td.getBoundingClientRect(), word = td.querySelector('.word');
+  return [[box.left + scrollX, box.top + scrollY, box.right + scrollX, box.bottom + scrollY],
+          td.className, word ? word.textContent : td.textContent];
+})
+"""
+
+#: How the two curves of each chart of growth are dashed.
+DASHES = """
+[...document.querySelectorAll('#growth svg')].map(svg =>
+  [...svg.querySelectorAll('path')].filter(path => /var\\(--(before|after)\\)/.test(path.getAttribute('style')))
+    .map(path => path.style.strokeDasharray))
+"""
+
+
+def test_a_reader_without_colours_tells_verdict_cells_and_curves_apart(browser, pages):
+    browser.open(pages["incident"])
+    with browser.grey():
+        seen = Image.open(BytesIO(browser.picture())).convert("RGB")
+    red, green, blue = seen.split()
+    assert [ImageChops.difference(red, other).getextrema() for other in (green, blue)] == [(0, 0), (0, 0)]
+    assert browser.run("document.querySelector('.stamp').textContent").split() == ["■", "ESCALATE"]
+    places, grounds, told = zip(*browser.run(CELLS), strict=True)
+    # A word of its own for each ground, and ink on it that can be read.
+    assert {"▲▲ much slower", "△ near the limit", "= no harm", "▼ faster"} <= set(told)
+    assert len(set(zip(grounds, told, strict=True))) == len(set(grounds)) == len(set(told))
+    for place, text in zip(places, told, strict=True):
+        darkest, lightest = red.crop([round(at) for at in place]).getextrema()
+        assert (light(lightest / 255) + 0.05) / (light(darkest / 255) + 0.05) >= 4.5, text
+    # Before is dashed, after is not.
+    assert [len(set(of_chart)) for of_chart in browser.run(DASHES)] == [2, 2, 2]
+
+
+def light(grey):
+    """Relative luminance of a grey from 0 to 1."""
+    return grey / 12.92 if grey <= 0.04045 else ((grey + 0.055) / 1.055) ** 2.4
 
 
 def test_headings_follow_one_another_without_a_gap(browser, pages):
