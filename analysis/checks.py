@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from analysis.evidence import check_effects, check_samples
-from analysis.findings import Check, CheckOutcome, Design, Difference, Reason
+from analysis.findings import ENOUGH_PAIRS, Check, CheckOutcome, Design, Difference, Reason
 from analysis.generator import (
     OFFERED_AT_LEAST,
     RUN_QUEUE_MOST,
@@ -173,7 +173,7 @@ def _had_a_core(runs: Sequence[Run]) -> Check:
 
 def _kept(matching: Matching, made: Left, kept: Left) -> Check:
     """Enough pairs, and not too many of them dropped."""
-    name, apart = "enough pairs", matching.design is Design.APART
+    name, apart = ENOUGH_PAIRS, matching.design is Design.APART
     unit, before, after = (
         ("runs", made.before + made.after, kept.before + kept.after)
         if apart

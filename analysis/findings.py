@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from analysis.details import Details
 
@@ -214,6 +215,10 @@ class Check:
     outcome: CheckOutcome
     meaning: str
     reason: Reason | None = None
+
+
+#: The check that fails where there are too few runs, or too few are left.
+ENOUGH_PAIRS: Final = "enough pairs"
 
 
 @dataclass(frozen=True, slots=True)

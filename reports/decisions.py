@@ -6,7 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from analysis.findings import Assessment, Design, FailureFinding, Reason, SlopeFinding, Verdict, Word
+from analysis.findings import (
+    ENOUGH_PAIRS,
+    Assessment,
+    Check,
+    Design,
+    FailureFinding,
+    Reason,
+    SlopeFinding,
+    Verdict,
+    Word,
+)
 from reports import units, words
 from reports.claims import HARMLESS, HOLD_ORDER, Claims, standing_in_the_way
 from reports.evidence import checked_effects, evidence_told
@@ -191,10 +201,20 @@ def _what_would_change(assessment: Assessment, claims: Claims) -> str:
     return " ".join(parts)
 
 
+def _lacks_pairs(check: Check) -> bool:
+    """Whether the check fails only because there are too few runs."""
+    return check.name == ENOUGH_PAIRS and check.reason is Reason.NEEDS_DATA
+
+
 def _what_ends_the_hold(assessment: Assessment, claims: Claims) -> list[str]:
     parts = []
-    if claims.failed_checks or Reason.INVALID_LOAD in assessment.reasons:
+    few = [check for check in claims.failed_checks if _lacks_pairs(check)]
+    if len(claims.failed_checks) > len(few) or Reason.INVALID_LOAD in assessment.reasons:
         parts.append("Putting the failed checks right, then repeating the runs.")
+    if few and assessment.within is not Design.APART:
+        parts.append("More pairs of runs: two tell a large change, `savepath plan --detect` how many a small one.")
+    elif few:
+        parts.append("More runs before, on other days.")
     needed = assessment.pairs_needed
     if needed is not None and needed > assessment.pairs and assessment.within is not Design.APART:
         more = units.counted(needed - assessment.pairs, "more pair")

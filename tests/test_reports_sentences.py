@@ -23,7 +23,17 @@ from assessment_examples import (
     integrity,
 )
 
-from analysis.findings import Assessment, Design, Measure, Reason, SlopeFinding, Verdict
+from analysis.findings import (
+    ENOUGH_PAIRS,
+    Assessment,
+    Check,
+    CheckOutcome,
+    Design,
+    Measure,
+    Reason,
+    SlopeFinding,
+    Verdict,
+)
 from reports import claims, evidence, sections, sentences
 from reports.words import OPERATIONS, REASONS, effect, operation, operation_rank
 
@@ -160,6 +170,25 @@ def test_a_cell_that_is_slower_but_not_beyond_doubt_is_open():
 def test_hold_says_how_many_more_pairs_are_needed():
     change = sentences.tell(HOLD_NEEDS_DATA, META).decisions[-1].text
     assert change == "About 12 more pairs of runs (17 in all) at this noise."
+
+
+def test_a_single_pair_is_told_what_more_pairs_would_tell():
+    lone = Check(ENOUGH_PAIRS, CheckOutcome.FAIL, "1 of 1 pairs are compared.", Reason.NEEDS_DATA)
+    single = assessment(verdict=Verdict.HOLD, reasons=(Reason.NEEDS_DATA,), pairs=1, checks=(lone,))
+    change = sentences.tell(single, META).decisions[-1].text
+    assert change == (
+        "More pairs of runs: two tell a large change, `savepath plan --detect` how many a small one."
+    )
+
+
+def test_what_nobody_looked_at_is_named_beside_what_was_found():
+    unseen = Check("effects checked", CheckOutcome.NOTE, "No effects were recorded.", Reason.UNVERIFIED)
+    story = sentences.tell(assessment(verdict=Verdict.HOLD, reasons=(Reason.UNVERIFIED,), checks=(unseen,)), META)
+    assert story.headline == (
+        "No required part became slower by 10 % or more, but not all that CLEAR claims was looked at: "
+        "effects checked."
+    )
+    assert "Effects checked: No effects were recorded." in story.decisions[1].text
 
 
 def test_hold_says_how_long_the_pairs_that_are_missing_take():
