@@ -24,13 +24,14 @@ BENCHES = {
     "effects": ("benchmarks.effects",),
     "report": ("benchmarks.report",),
     "real": ("benchmarks.real_systems",),
-    "watch": ("benchmarks.watch_truth",),
+    "watch": ("benchmarks.watch_truth", "benchmarks.watch_survival"),
+    "watch-live": ("benchmarks.watch_live",),
     "chaos": ("benchmarks.chaos",),
     "wrong-clear": ("benchmarks.wrong_clear",),
     "at-once": ("benchmarks.at_once",),
 }
 #: Those whose ``measure()`` takes the words that follow the name.
-WITH_OPTIONS = {"truth", "wrong-clear"}
+WITH_OPTIONS = {"truth", "watch-live", "wrong-clear"}
 OUT = Path(__file__).parent / "out"
 
 

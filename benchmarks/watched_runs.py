@@ -9,9 +9,11 @@ import numpy as np
 
 from loadgen.recorder import Recorder, Sample
 from loadgen.run_folder import Asked, Ledger, RunFolder, RunInfo
+from scenarios.objectives import parse_objective
 
 BEGIN = datetime(2026, 11, 23, 19, tzinfo=UTC)
 BLOCK_S = 20.0
+AGREED = ("save_custom p95 <= 800 ms", "read_case@100 p95 <= 0.4 s", "failures <= 5 %")
 
 
 def write_run(path: Path, number: int, growth: float = 0.0) -> None:
@@ -35,7 +37,8 @@ def write_run(path: Path, number: int, growth: float = 0.0) -> None:
         RunInfo(
             schema="savepath.run/1", id=f"run-{number}", key="0123456789", scenario="smoke", target="casedesk",
             plan_digest="d" * 64, started_at=begun.isoformat(), warmup_s=0.0, duration_s=BLOCK_S, ended_s=BLOCK_S,
-            status="complete", offered_per_s=seq / BLOCK_S, fired=seq, question=Asked(tolerance=0.1),
+            status="complete", offered_per_s=seq / BLOCK_S, fired=seq,
+            question=Asked(tolerance=0.1, objectives=tuple(map(parse_objective, AGREED))),
             ledger=Ledger(scheduled=seq, recorded=seq, aborted=0, unsent=0),
         )
     )  # fmt: skip

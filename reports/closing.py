@@ -86,10 +86,12 @@ def _supports(watched: Watched) -> str:
 
 
 def _who(watched: Watched) -> str:
-    hits = watched.evidence.hits if watched.evidence else ()
+    known = watched.evidence
     if watched.alarms:
+        if known and known.hits:
+            return f"Users of {window.hits_told(known)}."
         told = words.listed_up_to([f"{one.kind.value} ({one.text})" for one in watched.alarms], most=2)
-        return f"Users of {window.hits_told(hits)}." if hits else f"Whoever stands behind the alarm: {told}."
+        return f"Whoever stands behind the alarm: {told}."
     if watched.verdict is Verdict.CLEAR:
         return "Nobody, as far as was watched."
     return "Not known yet."

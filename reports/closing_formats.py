@@ -113,7 +113,7 @@ def _tables(closing: Closing) -> Iterator[tuple[str, Sequence[str], Cells, int]]
         alarms = [(window.stamp(one.raised_s), one.kind.value, one.text) for one in watched.alarms]
         yield "Alarms that nobody has acknowledged", ("Raised", "About", "What was seen"), alarms, 0
     if watched.evidence:
-        yield "What is known of it", ("", ""), list(window.evidence_rows(watched.evidence)), 0
+        yield "What is known of it", ("", ""), list(window.evidence_rows(watched.evidence, watched.remarks)), 0
     if watched.required:
         yield "Required events", ("Event", "Seen"), [(one.name, _seen(one)) for one in watched.required], 0
     if watched.periods:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -15,10 +15,10 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from analysis.findings import Verdict
-from analysis.window.decisions import Breach, Evidence, Hit
+from analysis.window.decisions import Breach, Evidence
 from reports import drawing, pages, units, words
 from reports.escaping import one_line
-from reports.watched import Period, Watched
+from reports.watched import Period, Remark, Watched
 from reports.window_figure import window_figure
 
 #: So many of the last periods, remarks and gaps are listed, and cells that were hit; the rest is counted.
@@ -26,6 +26,9 @@ LISTED_MOST: Final = 12
 HITS_MOST: Final = 3
 #: Kinds of remarks, for people.
 KINDS: Final = {"note": "note", "event": "seen", "ack": "acknowledged"}
+TENANTS_MOST: Final = 6
+#: A note so long before a change may have to do with it.
+NEAR_S: Final = 3600.0
 
 
 def part(watched: Watched, *, heading: str = "Did it settle?") -> Markup:
@@ -40,7 +43,7 @@ def part(watched: Watched, *, heading: str = "Did it settle?") -> Markup:
             heading=heading,
             chart=chart,
             lead=lead(watched),
-            evidence=list(evidence_rows(watched.evidence)) if watched.evidence else [],
+            evidence=list(evidence_rows(watched.evidence, watched.remarks)) if watched.evidence else [],
             periods=list(reversed(watched.periods))[:LISTED_MOST],
             periods_left=max(len(watched.periods) - LISTED_MOST, 0),
             remarks=list(enumerate(watched.remarks, start=1))[-LISTED_MOST:],
@@ -73,13 +76,16 @@ def in_words(watched: Watched) -> str:
     return f"The verdicts of the watch over time: {turns}. Below, the change against the baseline and failures."
 
 
-def evidence_rows(evidence: Evidence) -> Iterator[tuple[str, str]]:
+def evidence_rows(evidence: Evidence, remarks: Sequence[Remark] = ()) -> Iterator[tuple[str, str]]:
     """What is known of the first alarm in latency: a label and a sentence each."""
     between = f"{stamp(evidence.since_low_s)} and {stamp(evidence.since_high_s)}"
     manner = "rising since then" if evidence.rising else "at once"
     yield "Since when", f"about {stamp(evidence.since_s)} (between {between}), {manner}"
+    for note in remarks:
+        if note.kind == "note" and evidence.since_low_s - NEAR_S <= note.at_s <= evidence.since_high_s:
+            yield "Written then", f"{note.text}, at {stamp(note.at_s)}"
     if evidence.hits:
-        yield "Who is hit", hits_told(evidence.hits)
+        yield "Who is hit", hits_told(evidence)
     yield "How it lies", _shape_told(evidence)
     for breach in evidence.breaches:
         yield "Where it leads", _breach_told(breach)
@@ -128,11 +134,14 @@ def _shape_told(evidence: Evidence) -> str:
     return f"{evidence.shape.value}: {parts}"
 
 
-def hits_told(hits: tuple[Hit, ...]) -> str:
-    """The cells that were hit, by how much, and their share of all requests."""
-    shown = [f"{words.place(one.operation, one.custom_fields)} {units.change(one.ratio)}" for one in hits]
-    share = units.share(sum(one.share for one in hits))
-    return f"{words.listed_up_to(shown, HITS_MOST)}: {share} of all requests"
+def hits_told(evidence: Evidence) -> str:
+    """The cells that were hit, by how much, their share of requests and saves, and their tenants."""
+    shown = [f"{words.place(one.operation, one.custom_fields)} {units.change(one.ratio)}" for one in evidence.hits]
+    shares = f"{units.share(sum(one.share for one in evidence.hits))} of all requests"
+    told = f"{words.listed_up_to(shown, HITS_MOST)}: {shares}, {units.share(evidence.saves)} of saves"
+    if evidence.tenants:
+        told += f"; tenants {words.listed_up_to(evidence.tenants, TENANTS_MOST)}"
+    return told
 
 
 def _breach_told(breach: Breach) -> str:

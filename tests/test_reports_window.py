@@ -43,6 +43,9 @@ def test_the_page_says_the_verdict_who_is_hit_and_when_a_limit_is_reached():
     text = re.sub(r"<[^>]*>", " ", PAGE).replace("\xa0", " ")
     assert "ESCALATE" in text
     assert "custom-field save, 500 fields +66 %" in text
+    assert "22 % of all requests, 40 % of saves; tenants acme and initech" in text
+    assert "Written then moved the volume" in " ".join(text.split())
+    assert text.count("deployed billing") == 1  # long before: among the remarks alone
     assert "2.0 s is reached between 2025-11-26 05:00 UTC and 2025-11-26 09:00 UTC" in text
     assert "400 ms is reached after 2025-11-26 08:00 UTC if it goes on, or never" in text
     assert "Nothing is known of 35 min in 1 gap" in text

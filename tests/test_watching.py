@@ -19,12 +19,13 @@ from analysis.findings import Verdict
 from benchmarks.watch_survival import decisions
 from benchmarks.watched_runs import BEGIN, BLOCK_S, write_run
 from savepath.cli import cli
-from savepath.watching.agreed import Agreed
+from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.beginning import Wanted, watch
 from savepath.watching.gatekeeping import ask
 from savepath.watching.journal import Journal
 from savepath.watching.pacing import Now, turn_at
 from savepath.watching.state import only_watch
+from savepath.watching.thinning import run_of, thin
 from scenarios.errors import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -161,6 +162,15 @@ def test_a_clock_that_jumps_neither_stops_the_watch_nor_repeats_a_block(jump_s, 
     assert (turn.number, turn.left_s(now)) == (number, left_s)
 
 
+def test_of_quiet_days_one_run_an_hour_is_kept_and_then_one_a_day_and_what_was_news_stays(tmp_path):
+    news = {0, 100, 700}
+    for number in range(3 * 288):
+        run_of(tmp_path, number).mkdir()
+        thin(tmp_path, number, news=number in news)
+    kept = {int(path.name[6:]) for path in tmp_path.iterdir()}
+    assert kept == news | {288} | set(range(2 * 288, 3 * 288, 12))
+
+
 def test_no_watch_no_decision_a_dead_watch_and_a_broken_journal_are_hold_for_the_gate(quiet, tmp_path):
     assert ask(tmp_path / "none", 0.0).verdict is Verdict.HOLD
     path = quiet / "decisions.jsonl"
@@ -186,6 +196,28 @@ def test_a_note_and_an_event_are_kept_in_the_journal(quiet):
         ("note", "deployed billing 7.1"),
         ("event", "failover"),
     ]
+
+
+def test_decisions_after_a_note_are_marked_and_the_first_says_so(runs, quiet):
+    (quiet / "decisions.jsonl").write_text("")
+    called("watch", "--state", quiet, "--note", "deployed billing 7.1")
+    said = []
+    watch(wanted(runs, quiet), said.append)
+    assert [line["note"]["text"] for line in decisions(quiet)] == ["deployed billing 7.1"] * 10
+    assert ["[after: deployed billing 7.1]" in line for line in said] == [True] + [False] * 9
+
+
+def test_what_the_scenario_agreed_and_whom_it_drives_is_kept_with_the_watch(quiet):
+    agreed = read_agreed(quiet)
+    assert agreed.tenants == {10: ("t",), 100: ("t",), 500: ("t",)}
+    assert [(one.operation, one.custom_fields, one.p95_s) for one in agreed.objectives] == [
+        ("save_custom", 500, 0.8), ("read_case", 100, 0.4),
+    ]  # fmt: skip
+
+
+def test_a_peak_is_required_only_where_the_load_has_one(runs, tmp_path):
+    with pytest.raises(InputError, match="--require peak: no hour of the baseline's day stands out"):
+        watch(wanted(runs, tmp_path / "state", required_events=("peak",)), lambda line: None)
 
 
 def test_a_second_watch_on_the_same_state_is_refused(runs, quiet):

@@ -23,7 +23,8 @@ from analysis.window.blocks import (
     trimmed_mean_log,
 )
 from analysis.window.decisions import Hold, Kind, Shape
-from analysis.window.explanation import find_split
+from analysis.window.explanation import Objective, find_split
+from analysis.window.hours import busiest_hour, is_stretch, watch_stretches, watched_whole
 from analysis.window.streams import name_streams
 from analysis.window.watch import Terms, acknowledge, begin, evidence, step
 
@@ -106,11 +107,13 @@ def test_growth_with_the_fields_escalates_within_half_an_hour_and_says_so():
     assert decisions[3].verdict is Verdict.HOLD  # four blocks are not yet an alarm
     assert decisions[-1].verdict is Verdict.ESCALATE
     assert decisions[-1].alarms[0].kind is Kind.GROWTH
-    found = evidence(BASELINE, TERMS, state)
+    found = evidence(BASELINE, replace(TERMS, tenants={10: ("small",), 200: ("globex",), 500: ("acme",)}), state)
     assert found.shape is Shape.GROWS
     assert found.since_s == 300_000
     assert found.growth == pytest.approx(1.0, abs=0.1)
     assert found.hits[0].custom_fields == 500
+    assert {"acme"} <= set(found.tenants) <= {"acme", "globex"}
+    assert 0 < found.saves < 0.5  # custom saves are four of nine cells that save
     assert {200, 500} <= {one.custom_fields for one in found.hits} <= {50, 200, 500}
 
 
@@ -130,6 +133,14 @@ def test_a_rise_is_told_until_when_it_breaks_the_objective():
     breach = next(one for one in evidence(BASELINE, TERMS, state).breaches if one.operation == "save_custom")
     doubled_s = 300_000 + 300 * 20.5  # +5 % a block makes +100 % after twenty
     assert breach.earliest_s <= doubled_s <= breach.latest_s
+
+
+def test_an_agreed_objective_is_told_in_place_of_twice_the_baseline():
+    rising = [blocks(1000 + i, 1, shift=grown(math.expm1(0.05 * i)))[0] for i in range(12)]
+    agreed = replace(TERMS, objectives=(Objective("save_custom", 500, 3 * math.exp(-1.5)),))
+    (breach,) = evidence(BASELINE, agreed, watch(rising, agreed)[0]).breaches
+    tripled_s = 300_000 + 300 * 22.5  # log 3 is 1.1, and .05 comes to it with each block
+    assert breach.earliest_s <= tripled_s <= breach.latest_s
 
 
 def test_the_split_of_a_series_is_where_it_left_zero():
@@ -226,6 +237,33 @@ def test_without_its_required_event_nothing_is_clear():
     assert watch(blocks(1000, 100), terms)[1][-1].reasons[0].code is Hold.EVENT
     whole = [*blocks(1000, 100), replace(blocks(1100, 1)[0], events=("e-mail batch",))]
     assert watch(whole, terms)[1][-1].verdict is Verdict.CLEAR
+
+
+@pytest.mark.parametrize(("blind", "seen"), [((), True), (range(7), False)])
+def test_required_hours_are_seen_when_they_were_watched_from_end_to_end(blind, seen):
+    """Number 1000 is 11:20 on its day; so much of the stretch proves nothing."""
+    terms = replace(TERMS, required_events=("12:00-13:00",))
+    hour = [replace(blocks(n, 1)[0], fault="late" if n - 1008 in blind else "") for n in range(1000, 1025)]
+    state, _ = watch(hour, terms)
+    assert ("12:00-13:00" in state.events) is seen
+
+
+def test_hours_that_pass_midnight_are_one_stretch():
+    assert [is_stretch(one) for one in ("22:30-01:00", "09:00-09:00", "24:00-01:00", "failover")] == [
+        True, False, False, False,
+    ]  # fmt: skip
+    progress = {}
+    for number in range(282, 288 + 12):  # the last half hour of a day and the first hour of the next
+        progress = watch_stretches(progress, blocks(number, 1)[0], ["23:30-01:00"], 86_400.0)
+    assert watched_whole(progress, 300.0, 86_400.0) == {"23:30-01:00"}
+
+
+def test_the_busiest_hour_is_found_where_one_stands_out():
+    busy = [replace(one, counts=(Counted("read_case", 2000 if 96 <= n % 288 < 108 else 1000, 0),))
+            for n, one in enumerate(blocks(0, 288))]  # fmt: skip
+    assert busiest_hour(busy, 86_400.0) == "08:00-09:00"
+    assert busiest_hour(blocks(0, 288), 86_400.0) == ""
+    assert busiest_hour(busy[:200], 86_400.0) == ""
 
 
 def test_more_load_than_the_baseline_ever_had_is_held_and_growth_not_judged():

@@ -42,6 +42,8 @@ GROWN = Evidence(
         Breach("save_custom", 500, 2.0, 1.7, BEGUN_S + 37 * 3600, BEGUN_S + 38 * 3600, BEGUN_S + 41 * 3600),
         Breach("read_case", 500, 0.4, 0.2, BEGUN_S + 40 * 3600, BEGUN_S + 60 * 3600, math.inf),
     ),
+    tenants=("acme", "initech"),
+    saves=0.4,
 )
 
 
@@ -103,6 +105,7 @@ ESCALATED = watched(
     remarks=(
         Remark(BEGUN_S + 8 * 3600, "note", "deployed billing 7.1 <script>alert(1)</script>"),
         Remark(BEGUN_S + 26 * 3600, "event", "failover"),
+        Remark(BEGUN_S + 29.5 * 3600, "note", "moved the volume"),
     ),
 )
 

@@ -90,6 +90,8 @@ class Evidence:
     growth: float  # and what comes to it up to the most custom fields
     hits: tuple[Hit, ...]
     breaches: tuple[Breach, ...]
+    tenants: tuple[str, ...] = ()  # those with a cell that was hit
+    saves: float = 0.0  # share of all saves that lie in cells that were hit
 
 
 @dataclass(frozen=True, slots=True)

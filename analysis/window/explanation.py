@@ -7,7 +7,7 @@ it lies over the cells, and when an objective will be broken if it goes on like 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,7 @@ SHORTEST: Final = 3
 TREND_BLOCKS: Final = 72
 #: Operations that wait for a queue rather than for the case itself.
 QUEUED: Final = ("run_script", "send_email", "send_batch")
+SAVES: Final = ("save_standard", "save_custom")
 #: A part of the slow-down counts if it is at least this share of the whole.
 PART: Final = 0.4
 #: What rises by less than this an hour is not said to lead anywhere.
@@ -54,14 +55,28 @@ class Split:
 
 
 def explain(
-    baseline: Baseline, blocks: Sequence[Block], stream: str, objectives: Sequence[Objective], tolerance: float
+    baseline: Baseline,
+    blocks: Sequence[Block],
+    stream: str,
+    *,
+    tolerance: float,
+    objectives: Sequence[Objective] = (),
+    tenants: Mapping[int, Sequence[str]] | None = None,
 ) -> Evidence:
-    """The evidence for an alarm of ``stream`` from the last ``blocks``, at least one."""
+    """The evidence for an alarm of ``stream`` from the last ``blocks``, at least one.
+
+    ``tenants`` are those of each cohort, by its number of custom fields.
+    """
     series = np.array([baseline.residual(one) for one in blocks])[:, baseline.streams.names.index(stream)]
     split = find_split(series)
     after = blocks[split.at :]
     shifts = cell_shifts(baseline, after)
     uniform, growth = _uniform_and_growth(shifts)
+    hits = tuple(
+        Hit(*cell, ratio=math.exp(shift), share=baseline.shares.get(cell, 0.0))
+        for cell, shift in sorted(shifts.items(), key=lambda item: -item[1])
+        if shift > math.log1p(tolerance)
+    )
     return Evidence(
         since_s=blocks[split.at].start_s,
         since_low_s=blocks[split.low].start_s,
@@ -70,11 +85,9 @@ def explain(
         shape=_shape(shifts, uniform, growth),
         uniform=math.expm1(uniform),
         growth=math.expm1(growth),
-        hits=tuple(
-            Hit(*cell, ratio=math.exp(shift), share=baseline.shares.get(cell, 0.0))
-            for cell, shift in sorted(shifts.items(), key=lambda item: -item[1])
-            if shift > math.log1p(tolerance)
-        ),
+        hits=hits,
+        tenants=tuple(dict.fromkeys(name for one in hits for name in (tenants or {}).get(one.custom_fields, ()))),
+        saves=_share_of_saves(baseline, hits),
         breaches=tuple(
             breach
             for objective in objectives or _doubled(baseline)
@@ -144,6 +157,11 @@ def _shape(shifts: dict[Cell, float], uniform: float, growth: float) -> Shape:
     if len(values) and values.mean() > 0 and values.std() < PART * values.mean():
         return Shape.UNIFORM
     return Shape.MIXED
+
+
+def _share_of_saves(baseline: Baseline, hits: Sequence[Hit]) -> float:
+    everything = sum(share for (operation, _), share in baseline.shares.items() if operation in SAVES)
+    return sum(one.share for one in hits if one.operation in SAVES) / everything if everything else 0.0
 
 
 def _doubled(baseline: Baseline) -> list[Objective]:

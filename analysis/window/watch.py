@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,7 @@ from analysis.window.clearing import Totals, accumulate, no_totals, unsettled
 from analysis.window.decisions import Alarm, Decision, Evidence, Hold, Kind, Reason
 from analysis.window.detector import TOLD, Recent, Signal, append, no_recent, scores, strongest
 from analysis.window.explanation import Objective, explain
+from analysis.window.hours import Progress, is_stretch, watch_stretches, watched_whole
 from analysis.window.streams import TELLING
 
 Floats = NDArray[np.float64]
@@ -56,6 +57,7 @@ class Terms:
     tolerance: float = 0.10
     required_events: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
+    tenants: Mapping[int, tuple[str, ...]] = field(default_factory=dict)  # by number of custom fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class State:
     effects: Mapping[tuple[str, str], tuple[float, float]] | None = None  # bad ones and checked, fading over a day
     cleared_s: float | None = None
     outage: int = 0  # blocks in a row of which nothing succeeded
+    hours: Progress = field(default_factory=dict)  # of the stretches of the day that are required
 
 
 def begin(baseline: Baseline) -> State:
@@ -112,7 +115,12 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
     recent = append(state.recent, clipped)
     signals = strongest(baseline, *scores(baseline, recent))
     started_s = block.start_s if state.started_s is None else state.started_s
+    hours = state.hours
+    if not block.fault and not block.is_outage:
+        stretches = [event for event in terms.required_events if is_stretch(event)]
+        hours = watch_stretches(hours, block, stretches, baseline.day_s)
     early = block.end_s - started_s <= baseline.day_s / 2
+    outage = state.outage + 1 if block.is_outage else 0
     state = replace(
         state,
         recent=recent,
@@ -121,19 +129,21 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
         blocks=(*state.blocks, block)[-SCALES[-1] :],
         started_s=started_s,
         ended_s=block.end_s,
-        events=state.events | set(block.events),
+        events=state.events | set(block.events) | watched_whole(hours, block.length_s, baseline.day_s),
+        hours=hours,
         effects=_fade(state.effects or {}, block, baseline.block_s / baseline.day_s),
         deviated=_deviations(state.deviated or {}, signals, block.end_s, baseline.day_s),
         sudden=_sudden(baseline, row, block.end_s) or state.sudden,
-        outage=state.outage + 1 if block.is_outage else 0,
+        acknowledged=tuple(one for one in state.acknowledged if _still_shows(one, signals, outage)),
+        outage=outage,
     )
-    acknowledged = tuple(one for one in state.acknowledged if _still_shows(one, signals, state.outage))
-    state = replace(state, acknowledged=acknowledged)
     found, held = _alarms(baseline, state, block, signals)
-    state = replace(state, alarms=_joined(state.alarms, found, state.acknowledged))
+    if found:
+        state = replace(state, alarms=_joined(state.alarms, found, state.acknowledged))
     reasons = [*held, *reasons]
     decision = _decide(baseline, terms, state, reasons, block.end_s, signals, _telling(baseline, row))
-    return replace(state, cleared_s=_cleared(state, decision)), decision
+    cleared_s = _cleared(state, decision)
+    return (state if cleared_s == state.cleared_s else replace(state, cleared_s=cleared_s)), decision
 
 
 def evidence(baseline: Baseline, terms: Terms, state: State) -> Evidence | None:
@@ -141,7 +151,14 @@ def evidence(baseline: Baseline, terms: Terms, state: State) -> Evidence | None:
     slow = next((one for one in state.alarms if one.kind in (Kind.GROWTH, Kind.LATENCY)), None)
     if slow is None or not state.blocks:
         return None
-    return explain(baseline, state.blocks, slow.what, terms.objectives, terms.tolerance)
+    return explain(
+        baseline,
+        state.blocks,
+        slow.what,
+        tolerance=terms.tolerance,
+        objectives=terms.objectives,
+        tenants=terms.tenants,
+    )
 
 
 def _place(baseline: Baseline, state: State, block: Block) -> State:
@@ -149,6 +166,8 @@ def _place(baseline: Baseline, state: State, block: Block) -> State:
     if state.started_s is None:
         return state
     missing = block.start_s - state.ended_s
+    if missing < baseline.block_s / 2:
+        return state
     empty = min(round(missing / baseline.block_s), SCALES[-1])
     recent, nothing = state.recent, np.full(len(baseline.streams.names), math.nan)
     for _ in range(empty):
@@ -336,7 +355,8 @@ def _lacking(baseline: Baseline, terms: Terms, state: State, at_s: float) -> lis
     watched_s = 0.0 if state.started_s is None else at_s - state.started_s
     if watched_s < terms.settle_s:
         reasons.append(Reason(Hold.SETTLING, f"{_span(terms.settle_s - watched_s)} of the settling time are left"))
-    open_ = {} if reasons else unsettled(baseline, state.totals, state.recent, terms.tolerance)
+    settled = bool(reasons) or state.cleared_s is not None  # nothing more is asked, or it was shown already
+    open_ = {} if settled else unsettled(baseline, state.totals, state.recent, terms.tolerance)
     if open_:
         name, why = next(iter(open_.items()))
         more = f" (and {len(open_) - 1} other streams)" if len(open_) > 1 else ""

@@ -77,7 +77,12 @@ class Span(click.ParamType[float]):
 @click.option("--every", "block_s", type=Span(), default="5m", show_default=True, help="The length of a block.")
 @click.option("--settle", "settle_s", type=Span(), default="24h", show_default=True, help="No CLEAR before.")
 @click.option("--day", "day_s", type=Span(), default="24h", hidden=True, help="The target's daily cycle.")
-@click.option("--require", multiple=True, metavar="EVENT", help="What must be seen before CLEAR, e.g. failover.")
+@click.option(
+    "--require",
+    multiple=True,
+    metavar="EVENT",
+    help="What must be seen before CLEAR: failover, say; hours in UTC, 09:00-11:00; or peak, the busiest hour.",
+)
 @click.option(
     "--listen",
     type=Listen(),

@@ -16,6 +16,14 @@ if TYPE_CHECKING:  # the gate asks without loading the analysis
 NAME: Final = "watch.json"
 
 
+class AgreedTime(StrictModel):
+    """An objective of the scenario that the watch tells the breach of: the p95 of a cell."""
+
+    operation: str
+    custom_fields: int
+    p95_s: float = Field(gt=0)
+
+
 class Agreed(StrictModel):
     """What ``watch.json`` holds."""
 
@@ -28,6 +36,8 @@ class Agreed(StrictModel):
     tolerance: float = Field(gt=0)
     required_events: tuple[str, ...] = ()
     source: str  # for people: what is watched
+    objectives: tuple[AgreedTime, ...] = ()
+    tenants: dict[int, tuple[str, ...]] = Field({})  # of each cohort, by its number of custom fields
 
     @property
     def ends_s(self) -> float:
@@ -37,9 +47,16 @@ class Agreed(StrictModel):
     @property
     def terms(self) -> Terms:
         """The same as the analysis wants it."""
+        from analysis.window.explanation import Objective
         from analysis.window.watch import Terms
 
-        return Terms(self.settle_s, self.tolerance, self.required_events, ())
+        return Terms(
+            settle_s=self.settle_s,
+            tolerance=self.tolerance,
+            required_events=self.required_events,
+            objectives=tuple(Objective(one.operation, one.custom_fields, one.p95_s) for one in self.objectives),
+            tenants=self.tenants,
+        )
 
 
 def is_state(state: Path) -> bool:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from analysis.runs import Objective
 from analysis.window.baseline import learn_baseline
+from analysis.window.blocks import Block
+from analysis.window.hours import busiest_hour
+from analysis.window.streams import Cell
 from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import find_runs
 from savepath.comparing import question_of
@@ -19,9 +23,9 @@ from savepath.driving import BEFORE, Drive
 from savepath.exits import exit_code
 from savepath.progress import NOBODY, Progress
 from savepath.screen import note
-from savepath.watching.agreed import Agreed, is_state, read_agreed
+from savepath.watching.agreed import Agreed, AgreedTime, is_state, read_agreed
 from savepath.watching.beside import Beside
-from savepath.watching.blocks_of_runs import BATCH, blocks_of_all
+from savepath.watching.blocks_of_runs import BATCH, blocks_of_all, tenants_of
 from savepath.watching.rounds import drive, follow
 from savepath.watching.state import Watching, found_in_a_day, make_state, only_watch, open_state
 from scenarios.errors import InputError
@@ -33,6 +37,11 @@ from targets.safety import refuse_unsafe
 PAUSE_SHARE: Final = 0.3
 PAUSE_MOST_S: Final = 30.0
 WARMUP_SHARE: Final = 0.05
+#: The breach of objectives on this quantile is told.
+BREACH_QUANTILE: Final = 0.95
+PEAK: Final = "peak"
+#: The tenants of each cohort are read from so many of the latest runs of the baseline.
+TENANTS_FROM: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +104,53 @@ def _begin(wanted: Wanted) -> None:
         raise InputError("--baseline: no run in the folders given; a watch needs runs from before the change")
     blocks = blocks_of_all(found, wanted.block_s)
     try:
-        learn_baseline(blocks, day_s=wanted.day_s)
+        baseline = learn_baseline(blocks, day_s=wanted.day_s)
     except ValueError as error:
         fault = next((f"; {one.fault}" for one in blocks if one.fault), "")
         raise InputError(f"--baseline: {error} of {wanted.block_s:g} s{fault}") from None
     batch = (BATCH,) if any(BATCH in one.events for one in blocks) else ()
+    required = [_event(one, blocks, wanted.day_s) for one in wanted.required_events]
+    question = question_of(found[0], ())
     agreed = Agreed(
         block_s=wanted.block_s,
         day_s=wanted.day_s,
         settle_s=wanted.settle_s,
         begun_s=time.time(),
         lasts_s=wanted.lasts_s,
-        tolerance=question_of(found[0], ()).tolerance,
-        required_events=tuple(dict.fromkeys((*batch, *wanted.required_events))),
+        tolerance=question.tolerance,
+        required_events=tuple(dict.fromkeys((*batch, *required))),
         source=str(wanted.follow) if wanted.follow else f"{wanted.scenario} on {wanted.target}",
+        objectives=_agreed_times(question.objectives, baseline.streams.cells),
+        tenants=tenants_of(found[: -TENANTS_FROM - 1 : -1]),
     )
     make_state(wanted.state, agreed, blocks)
+
+
+def _event(name: str, blocks: Sequence[Block], day_s: float) -> str:
+    """A required event; ``peak`` is the busiest hour of the baseline's day. Raises InputError if it has none."""
+    if name != PEAK:
+        return name
+    hour = busiest_hour(blocks, day_s)
+    if not hour:
+        raise InputError(
+            "--require peak: no hour of the baseline's day stands out, or it does not cover one; "
+            "name the hours in UTC, as --require 09:00-11:00"
+        )
+    return hour
+
+
+def _agreed_times(objectives: Sequence[Objective], cells: Sequence[Cell]) -> tuple[AgreedTime, ...]:
+    """The objectives on a p95, for the cells that they speak of; of an operation that with the most fields."""
+    found = []
+    for one in objectives:
+        if one.measure != "quantile" or one.quantile != BREACH_QUANTILE:
+            continue
+        for operation in dict.fromkeys(name for name, _ in cells if one.operation in (None, name)):
+            fields = [number for name, number in cells if name == operation]
+            number = max(fields) if one.custom_fields is None else one.custom_fields
+            if number in fields:
+                found.append(AgreedTime(operation=operation, custom_fields=number, p95_s=one.limit))
+    return tuple(found)
 
 
 def _refuse_other_terms(wanted: Wanted) -> None:

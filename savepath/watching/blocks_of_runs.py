@@ -59,6 +59,16 @@ def blocks_of_all(paths: Iterable[Path], block_s: float) -> list[Block]:
     return sorted((one for path in paths for one in blocks_of(path, block_s)), key=lambda one: one.start_s)
 
 
+def tenants_of(paths: Iterable[Path]) -> dict[int, tuple[str, ...]]:
+    """The tenants of each cohort, by its number of custom fields, as these runs drove them."""
+    found: dict[int, set[str]] = {}
+    for path in paths:
+        pairs = RunFolder(path).read_samples()[["custom_fields", "tenant"]].drop_duplicates()
+        for fields, tenant in zip(pairs["custom_fields"].tolist(), pairs["tenant"].tolist(), strict=True):
+            found.setdefault(int(fields), set()).add(str(tenant))
+    return {fields: tuple(sorted(names)) for fields, names in sorted(found.items())}
+
+
 def begun_at(path: Path) -> float:
     """When the measured window of a run began, Unix time."""
     return datetime.fromisoformat(RunFolder(path).read().started_at).timestamp()

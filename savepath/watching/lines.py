@@ -9,9 +9,18 @@ from typing import Any
 
 from analysis.window.blocks import Block, block_as_plain
 from analysis.window.decisions import Alarm, Breach, Decision, Evidence, Hit, Hold, Kind, Reason, Shape
+from reports.words import listed_up_to
 
 #: Six digits of a shift are more than anybody reads.
 _DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An unrelated change that somebody wrote down."""
+
+    at_s: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,17 @@ class Told:
 
     decision: Decision
     evidence: Evidence | None
+    note: Note | None = None  # the last one before it
+    note_is_new: bool = False  # no decision lies between them
+
+    @property
+    def sentence(self) -> str:
+        """The reason in one line, and who is hit where that is known."""
+        hit, said = self.evidence, self.decision.sentence
+        if hit is None or not hit.hits:
+            return said
+        whose = f" of {listed_up_to(hit.tenants)}" if hit.tenants else ""
+        return f"{said}; hit: {hit.saves:.0%} of saves{whose}"
 
 
 def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
@@ -31,7 +51,7 @@ def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
         "written_s": now_s,
         "run": run,
         "verdict": decision.verdict.value,
-        "sentence": decision.sentence,
+        "sentence": told.sentence,
         "alarms": [
             {"kind": one.kind.value, "what": one.what, "raised_s": one.raised_s, "text": one.text}
             for one in decision.alarms
@@ -47,6 +67,7 @@ def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
         },
         "shifts": {name: round(math.expm1(shift), _DIGITS) for name, shift in decision.shifts.items()},
         "evidence": None if found is None else _evidence(found),
+        "note": None if told.note is None else {"at_s": told.note.at_s, "text": told.note.text},
         "block": block_as_plain(block),
     }
 
@@ -83,6 +104,8 @@ def evidence_of(line: Mapping[str, Any]) -> Evidence | None:
             Breach(**{**one, "latest_s": math.inf if one["latest_s"] is None else one["latest_s"]})
             for one in found["breaches"]
         ),
+        tenants=tuple(map(str, found.get("tenants", ()))),
+        saves=float(found.get("saves", 0.0)),
     )
 
 
@@ -94,6 +117,8 @@ def _evidence(found: Evidence) -> dict[str, Any]:
         "shape": found.shape.value,
         "uniform": found.uniform,
         "growth": found.growth,
+        "tenants": list(found.tenants),
+        "saves": found.saves,
         "hits": [
             {
                 "operation": one.operation,

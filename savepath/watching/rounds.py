@@ -6,10 +6,9 @@ whole, so that a kill at any moment costs at most the block in progress.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -26,14 +25,10 @@ from savepath.watching.blocks_of_runs import begun_at, blocks_of
 from savepath.watching.lines import Told
 from savepath.watching.pacing import Now, turn_at
 from savepath.watching.state import Watching
+from savepath.watching.thinning import forget, is_news, run_of, thin
 from scenarios.errors import Aborted, InputError, SavepathError
-from targets.footprint import move_footprints
 
 POLL_S: Final = 1.0
-#: Of the raw samples of driven runs, those are kept of which somebody may ask: of every twelfth block (once an
-#: hour) and of every block that is not merely waiting. The decision keeps what it rests on in any case.
-KEEP_EVERY: Final = 12
-WAITING: Final = frozenset({"settling", "needs-data", "event-not-seen"})
 
 Say = Callable[[str], None]
 
@@ -56,7 +51,7 @@ def drive(
     last, number = None, -1
     for path in runs.glob("block-*"):
         if not (path / "run.json").is_file():
-            _forget(path)  # what a kill left
+            forget(path)  # what a kill left
     for path in _whole_runs(runs, set()):  # of a watch that was killed between a run and its decision
         last = _take(watching, path, say) or last
     with ExitStack() as stack:
@@ -64,12 +59,12 @@ def drive(
         while not _is_over(watching, last, until_clear=until_clear):
             turn = turn_at(watching.agreed, _now(), number)
             number = turn.number
-            path = runs / f"block-{number:06d}"
+            path, before = run_of(runs, number), last
             failure = maker.make(path)
             if (path / "run.json").is_file():
                 last = _take(watching, path, say) or last
                 if last:
-                    _thin(path, number, last)
+                    thin(runs, number, news=is_news(last, before))
             else:
                 last = _tell(_decide(watching, _lost(watching.agreed, number, failure), path.name), say)
             time.sleep(turn.left_s(_now()))
@@ -149,9 +144,11 @@ def _decide(watching: Watching, block: Block, run: str) -> Told:
 
 
 def _tell(told: Told, say: Say) -> Decision:
-    decision = told.decision
+    decision, after = told.decision, ""
     at = datetime.fromtimestamp(decision.at_s, UTC).strftime("%m-%d %H:%M:%S")
-    say(f"{at}Z {decision.verdict:<8} {decision.sentence}")
+    if told.note and told.note_is_new:
+        after = f" [after: {told.note.text}]"
+    say(f"{at}Z {decision.verdict:<8} {told.sentence}{after}")
     return decision
 
 
@@ -166,19 +163,6 @@ def _whole_runs(folder: Path, done: set[str]) -> list[Path]:
             except InputError as error:
                 note(f"savepath: left out: {error}")
     return sorted(found, key=lambda path: found[path])
-
-
-def _thin(path: Path, number: int, decision: Decision) -> None:
-    codes = {one.code.value for one in decision.reasons}
-    if number % KEEP_EVERY and not decision.alarms and codes <= WAITING:
-        _forget(path)
-
-
-def _forget(path: Path) -> None:
-    """Remove a run's folder; what it made on the target is still known beside the runs. A full disk keeps it."""
-    with suppress(OSError):
-        move_footprints(path, into=path.parent.parent)
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_over(watching: Watching, last: Decision | None, *, until_clear: bool) -> bool:

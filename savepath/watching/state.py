@@ -21,7 +21,7 @@ from analysis.window.watch import acknowledge, begin, evidence, see, step
 from loadgen.run_folder import write_whole
 from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.journal import Journal, Line
-from savepath.watching.lines import Told, line_of
+from savepath.watching.lines import Note, Told, line_of
 from scenarios.errors import InputError
 
 
@@ -33,6 +33,7 @@ class Watching:
         self.agreed = agreed
         self.baseline = baseline
         self.state = begin(baseline)
+        self._note: tuple[Note | None, bool] = None, False  # the last one, and whether nothing was decided since
         self._decided: dict[str, int] = {}  # run -> how many of its blocks
         self.catch_up()
 
@@ -58,9 +59,9 @@ class Watching:
         with self.journal.locked():
             self.catch_up()
             state, decision = step(self.baseline, self.agreed.terms, self.state, block)
-            told = Told(decision, evidence(self.baseline, self.agreed.terms, state))
+            told = Told(decision, evidence(self.baseline, self.agreed.terms, state), *self._note)
             self.journal.append(line_of(block, run, told, now_s))
-            self.state = state
+            self.state, self._note = state, (told.note, False)
             self._decided[run] = self._decided.get(run, 0) + 1
         return told
 
@@ -73,9 +74,12 @@ class Watching:
         try:
             if line["kind"] == "decision":
                 self.state, _ = step(self.baseline, self.agreed.terms, self.state, block_from_plain(line["block"]))
+                self._note = self._note[0], False
                 self._decided[str(line["run"])] = self._decided.get(str(line["run"]), 0) + 1
             elif line["kind"] == "ack":
                 self.state = acknowledge(self.state, self.baseline)
+            elif line["kind"] == "note":
+                self._note = Note(float(line["at_s"]), str(line["text"])), True
             elif line["kind"] == "event":
                 self.state = see(self.state, str(line["text"]))
         except (KeyError, TypeError, ValueError) as error:
