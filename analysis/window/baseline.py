@@ -74,6 +74,7 @@ class Baseline:
     zero_cells: NDArray[np.bool_]
     gain: Floats
     highest: Floats  # residual of a single block
+    mean: Floats  # residual, each block counted up to ``clip``: bursts lift it above the profile, a median
     clip: Floats
     sigma: Floats
     long_run: Floats  # variance of one block, as if blocks were independent; rather too large
@@ -191,6 +192,7 @@ def learn_baseline(blocks: Sequence[Block], *, day_s: float = 86_400.0) -> Basel
         long_run=(sigma**2 * np.array(SCALES)[:, None])[-3:].mean(axis=0),
         long_run_df=_freedom(len(on_grid), INFLATED_UP_TO),
         highest=_highest(on_grid),
+        mean=np.zeros(len(streams.names)),
         rate_low=_rates(sound, part, bins, lowest=True),
         rate_high=_rates(sound, part, bins, lowest=False),
         failures=learn_rates(sound),
@@ -238,7 +240,8 @@ def _widened(draft: Baseline, on_grid: Floats) -> Baseline:
         if (needed <= found.sigma * 1.001).all():
             break
         found = replace(found, sigma=np.maximum(found.sigma, needed))
-    return replace(found, clip=_clip(found))
+    clip = _clip(found)
+    return replace(found, clip=clip, mean=_mean_of(np.clip(on_grid, -clip, clip)))
 
 
 def _clip(baseline: Baseline) -> Floats:
