@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-watch-live bench-chaos sbom docs cli-reference lock bench-report pictures schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-performance bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-watch-live bench-chaos sbom docs cli-reference lock bench-report pictures schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ format: .venv/dev ## write the format
 
 bench: .venv/dev ## the figures of this machine, side by side (minutes)
 	$(BIN)/python -m benchmarks load
+
+bench-performance: .venv/dev ## against k6, wrk, hey and autocannon, as far as they are on the PATH (13 minutes); PERFORMANCE=--write for docs/performance.md
+	$(BIN)/python -m benchmarks performance $(PERFORMANCE)
 
 bench-soak: .venv/dev ## half an hour at 50/s: memory and disk; SOAK_S=180 for less
 	$(BIN)/python -m benchmarks soak

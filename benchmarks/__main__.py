@@ -14,8 +14,10 @@ from pathlib import Path
 
 #: name of the bench -> the modules whose ``measure()`` make its rows, in order.
 BENCHES = {
-    "load": ("benchmarks.startup", "benchmarks.load", "benchmarks.peers"),
+    "load": ("benchmarks.startup", "benchmarks.load", "benchmarks.workers", "benchmarks.peers"),
+    "workers": ("benchmarks.workers",),
     "peers": ("benchmarks.peers",),
+    "performance": ("benchmarks.performance",),
     "soak": ("benchmarks.soak",),
     "scale": ("benchmarks.analysis_scale",),
     "truth": ("benchmarks.truth",),
@@ -31,7 +33,7 @@ BENCHES = {
     "at-once": ("benchmarks.at_once",),
 }
 #: Those whose ``measure()`` takes the words that follow the name.
-WITH_OPTIONS = {"truth", "watch-live", "wrong-clear"}
+WITH_OPTIONS = {"performance", "truth", "watch-live", "wrong-clear"}
 OUT = Path(__file__).parent / "out"
 
 

@@ -51,7 +51,7 @@ operations:
       method: PATCH
       path: /cases/{{{{ case }}}}
       headers: {{X-Save-Id: "{{{{ save.id }}}}"}}
-      body: {{title: "{{{{ values.title }}}}", description: "{{{{ values.description }}}}"}}
+      body: {{title: "{{{{ values.title }}}}", description: "{{{{ values.description }}}}", note: "{note}"}}
 """
 
 SCENARIO = """
@@ -66,10 +66,10 @@ duration_s: {duration}
 #: FastHttpUser with the same bodies, and nothing recorded but Locust's own statistics.
 BARE = """
 import itertools, json, os
-from locust import FastHttpUser, constant_throughput, events, task
+from locust import FastHttpUser, HttpUser, constant_throughput, events, task
 from scenarios.fields import standard_values
 
-class Bare(FastHttpUser):
+class Bare({kind}):
     host = "http://127.0.0.1:{port}"
     wait_time = constant_throughput({pace}) if {pace} else lambda self: 0
     numbers = itertools.count()
@@ -81,7 +81,7 @@ class Bare(FastHttpUser):
             Bare.begun = os.times()
         n = next(Bare.numbers)
         values = standard_values(n)
-        body = json.dumps({{"title": values.title, "description": values.description}})
+        body = json.dumps({{"title": values.title, "description": values.description, "note": "x" * {note}}})
         headers = {{"X-Save-Id": f"sp-0123456789-{{n:07x}}", "Content-Type": "application/json"}}
         self.client.patch(f"/{mode}/cases/{{n % 2}}", data=body, name="save", headers=headers)
 
@@ -89,8 +89,8 @@ class Bare(FastHttpUser):
 def tell(environment, **_):
     used, total = os.times(), environment.stats.total
     cpu = used.user + used.system - Bare.begun.user - Bare.begun.system
-    print(json.dumps({{"requests": total.num_requests, "cpu_s": cpu,
-                       "p95_s": total.get_response_time_percentile(0.95) / 1000}}), flush=True)
+    told = {{f"p{{100 * q:g}}_s": total.get_response_time_percentile(q) / 1000 for q in (0.9, 0.95, 0.99, 0.999)}}
+    print(json.dumps({{"requests": total.num_requests, "cpu_s": cpu, **told}}), flush=True)
 """
 
 
@@ -192,13 +192,13 @@ class Bench:
             raise RuntimeError(f"no run: {said}")
         return RunFolder(folder)
 
-    def ask(self, mode: str, *, rate: float, duration: float, in_flight: int) -> Asked:
-        """Write down what one run of ours is to do."""
+    def ask(self, mode: str, *, rate: float, duration: float, in_flight: int, note: int = 0) -> Asked:
+        """Write down what one run of ours is to do; each body carries a note of so many characters."""
         self.runs += 1
         folder = self.room / f"run-{self.runs}"
         scenario, target = self.room / "bench.yaml", self.room / "stub.yaml"
         scenario.write_text(SCENARIO.format(rate=rate, duration=duration, in_flight=in_flight))
-        target.write_text(TARGET.format(port=self.port, mode=mode))
+        target.write_text(TARGET.format(port=self.port, mode=mode, note="x" * note))
         known = Inventory.model_validate(
             {"tenants": {t.key: {"cases": ["1", "2"]} for t in parse_scenario(scenario.read_text(), "b").tenants}}
         )
@@ -208,15 +208,28 @@ class Bench:
 
     def bare(self, mode: str, *, users: int, seconds: float, pace: float = 0) -> dict[str, float]:
         """What FastHttpUser told of itself; ``pace`` is requests per second and user, 0 for as many as it can."""
-        file = self.room / f"bare_{mode}.py"
-        file.write_text(BARE.format(port=self.port, mode=mode, pace=pace))
-        child = locust(file, ["-u", str(users), "-r", "100", "--run-time", f"{seconds:.0f}s"])
+        child = self.start_bare(mode, users=users, seconds=seconds, pace=pace)
         out, errors = child.communicate(timeout=120)
         lines = [line for line in out.splitlines() if line.startswith("{")]
         if not lines:
             raise RuntimeError(f"Locust said nothing: {errors}")
         said: dict[str, float] = json.loads(lines[-1])
         return said
+
+    def start_bare(
+        self,
+        mode: str,
+        *,
+        users: int,
+        seconds: float,
+        pace: float = 0,
+        kind: str = "FastHttpUser",
+        note: int = 0,
+    ) -> subprocess.Popen[str]:
+        """Plain Locust with one of its own users, whose bodies carry a note of so many characters."""
+        file = self.room / f"bare_{mode}_{kind}_{note}.py"
+        file.write_text(BARE.format(port=self.port, mode=mode, pace=pace, kind=kind, note=note))
+        return locust(file, ["-u", str(users), "-r", "100", "--run-time", f"{seconds:.0f}s"])
 
     def seen(self) -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/seen", timeout=10) as answer:

