@@ -18,6 +18,24 @@ CLIENTS: Final = ("measured", "fast", "requests")
 
 
 @dataclass(frozen=True, slots=True)
+class Workers:
+    """How many processes drive a run together; with ``listen`` (HOST:PORT) they come from other machines."""
+
+    number: int = 1
+    listen: str = ""
+    token_env: str = ""  # the variable with the token that they must know
+
+    @property
+    def alone(self) -> bool:
+        """Whether the leading process drives the run itself."""
+        return self.number == 1 and not self.listen
+
+
+#: No workers.
+ALONE: Final = Workers()
+
+
+@dataclass(frozen=True, slots=True)
 class ChosenTarget:
     """Which mapping, with which variables; ``inventory`` is the file of what is known of it already."""
 

@@ -1,52 +1,65 @@
-"""The workers of a run as the process that leads it sees them: started, ordered, heard, missed when they are gone.
+"""The workers of a run: started or awaited, ordered, heard, missed when they are gone.
 
-Each is a process of its own with a core of its own to use, and drives its part of the same plan
-(``scenarios.parts``). Why no master and worker of Locust: docs/decisions/0011-workers.md.
+Each is a process of its own with a core of its own to use, on this machine or on another, and drives its part of
+the same plan (``scenarios.parts``). Why no master and worker of Locust: docs/decisions/0011-workers.md.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gevent
-from gevent import socket, subprocess
-from gevent.event import Event
 
 from loadgen.drive import Task
 from loadgen.ending import Ending, Progress, progress_of_all
-from loadgen.messages import Channel, Done, Leave, Message, Order, Ready, Refused, Second, Start, Stop
+from loadgen.hands import Child, Guest
+from loadgen.messages import Ask, Channel, Done, Got, Leave, Message, Over, Piece, Second, Start, Stop, Tell
 from loadgen.part import Part, left_of
+from loadgen.reception import Reception
 from scenarios.errors import Aborted, SavepathError
 
-#: A worker that was told to leave or has said its last has this long before it is killed.
-KILL_AFTER_S = 5.0
-#: A worker that says nothing for so long hangs: it says where it is once a second.
+#: A worker that says nothing for so long is lost: it says where it is once a second.
 SILENT_S = 20.0
+#: One whose line broke, not just fell silent, comes back in this time, or is lost.
+BACK_S = 10.0
+#: So long may logins and the reading of the files take.
+READY_S = 300.0
 
 
 class Crew:
-    """So many workers. ``task_of`` says what each is to do; ``on_stop`` hears why the run must end."""
+    """The workers of one run. ``task_of`` says what each is to do; ``on_stop`` hears why the run must end.
+
+    ``reception`` lets those in that come from other machines; without it all are children of this process.
+    """
 
     def __init__(
-        self, orders: list[Order], task_of: Callable[[int], Task], *, on_stop: Callable[[Ending], None]
+        self,
+        workers: Sequence[Child | Guest],
+        task_of: Callable[[int], Task],
+        *,
+        on_stop: Callable[[Ending], None],
+        reception: Reception | None = None,
     ) -> None:
-        self._workers = [_Worker(order) for order in orders]
+        self._workers = workers
         self._task_of = task_of
         self._on_stop = on_stop
+        self._reception = reception
+        self._ending: Ending | None = None
         self._zero_s = float("nan")
 
     def get_ready(self) -> None:
         """Start the workers and wait until each can begin. Raises what one of them met; then none is left."""
         try:
+            if self._reception is not None:
+                self._reception.await_all(self._hear)
             for worker in self._workers:
                 worker.start()
-                gevent.spawn(self._hear, worker)
+                if self._reception is None:
+                    self._hear(worker)
             for worker in self._workers:
-                worker.answered.wait()
+                if not worker.answered.wait(READY_S):
+                    raise Aborted(f"{worker.name} was not ready to begin within {READY_S:g} s")
                 if worker.refused is not None:
                     error = SavepathError(worker.refused.message)
                     error.exit_code = worker.refused.exit_code
@@ -54,7 +67,7 @@ class Crew:
                 if not worker.is_ready:
                     raise Aborted(f"{worker.name} {worker.how_it_ended()} before the run began")
         except BaseException:
-            self._end_all()
+            self._dismiss_all()
             raise
 
     def run(self, zero_s: float) -> list[Part]:
@@ -62,40 +75,69 @@ class Crew:
         self._zero_s = zero_s
         for worker in self._workers:
             worker.latest_s = time.monotonic()
-            worker.channel.send(Start(zero_s=zero_s))
+            worker.send(Start(zero_s=zero_s))
         watchman = gevent.spawn(self._watch_for_silence)
         try:
             for worker in self._workers:
                 worker.over.wait()
         finally:
             watchman.kill()
-            self._end_all()
-        return [worker.part or self._left_of(worker) for worker in self._workers]
+            self._dismiss_all()
+        # Counting what was due takes a while for a long run; Ctrl-C is heard meanwhile.
+        work = gevent.get_hub().threadpool
+        return [worker.part or work.apply(self._left_of, (worker,)) for worker in self._workers]
 
     def stop(self, ending: Ending) -> None:
         """Let all of them end in order."""
+        self._ending = ending
         for worker in self._workers:
-            worker.channel.send(Stop(ending=ending))
+            worker.send(Stop(ending=ending))
 
     def save(self) -> None:
         """Let all of them keep what they have and leave at once."""
         for worker in self._workers:
-            worker.channel.send(Leave())
+            worker.send(Leave())
 
     @property
     def progress(self) -> Progress:
         """Where they are."""
         return progress_of_all([worker.progress for worker in self._workers])
 
-    def _hear(self, worker: _Worker) -> None:
-        """Take in what a worker says until it is gone. One that is gone without its counts ends the run."""
+    def _hear(self, worker: Child | Guest) -> None:
+        """Listen to a worker from now on; also to one whose line was broken and is mended."""
+        if worker.channel is not None:
+            if self._ending is not None:
+                worker.send(Stop(ending=self._ending))
+            gevent.spawn(self._listen, worker, worker.channel)
+
+    def _listen(self, worker: Child | Guest, channel: Channel) -> None:
         try:
-            for message in worker.channel.messages():
+            for message in channel.messages():
                 worker.take(message)
-                if isinstance(message, Stop):
-                    self._on_stop(message.ending)
+                self._answer(worker, message)
         except ValueError as error:
             worker.why = f"said what is {error}"
+        if channel is not worker.channel:  # it has come back over another one
+            return
+        if worker.outlives_its_line and worker.is_ready and not worker.part and not worker.why:
+            worker.line_broke = True
+            return
+        self._miss(worker)
+
+    def _answer(self, worker: Child | Guest, message: Message) -> None:
+        if isinstance(message, Stop):
+            self._on_stop(message.ending)
+        elif isinstance(message, Ask):
+            worker.send(Tell(own_s=message.own_s, leader_s=time.monotonic()))
+        elif isinstance(message, Piece) and isinstance(worker, Guest):
+            worker.send(worker.shelf.take(message))
+        elif isinstance(message, Second) and isinstance(worker, Guest):
+            worker.send(Got(sizes={}))  # it hears that the leader is still there
+        elif isinstance(message, Done) and isinstance(worker, Guest):
+            worker.send(Over())
+
+    def _miss(self, worker: Child | Guest) -> None:
+        """Its line is dead for good. Without its counts the run ends, and is void."""
         if worker.part is None and worker.is_ready and not worker.dismissed:
             worker.gone_s = time.monotonic() - self._zero_s
             when = f"{worker.gone_s:.1f} s into the measured window" if worker.gone_s >= 0 else "in the warm-up"
@@ -108,92 +150,24 @@ class Crew:
         while True:
             gevent.sleep(1)
             for worker in self._workers:
+                patience_s = BACK_S if worker.line_broke else SILENT_S
                 silent_s = time.monotonic() - worker.latest_s
-                if silent_s > SILENT_S and not worker.over.is_set() and not worker.why:
-                    worker.why = f"said nothing for {SILENT_S:g} s and was ended"
-                    worker.kill()
+                if silent_s > patience_s and not worker.over.is_set() and not worker.why:
+                    what = "hung up and did not come back within" if worker.line_broke else "said nothing for"
+                    worker.why = f"{what} {patience_s:g} s and was given up"
+                    worker.give_up()
+                    if worker.outlives_its_line:
+                        self._miss(worker)
 
-    def _left_of(self, worker: _Worker) -> Part:
+    def _left_of(self, worker: Child | Guest) -> Part:
         task = self._task_of(worker.order.worker)
         gone_s = min(worker.gone_s, task.scenario.duration_s)
         due = {arm: sum(1 for one in task.schedule(arm) if one.at_s <= gone_s) for arm in task.prepared}
         return left_of(task.folder, task.worker, due, why=worker.why, driven_s=max(gone_s, 0.0))
 
-    def _end_all(self) -> None:
+    def _dismiss_all(self) -> None:
         """See to it that no worker is left."""
+        if self._reception is not None:
+            self._reception.close()
         for worker in self._workers:
-            worker.end()
-
-
-class _Worker:
-    """One of them."""
-
-    channel: Channel
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.process: subprocess.Popen[bytes] | None = None
-        self.progress = Progress()
-        self.latest_s = float("inf")  # when it said something
-        self.answered, self.over = Event(), Event()
-        self.is_ready = False
-        self.refused: Refused | None = None
-        self.part: Part | None = None
-        self.why = ""  # it is gone
-        self.gone_s = float("inf")
-        self.dismissed = False  # nobody listens any more
-
-    def start(self) -> None:
-        ours, theirs = socket.socketpair()
-        os.set_inheritable(theirs.fileno(), True)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "loadgen.worker", "--channel", str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-        )
-        theirs.close()
-        self.channel = Channel(ours)
-        self.channel.send(self.order)
-
-    @property
-    def name(self) -> str:
-        return f"worker {self.order.worker} (process {self.process.pid if self.process else 'none'})"
-
-    def take(self, message: Message) -> None:
-        self.latest_s = time.monotonic()
-        match message:
-            case Ready():
-                self.is_ready = True
-                self.answered.set()
-            case Refused():
-                self.refused = message
-            case Second():
-                self.progress = message.progress
-            case Done():
-                self.part = message.part
-
-    def how_it_ended(self) -> str:
-        """In words, once its line is dead."""
-        assert self.process is not None  # noqa: S101  # it was started
-        try:
-            code = self.process.wait(timeout=KILL_AFTER_S)
-        except subprocess.TimeoutExpired:
-            return "has hung up"
-        if code < 0:
-            return f"was killed ({signal.Signals(-code).name})"
-        return f"ended by itself with code {code}"
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-
-    def end(self) -> None:
-        self.dismissed = True
-        if self.process is None:
-            return
-        self.channel.close()
-        try:
-            self.process.wait(timeout=KILL_AFTER_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            worker.dismiss()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from gevent.lock import BoundedSemaphore
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Base64Bytes, Field, TypeAdapter, ValidationError
 
 from loadgen.ending import Ending, Progress
 from loadgen.part import Part
@@ -15,6 +15,7 @@ from scenarios.source import StrictModel
 from targets.inventory import Inventory
 
 _BLOCK: Final = 64 * 1024
+LINE_MAX: Final = 256 * 1024 * 1024
 
 
 class Known(StrictModel):
@@ -26,6 +27,17 @@ class Known(StrictModel):
     inventory: Inventory
 
 
+class Hello(StrictModel):
+    """From a worker on another machine, first: may it take part, or go on after its line broke?"""
+
+    kind: Literal["hello"] = "hello"
+    version: str
+    host: str
+    token: str = ""
+    run_key: str = ""  # with the number: it is that worker of that run
+    worker: int | None = None
+
+
 class Order(StrictModel):
     """To a worker, first: what to get ready for."""
 
@@ -35,6 +47,7 @@ class Order(StrictModel):
     scenario: str  # name or path
     targets: dict[str, Known]  # by the name of the arm
     folder: str
+    files: dict[str, str] = Field({})  # for another machine: the texts behind the names, which lie in one folder
     run_key: str
     plan_digest: str  # of what the leading process has read; the worker must find the same
     client: str
@@ -46,6 +59,21 @@ class Start(StrictModel):
 
     kind: Literal["start"] = "start"
     zero_s: float
+
+
+class Ask(StrictModel):
+    """From a worker on another machine: what does the clock of the leader say?"""
+
+    kind: Literal["ask"] = "ask"
+    own_s: float
+
+
+class Tell(StrictModel):
+    """To that worker: this."""
+
+    kind: Literal["tell"] = "tell"
+    own_s: float
+    leader_s: float
 
 
 class Stop(StrictModel):
@@ -68,7 +96,7 @@ class Ready(StrictModel):
 
 
 class Refused(StrictModel):
-    """From a worker: it cannot start."""
+    """From a worker: it cannot start. To one on another machine: it may not take part."""
 
     kind: Literal["refused"] = "refused"
     exit_code: int
@@ -82,6 +110,30 @@ class Second(StrictModel):
     progress: Progress
 
 
+class Piece(StrictModel):
+    """From a worker on another machine: what comes next in one of its shards."""
+
+    kind: Literal["piece"] = "piece"
+    name: str
+    offset: int = Field(ge=0)
+    digest: str
+    data: Base64Bytes
+
+
+class Got(StrictModel):
+    """To that worker: of these shards the leader has so many bytes."""
+
+    kind: Literal["got"] = "got"
+    sizes: dict[str, int]
+    again: bool = False  # the line was broken: what comes after these is to be sent once more
+
+
+class Over(StrictModel):
+    """To a worker on another machine: the leader has all that it counted."""
+
+    kind: Literal["over"] = "over"
+
+
 class Done(StrictModel):
     """From a worker, last: its shards are whole, and this is what it counted."""
 
@@ -89,15 +141,16 @@ class Done(StrictModel):
     part: Part
 
 
-Message = Order | Start | Stop | Leave | Ready | Refused | Second | Done
+Message = Hello | Order | Ask | Tell | Start | Stop | Leave | Ready | Refused | Second | Piece | Got | Done | Over
 _ANY: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
 class Channel:
     """One end of the line. Several greenlets may send."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, line_max: int = LINE_MAX) -> None:
         self._sock = sock
+        self.line_max = line_max  # bytes; longer than that is no message
         self._sending = BoundedSemaphore(1)
 
     def send(self, message: Message) -> bool:
@@ -119,6 +172,8 @@ class Channel:
                 parts = []
                 yield _parse(whole)
             parts.append(rest)
+            if sum(map(len, parts)) > self.line_max:
+                raise ValueError(f"no message of a run: more than {self.line_max:,} bytes in a line")
 
     def close(self) -> None:
         """Hang up."""

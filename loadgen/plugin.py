@@ -25,7 +25,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner
 
-from loadgen.chosen import CLIENTS, ChosenTarget
+from loadgen.chosen import CLIENTS, ChosenTarget, Workers
 from loadgen.ending import Ending
 from loadgen.locust_tables import trim_for_ever
 from loadgen.recorder import Sample
@@ -231,6 +231,10 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="Processes that drive the plan together", **hidden
     )
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", default="", help="The workers come here, by savepath worker", **hidden
+    )
+    parser.add_argument("--token-env", metavar="NAME", default="", help="The variable with their token", **hidden)
     parser.add_argument("--production", action="store_true", help="Production is meant", **hidden)
     parser.add_argument(
         "--stop-with-parent", action="store_true", help="End the run when the parent process has ended", **hidden
@@ -274,7 +278,7 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         allow_python=options.allow_python,
         client=options.client,
         production=options.production,
-        workers=options.workers,
+        workers=Workers(options.workers, options.listen, options.token_env),
     )
 
 

@@ -24,14 +24,16 @@ import gevent
 from gevent.event import Event
 
 from loadgen.arm import Prepared, announce_tokens, prepare
-from loadgen.chosen import CLIENTS, ChosenTarget, environ_of
+from loadgen.chosen import ALONE, CLIENTS, ChosenTarget, Workers, environ_of
 from loadgen.crew import Crew
 from loadgen.drive import Drive, Task, ending_of
 from loadgen.ending import Ending, Progress
+from loadgen.hands import Child, Guest
 from loadgen.messages import Known, Order
 from loadgen.operations import Listener
 from loadgen.part import Part, facts_of_arm, facts_of_workers, generator_of, with_foreign
 from loadgen.plan import plan_for
+from loadgen.reception import Reception
 from loadgen.run_folder import (
     ArmFacts,
     Asked,
@@ -42,12 +44,14 @@ from loadgen.run_folder import (
     arms_of_run,
     facts_of_all,
 )
+from loadgen.shipping import files_of, mapping_name, scenario_name
 from scenarios.arms import ARMS, count_arms
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
 from scenarios.parts import refuse_too_many
 from scenarios.tokens import new_run_key
+from targets.environment import secret_of
 from targets.footprint import Footprint
 from targets.mapping import Target
 from targets.quotas import refuse_over_quota
@@ -72,7 +76,7 @@ class Settings:
     allow_python: bool = False  # whether the mapping may name a class of its own
     client: str = CLIENTS[0]
     production: bool = False  # whether production is meant
-    workers: int = 1  # processes that drive it
+    workers: Workers = ALONE  # the processes that drive it
 
     @property
     def targets(self) -> dict[str, ChosenTarget]:
@@ -133,7 +137,7 @@ class Session:
         }
         self._plan = plan_for(scenario, list(targets.values()), client=settings.client)
         self._scenario = self._plan.scenario
-        refuse_too_many(self._scenario, settings.workers)
+        refuse_too_many(self._scenario, settings.workers.number)
         for target in targets.values():
             refuse_unsafe(target, self._scenario.tenant_keys, production=settings.production)
             refuse_over_quota(target, self._scenario, at_once=len(targets) > 1)
@@ -159,17 +163,18 @@ class Session:
         self._key = new_run_key()
         for name, prepared in self._prepared.items():
             announce_tokens(self._footprints[name], prepared, self._key)
-        self._driving = self._alone() if settings.workers == 1 else self._several()
+        self._driving = self._alone() if settings.workers.alone else self._several()
         self._driving.get_ready()
 
     def _alone(self) -> Drive:
         return Drive(self._task_of(0), on_stop=self.stop, listener=self._listener)
 
     def _several(self) -> Crew:
-        settings = self._settings
+        settings, workers = self._settings, self._settings.workers
+        files = files_of(settings.scenario, self._scenario, settings.targets) if workers.listen else {}
         known = {
             name: Known(
-                mapping=chosen.mapping,
+                mapping=mapping_name(name, chosen.mapping) if workers.listen else chosen.mapping,
                 variables=dict(chosen.variables),
                 fingerprint=dict(self._prepared[name].fingerprint),
                 inventory=self._prepared[name].inventory,
@@ -179,24 +184,28 @@ class Session:
         orders = [
             Order(
                 worker=worker,
-                workers=settings.workers,
-                scenario=settings.scenario,
+                workers=workers.number,
+                scenario=scenario_name(settings.scenario) if workers.listen else settings.scenario,
                 targets=known,
-                folder=str(self.folder.path),
+                folder="" if workers.listen else str(self.folder.path),
+                files=files,
                 run_key=self._key,
                 plan_digest=self._plan.digest,
                 client=settings.client,
                 allow_python=settings.allow_python,
             )
-            for worker in range(settings.workers)
+            for worker in range(workers.number)
         ]
-        return Crew(orders, self._task_of, on_stop=self.stop)
+        if not workers.listen:
+            return Crew([Child(order) for order in orders], self._task_of, on_stop=self.stop)
+        guests = [Guest(order, self.folder) for order in orders]
+        token = secret_of(os.environ, workers.token_env) or "" if workers.token_env else ""
+        reception = Reception(workers.listen, token, guests, metadata.version("savepath"), self._say)
+        return Crew(guests, self._task_of, on_stop=self.stop, reception=reception)
 
     def _task_of(self, worker: int) -> Task:
-        settings = self._settings
-        return Task(
-            self._scenario, self._prepared, self.folder, self._key, settings.client, worker, settings.workers
-        )
+        client, workers = self._settings.client, self._settings.workers.number
+        return Task(self._scenario, self._prepared, self.folder, self._key, client, worker, workers)
 
     def _footprint_of(self, arm: str, target: Target) -> Footprint:
         """Where it is kept what the run makes there."""
@@ -223,7 +232,7 @@ class Session:
 
     def start(self) -> None:
         """Begin to drive; returns at once."""
-        lead_s = LEAD_S if self._settings.workers == 1 else LEAD_OF_SEVERAL_S
+        lead_s = LEAD_S if self._settings.workers.alone else LEAD_OF_SEVERAL_S
         self._zero = time.monotonic() + lead_s + self._scenario.warmup_s
         self._started_at = datetime.now(UTC) + timedelta(seconds=lead_s + self._scenario.warmup_s)
         self._conductor = gevent.spawn(self._conduct)

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "init": "Lay out a folder to begin with: scenario, mapping, pipelines.",
     "plan": "Say what a run would offer to a target; sends nothing.",
     "run": "Drive a target with a scenario and record what happened.",
+    "worker": "Drive a part of the runs that another machine leads.",
     "clean": "Remove from a target what runs have made there.",
     "import": "Make a run of the results of JMeter, k6, Locust or vegeta.",
     "show": "Tell one run by itself: times, failures, effects.",

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from loadgen.chosen import ChosenTarget, environ_of
+from loadgen.chosen import ALONE, ChosenTarget, Workers, environ_of
 from loadgen.plan import Plan, make_plan, plan_for
 from loadgen.run_folder import refuse_used
 from savepath.launch import Launch, drive
@@ -47,7 +47,7 @@ class Drive:
     allow_python: bool = False
     client: str = "measured"
     production: bool = False
-    workers: int = 1
+    workers: Workers = ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def ready(
     over a quota of a target.
     """
     scenario = load_scenario(command.scenario)
-    refuse_too_many(scenario, command.workers)
+    refuse_too_many(scenario, command.workers.number)
     targets = {side: chosen.load(allow_python=command.allow_python) for side, chosen in command.targets.items()}
     for target in targets.values():
         refuse_unsafe(target, scenario.tenant_keys, production=command.production)

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from loadgen.chosen import ChosenTarget
+from loadgen.chosen import ALONE, ChosenTarget, Workers
 from savepath.exits import Exit
 from scenarios.errors import Aborted, SavepathError
 
@@ -43,7 +43,7 @@ class Launch:
     allow_python: bool = False
     client: str = "measured"
     production: bool = False
-    workers: int = 1
+    workers: Workers = ALONE
     environ: Mapping[str, str] | None = None  # this process's own by default
 
     @property
@@ -64,8 +64,12 @@ class Launch:
             words += ["--client", self.client]
         if self.production:
             words += ["--production"]
-        if self.workers > 1:
-            words += ["--workers", str(self.workers)]
+        if self.workers.number > 1:
+            words += ["--workers", str(self.workers.number)]
+        if self.workers.listen:
+            words += ["--listen", self.workers.listen]
+        if self.workers.token_env:
+            words += ["--token-env", self.workers.token_env]
         return words
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from savepath.watching.listening import Address
 
 quiet_option = click.option("--quiet", is_flag=True, help="Only results and errors: no progress, no advice.")
 no_color_option = click.option(
@@ -130,3 +133,18 @@ production_option = click.option(
 RUN_FOLDER = click.Path(path_type=Path)
 OUT_FOLDER = click.Path(file_okay=False, path_type=Path)
 OUT_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Listen(click.ParamType["Address"]):
+    """Where to listen, on the command line."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        """The address, or a usage error."""
+        from savepath.watching.listening import parse_address
+
+        try:
+            return parse_address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -21,10 +21,10 @@ class Stub:
 
 
 @contextlib.contextmanager
-def stub_server(answer: Callable[[bytes, socket.socket], bytes | None]) -> Iterator[Stub]:
+def stub_server(answer: Callable[[bytes, socket.socket], bytes | None], host: str = "127.0.0.1") -> Iterator[Stub]:
     """Serve until the block ends. ``answer`` gets a request and its connection; None closes it."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=500)
-    stub = Stub(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    listener = socket.create_server((host, 0), backlog=500)
+    stub = Stub(f"http://{host}:{listener.getsockname()[1]}")
     open_ones: set[socket.socket] = set()
     threads: list[threading.Thread] = []
 

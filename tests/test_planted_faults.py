@@ -5,7 +5,7 @@ import pytest
 
 from casedesk.faults import FAULTS
 from casedesk.process import running_desk
-from loadgen.chosen import ChosenTarget
+from loadgen.chosen import ChosenTarget, Workers
 from loadgen.run_folder import RunFolder
 from loadgen.session import Session, Settings
 from scenarios.library import load_scenario
@@ -59,7 +59,7 @@ def drive(desk, tmp_path):
         # Tenants of its own, or a save might write what the run before has left there, and change nothing.
         file.write_text(f"name: {name}\n{SCENARIO}")
         target = ChosenTarget("casedesk", {"base_url": desk.url})
-        settings = Settings(str(file), target, run_dir=tmp_path / "run", workers=workers)
+        settings = Settings(str(file), target, run_dir=tmp_path / "run", workers=Workers(workers))
         session = Session(settings, say=lambda _: None)
         session.prepare()
         desk.set_faults(**faults)

@@ -43,7 +43,7 @@ class Made:
 
     @property
     def runs(self) -> list[RunFolder]:
-        return [RunFolder(path) for path in sorted(self.out.iterdir())]
+        return [RunFolder(path) for path in sorted(self.out.glob("run-*"))]
 
 
 @pytest.fixture(scope="module")

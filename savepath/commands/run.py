@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from savepath.options import (
     OUT_FOLDER,
     KeyValue,
+    Listen,
     Shipped,
     allow_python_option,
     json_flag,
@@ -21,6 +23,9 @@ from savepath.options import (
     settings_option,
     target_option,
 )
+
+if TYPE_CHECKING:
+    from savepath.watching.listening import Address
 
 
 @click.command()
@@ -55,6 +60,17 @@ from savepath.options import (
     show_default=True,
     help="Processes that drive the plan together; what is offered is the same for any number.",
 )
+@click.option(
+    "--listen",
+    type=Listen(),
+    help="Let the workers come here from other machines, by savepath worker --master.",
+)
+@click.option(
+    "--token-env",
+    metavar="NAME",
+    default="",
+    help="The variable with the token that they must know; a must away from loopback.",
+)
 @click.option("--purpose", default="", help="One sentence on why this run is made; kept in run.json.")
 @json_flag
 @quiet_option
@@ -73,6 +89,8 @@ def command(
     pairs: int | None,
     client: str,
     workers: int,
+    listen: Address | None,
+    token_env: str,
     purpose: str,
     as_json: bool,
     quiet: bool,
@@ -94,7 +112,7 @@ def command(
         if words and not other:
             raise click.UsageError(f"{flag}-set is of no use without {flag} TARGET.")
 
-    from loadgen.chosen import ChosenTarget
+    from loadgen.chosen import ChosenTarget, Workers
     from savepath.cleaned import exit_code, tell_cleaned, tell_left
     from savepath.cleaning import Choice, clean, removes_after
     from savepath.driving import AFTER, BEFORE, Drive, drive_runs, in_turns, runs_of
@@ -108,7 +126,14 @@ def command(
     number = pairs or (load_scenario(scenario).pairs if AFTER in targets else 1)
     turns = list(in_turns(out, number)) if alternate else runs_of(tuple(targets), out, number)
     progress = Progress(NOBODY if quiet else sys.stderr)
-    command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production, workers)
+    crew = Workers(workers, f"{listen.host}:{listen.port}" if listen else "", token_env)
+    if listen:
+        from savepath.watching.beside import Beside
+
+        Beside(listen, token_env).refuse()
+        secret = f" --token-env {token_env}" if token_env else ""
+        suggest(f"savepath worker --master {crew.listen}{secret}", quiet=quiet or as_json)
+    command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production, crew)
     drive_runs(command, turns, out, progress)
     if as_json:
         from savepath.showing import runs_as_json

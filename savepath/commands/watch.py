@@ -11,6 +11,7 @@ import click
 from savepath.exits import Exit
 from savepath.options import (
     KeyValue,
+    Listen,
     ManyPaths,
     OneOf,
     Shipped,
@@ -22,22 +23,6 @@ from savepath.options import (
 
 if TYPE_CHECKING:
     from savepath.watching.listening import Address
-
-
-class Listen(click.ParamType["Address"]):
-    """Where to listen, on the command line."""
-
-    name = "HOST:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """The address, or a usage error."""
-        from savepath.watching.listening import parse_address
-
-        try:
-            return parse_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
