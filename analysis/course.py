@@ -64,7 +64,7 @@ def draw_heat(side: str, runs: Sequence[Run], operations: Sequence[str], slices_
         reduced = run.reduced
         place = reduced.places_in(cells)
         group = np.where(place < 0, -1, place * times + (reduced.t_s // width_s).astype(np.int64))
-        counts += reduced.entries.table(group, len(counts), reduced.entries.bins // BINS_A_BAND, counts.shape[1])
+        reduced.entries.add_to(counts, group, reduced.entries.bins // BINS_A_BAND)
     by_cell = counts.reshape(len(cells), times, -1)
     return tuple(
         _heat_map(side, cell, width_s, table) for cell, table in zip(cells, by_cell, strict=True) if table.any()

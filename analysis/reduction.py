@@ -36,13 +36,12 @@ class Entries:
     bins: NDArray[np.int32]
     counts: NDArray[np.int32]
 
-    def table(self, group: Ints, groups: int, column: NDArray[Any], columns: int) -> Ints:
-        """Sums [groups, columns]: ``group`` is given by row (-1 is left out), ``column`` by entry."""
-        key, counts = group[self.rows] * columns + column, self.counts
+    def add_to(self, table: Ints, group: Ints, column: NDArray[Any]) -> None:
+        """Add to sums [groups, columns]: ``group`` is given by row (-1 is left out), ``column`` by entry."""
+        key, counts = group[self.rows] * table.shape[1] + column, self.counts
         if len(group) and group.min() < 0:
             key, counts = key[key >= 0], counts[key >= 0]
-        sums = np.bincount(key, weights=counts, minlength=groups * columns)
-        return sums.reshape(groups, columns).astype(np.int64)
+        np.add.at(table.reshape(-1), key, counts.astype(np.int64))  # of one type: many times as fast
 
 
 class Reduction:
@@ -119,7 +118,8 @@ class Reduction:
         if not len(entries.bins):
             return [EMPTY] * groups
         low = int(entries.bins.min())
-        table = entries.table(group, groups, entries.bins - low, int(entries.bins.max()) - low + 1)
+        table = np.zeros((groups, int(entries.bins.max()) - low + 1), np.int64)
+        entries.add_to(table, group, entries.bins - low)
         places, bins = np.nonzero(table)
         edges = np.searchsorted(places, np.arange(groups + 1)).tolist()
         counts = table[places, bins]
@@ -168,5 +168,5 @@ def pool(parts: Sequence[Reduction], by_row: Sequence[Ints], groups: int) -> Poo
     lowest, highest = min(int(bins.min()) for bins in known), max(int(bins.max()) for bins in known)
     counts = np.zeros((groups, highest - lowest + 1), np.int64)
     for one, group in zip(entries, by_row, strict=True):
-        counts += one.table(group, groups, one.bins - lowest, counts.shape[1])
+        one.add_to(counts, group, one.bins - lowest)
     return Pooled(counts, lowest)
