@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-performance bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-watch-live bench-chaos sbom docs cli-reference lock bench-report pictures schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-performance bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-watch-live bench-chaos sbom bench-fuzz docs cli-reference lock bench-report pictures schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ bench-real: .venv/dev ## Roundup on a slowed disk, through run and compare
 
 bench-watch: .venv/dev ## false alarms, delays and CLEAR of the watch, on simulated months
 	$(BIN)/python -m benchmarks watch
+
+bench-fuzz: .venv/dev ## broken files in bulk for every reader, FUZZ_S=30 seconds each
+	$(BIN)/python -m benchmarks fuzz
 
 bench-chaos: .venv/dev ## a hundred kills each of run, compare, watch and clean (CHAOS_KILLS=20 for less)
 	$(BIN)/python -m benchmarks chaos

@@ -29,6 +29,7 @@ BENCHES = {
     "watch": ("benchmarks.watch_truth", "benchmarks.watch_survival"),
     "watch-live": ("benchmarks.watch_live",),
     "chaos": ("benchmarks.chaos",),
+    "fuzz": ("benchmarks.fuzz",),
     "wrong-clear": ("benchmarks.wrong_clear",),
     "at-once": ("benchmarks.at_once",),
 }

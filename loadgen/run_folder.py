@@ -385,7 +385,7 @@ class RunFolder:
         path = self.path / f"{name}.parquet"
         try:
             return read(path)
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, pa.ArrowException, ValueError) as error:  # ValueError: names that are no text
             what = (
                 "delete it, it is made of the samples"
                 if name in ("slices", "notable")

@@ -6,6 +6,7 @@ stands for itself; the run folder encodes them when it compacts.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,16 @@ class ShardWriter:
 
 
 def read_shard(path: Path, columns: Mapping[str, str]) -> pa.Table:
-    """All whole batches of a shard; a batch that was cut off by the writer's death is left out."""
+    """All whole batches of a shard; a batch that was cut off by the writer's death is left out.
+
+    So is what comes after a damaged one, and a stream of other columns: what is missing opens the run's ledger.
+    """
+    schema = shard_schema(columns)
     batches: list[pa.RecordBatch] = []
-    with path.open("rb") as file:
-        try:
-            for batch in pa.ipc.open_stream(file):
-                batches.append(batch)
-        except (pa.ArrowInvalid, OSError):  # the end of a stream whose writer was killed
-            pass
-    return pa.Table.from_batches(batches, schema=shard_schema(columns))
+    with path.open("rb") as file, contextlib.suppress(pa.ArrowException, OSError, MemoryError):
+        for batch in pa.ipc.open_stream(file):
+            if batch.schema != schema:
+                break
+            batch.validate(full=True)
+            batches.append(batch)
+    return pa.Table.from_batches(batches, schema=schema)
