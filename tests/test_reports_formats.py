@@ -99,8 +99,14 @@ class Page(HTMLParser):
             self.tables[self.section][-1][-1] += data.replace("\xa0", " ")
 
 
+@cache
+def read(text: str) -> Page:
+    """The page, read once."""
+    return Page(text)
+
+
 def matrix_of_html(page: str) -> dict[Place, str]:
-    rows = Page(page).tables["matrix"]
+    rows = read(page).tables["matrix"]
     cohorts = [int(text.split()[0].replace(",", "")) for text in rows[0][1:]]
     return {
         (row[0].replace("not required", "").strip(), number): text
@@ -176,7 +182,7 @@ def test_html_markdown_and_terminal_tell_the_same_change_and_interval(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_appendix_of_the_page_tells_the_same_change_and_interval(name):
-    rows = Page(made("html", name)).tables["appendix"]
+    rows = read(made("html", name)).tables["appendix"]
     shown = {
         (row[0], int(row[1])): tuple(
             part
@@ -231,7 +237,7 @@ def test_every_format_tells_the_same_integrity_counts(name):
         (words.effect(item.kind, item.outcome), units.count(item.before), units.count(item.after))
         for item in found.integrity
     )
-    page = Page(made("html", name)).tables.get("integrity", [])  # none where nobody looked
+    page = read(made("html", name)).tables.get("integrity", [])  # none where nobody looked
     rules = re.compile(r"(expected|not judged|must be 0|limit [\d,]+)$")
     by_html = sorted((rules.sub("", row[0]), row[1], row[2]) for row in page if row[0] != "Outcome")
     rows = [line.strip("| ").split(" | ") for line in markdown.render(found, META).splitlines()]
@@ -267,7 +273,7 @@ def test_page_summary_and_terminal_tell_the_same_failures_by_kind(name):
         for kind in found.failure_kinds
     ]
     kinds = {label for label, _, _ in truth}
-    by_html = [tuple(row[:3]) for row in Page(made("html", name)).tables["failures"] if row[0] in kinds]
+    by_html = [tuple(row[:3]) for row in read(made("html", name)).tables["failures"] if row[0] in kinds]
     rows = [line.strip("| ").split(" | ") for line in made("markdown", name).splitlines()]
     by_markdown = [tuple(row[:3]) for row in rows if row[0] in kinds]
     shown = re.findall(r"(?m)^(.+?) {2,}([\d,]+) +([\d,]+)$", terminal.render(found, META, width=120))
@@ -282,7 +288,7 @@ def test_page_and_junit_tell_the_same_growth(name):
     growths = {
         (words.operation(one.operation), one.measure.value): units.growth(one.growth) for one in found.slopes
     }
-    rows = [row for row in Page(made("html", name)).tables["appendix"] if len(row) == 6]
+    rows = [row for row in read(made("html", name)).tables["appendix"] if len(row) == 6]
     by_html = {(row[0], row[1]): row[2] for row in rows if (row[0], row[1]) in growths}
     cases = [
         case
@@ -504,8 +510,10 @@ def nasty(text: str) -> Assessment:
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
 def test_foreign_text_stays_text_in_html(text):
     meta = dataclasses.replace(META, title=text, change=text, commands=(text,))
-    raw = html.render(nasty(text), meta)
-    plain, page = Page(made("html", "escalate-incident")), Page(raw)
+    found = nasty(text)
+    # Its own two cells, and those of the incident once: charts take most of the time.
+    raw = html.render(found if text is NASTY[0] else dataclasses.replace(found, cells=found.cells[-2:]), meta)
+    plain, page = read(made("html", "escalate-incident")), Page(raw)
     assert "\x1b" not in raw
     assert set(page.tags) <= {*plain.tags, "ul", "li"}
     assert page.tags.count("style") == 1
@@ -580,7 +588,7 @@ CELL = st.builds(
         timeline=st.just(()),
     )
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_any_assessment_can_be_told_in_text(found):
     assert max(cell_len(line) for line in terminal.render(found, META).splitlines()) <= 80
     assert ElementTree.fromstring(junit.render(found, META)).get("errors") == "0"
