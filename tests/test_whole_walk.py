@@ -45,7 +45,7 @@ def test_a_folder_that_no_demonstration_made_is_not_replaced(tmp_path):
 def test_the_field_sweep_runs_on_roundup_and_every_script_is_found_by_its_token(tmp_path):
     sweep = Path("scenarios/field-sweep.yaml").read_text()
     shorter = {"tenants: 2, cases: 30": "tenants: 1, cases: 4", "warmup_s: 10": "warmup_s: 1"}
-    shorter |= {"duration_s: 120": "duration_s: 8", "rate_per_s: 30": "rate_per_s: 6"}
+    shorter |= {"duration_s: 120": "duration_s: 5", "rate_per_s: 30": "rate_per_s: 6"}
     for long, short in shorter.items():
         assert long in sweep
         sweep = sweep.replace(long, short)
