@@ -120,6 +120,8 @@ def _cohorts(numbers: set[int], assessment: Assessment) -> str:
     """ "200 or more custom fields" where the numbers are the upper end of all cohorts, else a list."""
     every = sorted({cell.custom_fields for cell in assessment.cells})
     ordered = sorted(numbers)
+    if len(every) > 1 and ordered == every:
+        return "any number of custom fields"
     if len(ordered) > 1 and ordered == every[-len(ordered) :]:
         return f"{units.count(ordered[0])} or more custom fields"
     if len(ordered) > 1 and ordered == every[: len(ordered)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -32,6 +33,7 @@ BANNERS: Final = {
     Verdict.ESCALATE: "bold white on dark_red",
 }
 _LABEL_WIDTH: Final = 18
+_NOT_MEASURED: Final = "·"
 _MOST_FAILURES: Final = 6
 
 
@@ -44,7 +46,8 @@ def render(assessment: Assessment, meta: ReportMeta, *, width: int = 80, color: 
 def _parts(assessment: Assessment, meta: ReportMeta, width: int) -> Iterable[RenderableType]:
     story = sentences.tell(assessment, meta)
     stamp = f" {words.VERDICT_GLYPHS[assessment.verdict]} {assessment.verdict.value} "
-    yield Text.assemble((stamp, BANNERS[assessment.verdict]), f"  {meta.change or ''}  {meta.title}".rstrip())
+    names = "  ".join(name for name in (meta.change, meta.title) if name)
+    yield Text.assemble((stamp, BANNERS[assessment.verdict]), f"  {names}".rstrip())
     yield Text(story.headline, style="bold")
     for text in (story.promise, story.scope):
         if text:
@@ -125,15 +128,26 @@ def _matrix_parts(assessment: Assessment, width: int) -> Iterable[RenderableType
         if start:
             yield ""
         yield _matrix_table(matrix, matrix.cohorts[start : start + fitting], texts, column)
-    shown = [word for word in words.SEVERITY if any(finding.word is word for finding in matrix.findings)]
-    yield Text("  ".join(f"{words.GLYPHS[word]} {word.value}" for word in shown), style="dim")
+    yield Text(_legend(matrix, width), style="dim")
     common = sections.common_told(assessment)
     if common:
         yield Text(common)
+    growing = plain_table(header=False, gap=1)
     for slope in claims.growing:
         between = units.interval(1 + slope.low, 1 + slope.high, 1.10)
         where = f"{words.operation(slope.operation)} {slope.measure.value}"
-        yield Text(f"▲ growth with custom fields: {where} {units.growth(slope.growth)} ({between})")
+        growing.add_row("▲", Text(f"growth with custom fields: {where} {units.growth(slope.growth)} ({between})"))
+    yield growing
+
+
+def _legend(matrix: Matrix, width: int) -> str:
+    """The signs that the matrix shows, each with its word."""
+    cells = [cell for row in matrix.rows for cell in row.cells]
+    seen = {finding.word for cell in cells for finding in (cell.finding, *cell.besides) if finding}
+    told = [f"{words.GLYPHS[word]} {word.value}" for word in words.SEVERITY if word in seen]
+    told += [f"{_NOT_MEASURED} not measured"] if any(not cell.finding for cell in cells) else []
+    # A sign stays on the line of its word.
+    return textwrap.fill("  ".join(one.replace(" ", "\xa0") for one in told), width).replace("\xa0", " ")
 
 
 def _matrix_table(
@@ -151,7 +165,7 @@ def _matrix_table(
 
 def _cell_text(cell: MatrixCell, *, inline: bool) -> Text:
     if cell.finding is None:
-        return Text("·", style="dim")
+        return Text(_NOT_MEASURED, style="dim")
     finding = cell.finding
     text = Text(justify="right", style=_STYLES[finding.word])
     text.append(" ".join(part for part in (words.GLYPHS[finding.word], _change(finding)) if part))

@@ -137,6 +137,15 @@ def test_no_word_of_the_matrix_is_cut_off_on_a_phone(browser, pages, name):
     assert cut == []
 
 
+def test_no_column_of_a_list_is_squeezed_on_a_phone(browser, pages):
+    browser.open(pages["incident"], width=500)
+    lists = "document.querySelectorAll('main > section:not(#appendix) .list :is(th, td)')"
+    widths = browser.run(f"[...{lists}].map(one => [one.getBoundingClientRect().width, one.textContent])")
+    assert len(widths) > 100
+    assert [text for width, text in widths if width < 50 and len(text.strip()) > 3] == []
+    assert browser.run("document.documentElement.scrollWidth") <= 500
+
+
 @paper
 @pytest.mark.parametrize("name", ["incident", "needs-data"])
 def test_the_first_printed_page_holds_the_verdict_and_the_whole_matrix(browser, pages, tmp_path, name):

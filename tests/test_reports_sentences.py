@@ -294,6 +294,13 @@ def test_the_figures_count_whatever_kinds_of_effects_went_wrong():
     assert told[1][0] == ("14", "went wrong: on-save scripts, saved values and e-mails")
 
 
+def test_slower_in_every_cohort_is_told_of_any_number_of_fields():
+    slow = tuple(cell("save_standard", number, 1.5, alarms=True) for number in (0, 10, 50, 200, 500))
+    found = dataclasses.replace(ESCALATE_INCIDENT, cells=slow)
+    who = next(row.text for row in sentences.tell(found, META).decisions if row.label == "Who notices")
+    assert who.startswith("Users of cases with any number of custom fields")
+
+
 if __name__ == "__main__":
     for title, example in EXAMPLES.items():
         (GOLDEN / f"{title}.txt").write_text(told(example), encoding="utf-8")
