@@ -5,7 +5,7 @@ A run has one arm, or two that share the schedule (``scenarios.arms``), the cloc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from loadgen.health import Health
 from loadgen.logins import Logins
 from loadgen.operations import Listener, Operations
 from loadgen.part import ArmCounts
-from loadgen.recorder import Recorder
+from loadgen.recorder import Recorder, Sample
 from loadgen.run_folder import ArmFacts, Ledger, RunFolder, Verified
 from loadgen.seqs import Seqs
 from loadgen.verifier import OPEN_AT_ONCE, Verifier
@@ -99,6 +99,7 @@ class Shared:
     client: str = CLIENTS[0]
     worker: int = 0
     workers: int = 1
+    on_flush: Callable[[Sequence[Sample]], None] | None = None
 
 
 class Arm:
@@ -110,7 +111,7 @@ class Arm:
         scenario, load = shared.scenario, shared.scenario.load
         self._prepared = prepared
         self._scenario = scenario
-        self.recorder = Recorder(shared.folder, shared.worker, name)
+        self.recorder = Recorder(shared.folder, shared.worker, name, on_flush=shared.on_flush)
         self.watch = Watch(scenario.abort_rules)
         hosts = self.target.allowed_hosts
         self._client = _open_client(

@@ -28,6 +28,7 @@ from loadgen.operations import Listener
 from loadgen.part import Part
 from loadgen.recorder import Sample
 from loadgen.run_folder import RunFolder
+from loadgen.tally import Tally
 from scenarios.arms import arm_of
 from scenarios.arrivals import Arrival, arrivals
 from scenarios.model import Operation, Scenario
@@ -57,6 +58,7 @@ class Task:
     client: str = CLIENTS[0]
     worker: int = 0
     workers: int = 1
+    by_cell: bool = False  # whether somebody looks at the counts of each cell while it lasts
 
     def schedule(self, arm: str) -> Iterator[Arrival]:
         """The arrivals of this part that are the arm's."""
@@ -83,6 +85,7 @@ class Drive:
         self._ending: Ending | None = None  # once it was told to stop
         self._driven_s = 0.0
         self._health = Health()
+        self._tally = Tally()
         self._scenario = scaled(task.scenario, task.worker, task.workers) if task.workers > 1 else task.scenario
         shared = Shared(
             self._scenario,
@@ -95,6 +98,7 @@ class Drive:
             task.client,
             task.worker,
             task.workers,
+            self._tally.take if task.by_cell else None,
         )
         self._arms = [Arm(name, prepared, task.schedule(name), shared) for name, prepared in task.prepared.items()]
         watches = {f"{arm.name} ({arm.target.base_url})" if arm.name else "": arm.watch for arm in self._arms}
@@ -134,6 +138,11 @@ class Drive:
             in_flight=sum(arm.driver.in_flight for arm in self._arms),
             pending_effects=sum(arm.verifier.pending for arm in self._arms),
             lag_p99_s=self._health.lag_p99_s,
+            effects={
+                arm.name: {kind: dict(counts) for kind, counts in arm.recorder.effects.items()}
+                for arm in self._arms
+            },
+            cells=self._tally.cells,
         )
 
     def run(self, zero_s: float) -> list[Part]:

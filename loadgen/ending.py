@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from loadgen.run_folder import Unknowable
+from pydantic import Field
+
+from loadgen.run_folder import Unknowable, effects_of_all
+from loadgen.tally import CellTally, cells_of_all
 from scenarios.source import StrictModel
 
 Phase = Literal["provision", "warm-up", "measure", "drain", "verify", "done"]
@@ -31,6 +34,8 @@ class Progress(StrictModel):
     in_flight: int = 0
     pending_effects: int = 0
     lag_p99_s: Unknowable = float("nan")  # of the last second
+    effects: dict[str, dict[str, dict[str, int]]] = Field({})  # by arm, kind and outcome
+    cells: tuple[CellTally, ...] = ()  # where somebody wants them
 
 
 def progress_of_all(parts: Sequence[Progress]) -> Progress:
@@ -44,4 +49,9 @@ def progress_of_all(parts: Sequence[Progress]) -> Progress:
         in_flight=sum(part.in_flight for part in parts),
         pending_effects=sum(part.pending_effects for part in parts),
         lag_p99_s=max(lags, default=float("nan")),
+        effects={
+            arm: effects_of_all([part.effects.get(arm, {}) for part in parts])
+            for arm in dict.fromkeys(arm for part in parts for arm in part.effects)
+        },
+        cells=cells_of_all([part.cells for part in parts]),
     )

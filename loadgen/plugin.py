@@ -235,6 +235,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         "--listen", metavar="HOST:PORT", default="", help="The workers come here, by savepath worker", **hidden
     )
     parser.add_argument("--token-env", metavar="NAME", default="", help="The variable with their token", **hidden)
+    parser.add_argument(
+        "--metrics-port", type=int, metavar="PORT", help="Metrics for Prometheus, on 127.0.0.1", **hidden
+    )
     parser.add_argument("--production", action="store_true", help="Production is meant", **hidden)
     parser.add_argument(
         "--stop-with-parent", action="store_true", help="End the run when the parent process has ended", **hidden
@@ -279,6 +282,7 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         client=options.client,
         production=options.production,
         workers=Workers(options.workers, options.listen, options.token_env),
+        metrics_port=options.metrics_port,
     )
 
 

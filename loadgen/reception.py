@@ -11,6 +11,7 @@ from gevent import socket
 from gevent.event import Event
 
 from loadgen.hands import Guest
+from loadgen.listening import listener_at
 from loadgen.messages import LINE_MAX, Channel, Got, Hello, Refused
 from scenarios.errors import Aborted, InputError
 
@@ -29,10 +30,7 @@ class Reception:
     ) -> None:
         host, _, port = address.rpartition(":")
         try:
-            self._listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind((host, int(port)))
-            self._listener.listen()
+            self._listener = listener_at(host, int(port))
         except (OSError, ValueError) as error:
             raise InputError(f"--listen {address} cannot be used: {error}; choose another address") from None
         self._host = host

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -66,16 +66,18 @@ class Recorder:
         arm: str = "",
         *,
         clock: Callable[[], float] = time.monotonic,
+        on_flush: Callable[[Sequence[Sample]], None] | None = None,
     ) -> None:
         self._folder = folder
         self._worker = worker
         self._arm = arm
         self._clock = clock
+        self._on_flush = on_flush  # hears of what is in the shards by then
         self._part = 0
         self.written = 0  # samples that are in the shards, of any outcome
         self.outcomes: Counter[str] = Counter()
         self.effects: dict[str, Counter[str]] = {}
-        self._samples: list[tuple[Any, ...]] = []
+        self._samples: list[Sample] = []
         self._effects: list[tuple[Any, ...]] = []
         self._open()
 
@@ -103,6 +105,8 @@ class Recorder:
         effects, self._effects = self._effects, []
         self._sample_shard.append(samples)
         self.written += len(samples)
+        if self._on_flush is not None:
+            self._on_flush(samples)
         self._effect_shard.append(effects)
         if self._clock() - self._opened_s >= ROTATE_S:
             self._end()

@@ -14,11 +14,12 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event
@@ -57,6 +58,9 @@ from targets.mapping import Target
 from targets.quotas import refuse_over_quota
 from targets.safety import refuse_unsafe
 
+if TYPE_CHECKING:
+    from loadgen.metrics import Metrics
+
 #: From the start of the walk to the first planned moment, so that the first arrivals are not late: in one process,
 #: and where others have to be told.
 LEAD_S, LEAD_OF_SEVERAL_S = 0.1, 0.5
@@ -77,6 +81,7 @@ class Settings:
     client: str = CLIENTS[0]
     production: bool = False  # whether production is meant
     workers: Workers = ALONE  # the processes that drive it
+    metrics_port: int | None = None  # of 127.0.0.1; where Prometheus looks while the run lasts
 
     @property
     def targets(self) -> dict[str, ChosenTarget]:
@@ -122,6 +127,7 @@ class Session:
         self._zero = math.nan  # monotonic time of second 0
         self._stopped = False
         self._driving: Driving | None = None
+        self._beside = ExitStack()
         self._recorded_before = 0
         self._prepared: Mapping[str, Prepared] = {}
         self._footprints: dict[str, Footprint] = {}
@@ -164,7 +170,17 @@ class Session:
         for name, prepared in self._prepared.items():
             announce_tokens(self._footprints[name], prepared, self._key)
         self._driving = self._alone() if settings.workers.alone else self._several()
-        self._driving.get_ready()
+        with ExitStack() as opened:
+            if settings.metrics_port is not None:
+                opened.enter_context(closing(self._open_metrics(settings.metrics_port)))
+            self._driving.get_ready()
+            self._beside = opened.pop_all()
+
+    def _open_metrics(self, port: int) -> Metrics:
+        from loadgen.metrics import Metrics
+
+        about = {"run": self.folder.path.resolve().name, "scenario": self._scenario.name}
+        return Metrics(port, about, lambda: self._driving.progress if self._driving else Progress())
 
     def _alone(self) -> Drive:
         return Drive(self._task_of(0), on_stop=self.stop, listener=self._listener)
@@ -193,6 +209,7 @@ class Session:
                 plan_digest=self._plan.digest,
                 client=settings.client,
                 allow_python=settings.allow_python,
+                by_cell=settings.metrics_port is not None,
             )
             for worker in range(workers.number)
         ]
@@ -205,7 +222,8 @@ class Session:
 
     def _task_of(self, worker: int) -> Task:
         client, workers = self._settings.client, self._settings.workers.number
-        return Task(self._scenario, self._prepared, self.folder, self._key, client, worker, workers)
+        by_cell = self._settings.metrics_port is not None
+        return Task(self._scenario, self._prepared, self.folder, self._key, client, worker, workers, by_cell)
 
     def _footprint_of(self, arm: str, target: Target) -> Footprint:
         """Where it is kept what the run makes there."""
@@ -274,6 +292,7 @@ class Session:
             self._say(f"the run has no run.json: {error}")
         finally:
             ticker.kill()
+            self._beside.close()
             for footprint in self._footprints.values():
                 footprint.close()
             self.finished.set()

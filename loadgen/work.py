@@ -168,4 +168,5 @@ def task_of(order: Order) -> Task:
         order.client,
         order.worker,
         order.workers,
+        order.by_cell,
     )

@@ -48,6 +48,7 @@ class Drive:
     client: str = "measured"
     production: bool = False
     workers: Workers = ALONE
+    metrics_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
         client=command.client,
         production=command.production,
         workers=command.workers,
+        metrics_port=command.metrics_port,
         # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
         environ=environ_of(turn.sides[0], os.environ),
     )

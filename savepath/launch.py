@@ -44,6 +44,7 @@ class Launch:
     client: str = "measured"
     production: bool = False
     workers: Workers = ALONE
+    metrics_port: int | None = None
     environ: Mapping[str, str] | None = None  # this process's own by default
 
     @property
@@ -68,6 +69,8 @@ class Launch:
             words += ["--workers", str(self.workers.number)]
         if self.workers.listen:
             words += ["--listen", self.workers.listen]
+        if self.metrics_port is not None:
+            words += ["--metrics-port", str(self.metrics_port)]
         if self.workers.token_env:
             words += ["--token-env", self.workers.token_env]
         return words

@@ -16,7 +16,7 @@ from test_loadgen_workers import KNOWN, SCENARIO, TARGET
 from loadgen.hands import Guest
 from loadgen.messages import Channel, Hello, Order, Refused
 from loadgen.pieces import PIECE_BYTES, WINDOW_BYTES, Courier, Shelf, piece_of
-from loadgen.reception import Reception
+from loadgen.reception import GREETING_S, Reception
 from loadgen.run_folder import RunFolder
 from loadgen.shipping import stays_below
 from scenarios.arrivals import arrivals
@@ -159,6 +159,7 @@ def test_a_stranger_who_says_too_much_is_hung_up_on(reception):
     waiting = gevent.spawn(reception.await_all, lambda guest: None)
     gevent.sleep(0)
     with gevent.socket.create_connection(("127.0.0.1", reception.port)) as sock:
+        sock.settimeout(GREETING_S / 2)
         sock.sendall(b"x" * 5000)
         assert sock.recv(1) == b""
     waiting.kill()

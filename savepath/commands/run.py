@@ -71,6 +71,11 @@ if TYPE_CHECKING:
     default="",
     help="The variable with the token that they must know; a must away from loopback.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65_535),
+    help="Metrics for Prometheus while a run lasts, at 127.0.0.1:PORT/metrics.",
+)
 @click.option("--purpose", default="", help="One sentence on why this run is made; kept in run.json.")
 @json_flag
 @quiet_option
@@ -91,6 +96,7 @@ def command(
     workers: int,
     listen: Address | None,
     token_env: str,
+    metrics_port: int | None,
     purpose: str,
     as_json: bool,
     quiet: bool,
@@ -133,7 +139,7 @@ def command(
         Beside(listen, token_env).refuse()
         secret = f" --token-env {token_env}" if token_env else ""
         suggest(f"savepath worker --master {crew.listen}{secret}", quiet=quiet or as_json)
-    command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production, crew)
+    command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production, crew, metrics_port)
     drive_runs(command, turns, out, progress)
     if as_json:
         from savepath.showing import runs_as_json
