@@ -52,9 +52,9 @@ def measure(options: Sequence[str] = ()) -> list[dict[str, Any]]:
     return list(chain.from_iterable(_rows(name, counts) for name, counts in said.items()))
 
 
-def ask(name: str, seed: int) -> str:
+def ask(name: str, seed: int, world: World = WORLD) -> str:
     """What is said of one comparison with this fault: a verdict, or that the runs cannot be compared."""
-    trial = made(seed)
+    trial = made(seed, world)
     if name != NOTHING:
         FAULTS[name](trial)
     try:
@@ -63,11 +63,11 @@ def ask(name: str, seed: int) -> str:
         return REFUSED
 
 
-def made(seed: int) -> Trial:
-    """Ten pairs of runs, by turns or both at once as chance says, with nothing wrong."""
+def made(seed: int, world: World = WORLD) -> Trial:
+    """The pairs of a world with nothing wrong: by turns for an even seed, both at once for an odd one."""
     rng = np.random.default_rng(seed)
     design = ("alternating", "concurrent")[seed % 2]
-    world = WORLD.but(design=design)
+    world = world.but(design=design)
     drawn = draw(world, rng)
     sides: tuple[list[Any], list[Any]] = ([], [])
     for pair, runs in enumerate(zip(drawn.before, drawn.after, strict=True)):
