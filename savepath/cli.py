@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "import": "Make a run of the results of JMeter, k6, Locust or vegeta.",
     "show": "Tell one run by itself: times, failures, effects.",
     "compare": "Compare runs before and after a change: CLEAR, HOLD or ESCALATE.",
+    "export": "Send the requests of a run to a tracing system, over OTLP.",
     "watch": "Watch a stabilization window for days: CLEAR, HOLD or ESCALATE.",
     "gate": "Ask a watch whether a release may go out: 0 CLEAR, 10 HOLD, 20 ESCALATE.",
     "report": "Tell a comparison again, or list runs and comparisons.",
