@@ -34,6 +34,7 @@ def command(master: Address, token_env: str, wait: float, allow_python: bool) ->
     \b
     Examples:
       savepath worker --master 10.0.0.1:8720 --token-env SAVEPATH_TOKEN
+      savepath worker --master 127.0.0.1:8720 --wait 3600
     """
     if token_env:
         from savepath.watching.beside import needed
