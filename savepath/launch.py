@@ -131,6 +131,8 @@ def wait(child: subprocess.Popen[bytes], seconds: float) -> None:
 def _explain(folder: Path, returncode: int, said: str, received: list[int]) -> None:
     """Turn the end of the child into silence or into the error that says what happened."""
     if returncode == 0 and (folder / "run.json").is_file():
+        if received:  # too late for this run, but whoever would make another must not
+            raise Interrupted(f"interrupted; the run is whole: {folder}", _code_of(received))
         return
     failure = _read_json(folder / "failure.json")
     if failure:
@@ -140,14 +142,17 @@ def _explain(folder: Path, returncode: int, said: str, received: list[int]) -> N
     run = _read_json(folder / "run.json")
     if received:
         kept = "the run is kept, marked as interrupted" if run else "the run is not whole and will not be compared"
-        code = Exit.TERMINATED if received[0] == signal.SIGTERM else Exit.INTERRUPTED
-        raise Interrupted(f"interrupted; {kept}: {folder}", code)
+        raise Interrupted(f"interrupted; {kept}: {folder}", _code_of(received))
     if run:
         raise Aborted(
             f"the run was aborted: {run.get('reason') or 'no reason given'}; what was recorded: {folder}"
         )
     last = "\n".join(said.strip().splitlines()[-12:])
     raise Aborted(f"the load generator ended with code {returncode} and left no run in {folder}\n{last}")
+
+
+def _code_of(received: list[int]) -> Exit:
+    return Exit.TERMINATED if received[0] == signal.SIGTERM else Exit.INTERRUPTED
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -17,8 +17,10 @@ from command_line import savepath, spawned
 from misbehaving_server import Asked, Behaviour, Reply, misbehaving
 from roundup_server import ENVIRON, running_roundup
 
+from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import RunFolder
 from savepath.exits import Exit
+from savepath.launch import Interrupted, Launch, drive
 from savepath.sink import sink_for
 from scenarios.errors import Aborted
 from targets.mail_sink import running_sink
@@ -280,3 +282,25 @@ def test_a_class_that_is_not_there_is_told_before_anything_is_sent(files):
         done = savepath("run", files / "reads.yaml", *words, "--allow-python")
     assert (done.returncode, behaviour.asked) == (Exit.USAGE, [])
     assert "install the package or put it on PYTHONPATH" in done.stderr
+
+
+class AlmostWhole(Launch):
+    """A load generator that is finished whatever it is told: asked to stop, it leaves a whole run and says 0."""
+
+    @property
+    def command(self):
+        code = (
+            "import pathlib, signal, sys, time\n"
+            "room = pathlib.Path(sys.argv[1])\n"
+            "signal.signal(signal.SIGINT, lambda *_: ((room / 'run.json').write_text('{}'), sys.exit(0)))\n"
+            "(room / 'progress.json').write_text('{\"phase\": \"verify\"}')\n"
+            "time.sleep(30)\n"
+        )
+        return [sys.executable, "-c", code, str(self.folder)]
+
+
+def test_a_request_to_stop_that_comes_when_a_run_is_whole_stops_those_that_would_follow(tmp_path):
+    almost = AlmostWhole("smoke", ChosenTarget("casedesk", {}), tmp_path)
+    with pytest.raises(Interrupted, match="the run is whole") as found:
+        drive(almost, lambda progress: os.kill(os.getpid(), signal.SIGINT))
+    assert found.value.exit_code == Exit.INTERRUPTED

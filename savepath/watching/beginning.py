@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -94,7 +94,8 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
                 verdict = drive(watching, command, runs, progress, until_clear=wanted.until_clear, say=say)
         except KeyboardInterrupt:
             return 130
-        watching.end(time.time())
+        with suppress(OSError):  # a full disk: the gate then holds, as for a watch that died
+            watching.end(time.time())
     return exit_code(verdict, "hold")
 
 

@@ -135,6 +135,8 @@ def _decide(watching: Watching, block: Block, run: str) -> Told:
     while True:
         try:
             return watching.decide(block, run, time.time())
+        except FileNotFoundError:
+            raise InputError(f"{watching.journal.path} is gone; begin a new watch with another --state") from None
         except OSError as error:
             if not told:
                 why = error.strerror or type(error).__name__
