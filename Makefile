@@ -84,8 +84,8 @@ bench-effects: .venv/dev ## planted faults found by id, nothing found where ther
 bench-real: .venv/dev ## Roundup on a slowed disk, through run and compare
 	$(BIN)/python -m benchmarks real
 
-bench-watch: .venv/dev ## false alarms, delays and CLEAR of the watch, on simulated months
-	$(BIN)/python -m benchmarks watch
+bench-watch: .venv/dev ## false alarms, delays, CLEAR and survival of the watch, on simulated months; WATCH=--write puts them into docs/method.md
+	$(BIN)/python -m benchmarks watch $(WATCH)
 
 bench-fuzz: .venv/dev ## broken files in bulk for every reader, FUZZ_S=30 seconds each
 	$(BIN)/python -m benchmarks fuzz

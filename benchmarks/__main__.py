@@ -26,7 +26,7 @@ BENCHES = {
     "effects": ("benchmarks.effects",),
     "report": ("benchmarks.report",),
     "real": ("benchmarks.real_systems",),
-    "watch": ("benchmarks.watch_truth", "benchmarks.watch_survival"),
+    "watch": ("benchmarks.watch_truth",),
     "watch-live": ("benchmarks.watch_live",),
     "chaos": ("benchmarks.chaos",),
     "fuzz": ("benchmarks.fuzz",),
@@ -34,7 +34,7 @@ BENCHES = {
     "at-once": ("benchmarks.at_once",),
 }
 #: Those whose ``measure()`` takes the words that follow the name.
-WITH_OPTIONS = {"performance", "truth", "watch-live", "wrong-clear"}
+WITH_OPTIONS = {"performance", "truth", "watch", "watch-live", "wrong-clear"}
 OUT = Path(__file__).parent / "out"
 
 

@@ -106,10 +106,11 @@ def measure() -> list[dict[str, Any]]:
         {
             "figure": f"decisions as undisturbed, {watches} watches, {kills} kills",
             "value": same / watches,
-            "low": None,
-            "high": None,
+            "low": same / watches,
+            "high": same / watches,
             "goal": "= 1",
             "reached": same == watches,
+            "n": kills,
         }
     ]
 

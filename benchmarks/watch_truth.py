@@ -6,11 +6,12 @@ very functions that the service calls. Delays count from the change to the end o
 
 from __future__ import annotations
 
+import argparse
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from analysis.findings import Verdict
 from analysis.window.baseline import learn_baseline
 from analysis.window.decisions import Decision
 from analysis.window.watch import Terms, acknowledge, begin, step
+from benchmarks import watch_keeping, watch_survival
 from benchmarks.window_months import (
     BLOCK_S,
     DRIFTING,
@@ -33,10 +35,12 @@ from benchmarks.window_months import (
     uniform,
 )
 
-#: Months of each environment, and changes of each kind; SAVEPATH_BENCH_MONTHS makes them more or fewer.
-MONTHS = int(os.environ.get("SAVEPATH_BENCH_MONTHS", "30"))
-CHANGES = 2 * MONTHS
+#: Months of each environment in which nothing changed; the other numbers follow from it.
+MONTHS = 16
+CLEARS, CHANGES, WRONG = 6, 2, 2.5  # windows of two days, changes of a kind and windows of a kind, for each month
 DAY = round(86_400 / BLOCK_S)
+METHOD = Path(__file__).parents[1] / "docs" / "method.md"
+BEGIN, END = "<!-- made by `make bench-watch` -->", "<!-- end of what `make bench-watch` made -->"
 
 
 def decide(found: Month, *, to_first: bool = False) -> tuple[list[Decision], int]:
@@ -56,19 +60,47 @@ def decide(found: Month, *, to_first: bool = False) -> tuple[list[Decision], int
     return decisions, alarms
 
 
-def measure() -> list[dict[str, Any]]:
-    return [_said(row) for row in _rows()]
+def measure(options: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Rows {figure, value, low, high, goal, reached, n}."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks watch", description=__doc__)
+    parser.add_argument("--months", type=int, default=MONTHS)
+    parser.add_argument("--write", action="store_true", help="into docs/method.md")
+    asked = parser.parse_args(options)
+    rows = [_said(row) for row in _rows(asked.months)]
+    if asked.write:
+        write(rows)
+    return rows
+
+
+def write(rows: Sequence[dict[str, Any]], path: Path = METHOD) -> None:
+    """Put the table between the comments of the document."""
+    head, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path}: expected the lines {BEGIN} and {END}")
+    table = ["| what | | from, to | goal | n |", "|---|---|---|---|---|", *map(_line, rows)]
+    path.write_text("\n".join([f"{head}{begin}\n", *table, f"\n{end}{tail}"]), encoding="utf-8")
+
+
+def _line(row: dict[str, Any]) -> str:
+    value, low, high = (
+        "never" if row[k] is None else f"{row[k]:.2f}".rstrip("0").rstrip(".") for k in ("value", "low", "high")
+    )
+    goal = (row["goal"] or "") + (", **not reached**" if row["reached"] is False else "")
+    return f"| {row['figure']} | {value} | {low} to {high} | {goal} | {row['n']} |"
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:
-    print(f"{row['figure']}: {row['value']:.4g} (goal {row['goal']})", file=sys.stderr, flush=True)
+    print(_line(row), file=sys.stderr, flush=True)
     return row
 
 
-def _rows() -> Iterator[dict[str, Any]]:
+def _rows(months: int) -> Iterator[dict[str, Any]]:
     yield _cost()
     for env, most in ((QUIET, 1.0), (NORMAL, 1.0), (OFFSETS, 1.0), (DRIFTING, None)):
-        yield from _nothing_changed(env, most)
+        yield from _nothing_changed(env, most, months)
+    for env in (QUIET, NORMAL, OFFSETS):
+        yield _cleared(env, round(CLEARS * months), 0.95 if env is not OFFSETS else None)
     minutes = [
         ("all slower by 100 %", uniform(1.0), 1.0, 75.0),
         ("all slower by 25 %", uniform(0.25), 3.0, 510.0),
@@ -80,49 +112,64 @@ def _rows() -> Iterator[dict[str, Any]]:
         ("+100 % at 500 fields over 6 h", growing(1.0, over_h=6), 1.0, 150.0),
     ]
     for name, change, days, goal in minutes:
-        yield _delay(name, change, days, goal)
-    yield _wrong_clear("all slower by 25 %", uniform(0.25))
-    yield _wrong_clear("+25 % at 500 fields", growing(0.25))
+        yield _delay(name, change, days, goal, round(CHANGES * months))
+    everywhere, n = (QUIET, NORMAL, OFFSETS), round(WRONG * months)
+    yield _wrong_clear("all slower by 25 %", uniform(0.25), everywhere, n, 0.01)
+    yield _wrong_clear("+25 % at 500 fields", growing(0.25), everywhere, n, 0.01)
+    yield _wrong_clear("all slower by 10 %, the tolerance", uniform(0.10), (NORMAL,), n, None)
+    yield from watch_keeping.measure()
+    yield from watch_survival.measure()
 
 
-def _nothing_changed(env: Environment, most: float | None) -> list[dict[str, Any]]:
-    alarms, cleared, held = [], [], []
-    for seed in range(MONTHS):
+def _nothing_changed(env: Environment, most: float | None, months: int) -> list[dict[str, Any]]:
+    alarms, held = [], []
+    for seed in range(months):
         decisions, n = decide(month(env, 10_000 + seed))
         alarms.append(n)
-        cleared.append(any(one.verdict is Verdict.CLEAR for one in decisions[: 2 * DAY]))
         held.append(np.mean([one.verdict is Verdict.HOLD for one in decisions[2 * DAY :]]))
-    name = f"{env.name}, nothing changed, {MONTHS} months"
+    name = f"{env.name}, nothing changed"
     return [
         _row(f"{name}: false ESCALATE a month", alarms, most, at_most=True),
-        _row(f"{env.name}: CLEAR within 48 h", cleared, 0.95 if env in (QUIET, NORMAL) else None),
-        _row(f"{env.name}: share of HOLD after 48 h", held, None),
+        _row(f"{name}: share of HOLD after 48 h", held, None),
     ]
 
 
-def _delay(name: str, change: Change, days: float, goal: float | None) -> dict[str, Any]:
+def _cleared(env: Environment, windows: int, goal: float | None) -> dict[str, Any]:
+    cleared = []
+    for seed in range(windows):
+        decisions, _ = decide(month(env, 40_000 + seed, after_days=2))
+        cleared.append(any(one.verdict is Verdict.CLEAR for one in decisions))
+    return _row(f"{env.name}, nothing changed: CLEAR within 48 h", cleared, goal)
+
+
+def _delay(name: str, change: Change, days: float, goal: float | None, n: int) -> dict[str, Any]:
     minutes = []
-    for seed in range(CHANGES):
+    for seed in range(n):
         decisions, found = decide(month(NORMAL, 20_000 + seed, after_days=days, change=change), to_first=True)
         minutes.append(len(decisions) * BLOCK_S / 60 if found else math.inf)
-    middle, low, high = (float(np.quantile(minutes, q, method="higher")) for q in (0.5, 0.1, 0.9))
+    told = [float(np.quantile(minutes, q, method="higher")) for q in (0.5, 0.1, 0.9)]
+    value, low, high = (one if math.isfinite(one) else None for one in told)
     return {
-        "figure": f"normal, {name}: median min [p10 p90]",
-        "value": middle,
+        "figure": f"normal, {name}: minutes to ESCALATE, median, p10 to p90",
+        "value": value,
         "low": low,
-        "high": high if math.isfinite(high) else None,
+        "high": high,
         "goal": None if goal is None else f"<= {goal:g}",
-        "reached": None if goal is None else middle <= goal,
+        "reached": None if goal is None else told[0] <= goal,
+        "n": n,
     }
 
 
-def _wrong_clear(name: str, change: Change) -> dict[str, Any]:
+def _wrong_clear(
+    name: str, change: Change, envs: Sequence[Environment], n: int, goal: float | None
+) -> dict[str, Any]:
     wrong = []
-    for env in (QUIET, NORMAL, OFFSETS):
-        for seed in range(CHANGES):
+    for env in envs:
+        for seed in range(n):
             decisions, _ = decide(month(env, 30_000 + seed, after_days=3, change=change), to_first=True)
             wrong.append(any(one.verdict is Verdict.CLEAR for one in decisions))
-    return _row(f"{name}, {len(wrong)} windows of 3 days: wrong CLEAR", wrong, 0.01, at_most=True)
+    where = "three environments" if len(envs) > 1 else envs[0].name
+    return _row(f"{where}, {name}: wrong CLEAR within 3 days", wrong, goal, at_most=True)
 
 
 def _cost() -> dict[str, Any]:
@@ -141,6 +188,7 @@ def _cost() -> dict[str, Any]:
         "high": max(times),
         "goal": "< 5",
         "reached": float(np.median(times)) < 5,
+        "n": len(times),
     }
 
 
@@ -156,4 +204,5 @@ def _row(figure: str, values: Sequence[float], goal: float | None, *, at_most: b
         "high": mean + error,
         "goal": None if goal is None else f"{'<' if at_most else '>='} {goal:g}",
         "reached": None if goal is None else (mean < goal if at_most else mean >= goal),
+        "n": len(found),
     }

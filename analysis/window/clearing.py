@@ -82,7 +82,8 @@ def unsettled(baseline: Baseline, totals: Totals, recent: Recent, tolerance: flo
         if totals.counts[place] < 0.5 * half_day or n[place] < 0.5 * back:
             found[name] = "too few blocks have it"
         elif upper[place] >= bound:
-            found[name] = f"it may still be {math.expm1(float(upper[place])):+.0%}"
+            may = math.expm1(float(upper[place]))
+            found[name] = f"it may still be {may:+.0%}" if may < 1 else "too little is known of it yet"
         elif last[place] + math.sqrt(variance[place] / n[place]) >= bound:
             found[name] = "the last half day is not shown harmless"
         elif last[place] - first[place] >= trend[place]:

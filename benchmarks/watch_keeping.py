@@ -1,0 +1,83 @@
+"""What a watch keeps: the megabytes of its state after 30 days, and its memory after 24 hours of runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from analysis.window.baseline import learn_baseline
+from analysis.window.blocks import block_as_plain
+from analysis.window.watch import Terms, begin, evidence, step
+from benchmarks.watched_runs import BLOCK_S, write_run
+from benchmarks.window_months import NORMAL, growing, month
+from savepath.watching.lines import Told, line_of
+
+#: Blocks of a day, and runs of a baseline.
+A_DAY, BEFORE = 288, 20
+
+
+def measure() -> list[dict[str, Any]]:
+    """Rows {figure, value, low, high, goal, reached, n}."""
+    quiet, loud = _state_mb(None), _state_mb(growing(0.5))
+    return [
+        _row("30 days, nothing changed: MB of journal and baseline", quiet, 50, 8640),
+        _row("30 days of an alarm that nobody acknowledges: MB", loud, None, 8640),
+        _row("24 h of 5-minute runs followed, with the service: MB of memory", _memory_mb(), 300, A_DAY),
+    ]
+
+
+def _state_mb(change: Any) -> float:
+    found = month(NORMAL, 2, change=change)
+    baseline = learn_baseline(found.before)
+    state, size = begin(baseline), sum(_length(block_as_plain(block)) for block in found.before)
+    for number, block in enumerate(found.after):
+        state, decision = step(baseline, Terms(), state, block)
+        told = Told(decision, evidence(baseline, Terms(), state) if number % 50 == 0 else None)
+        line = line_of(block, f"block-{number:06d}", told, block.end_s)
+        # What is known of an alarm is costly to work out, so every fiftieth stands for its fellows.
+        size += _length(line) + (49 * _length(line["evidence"]) if line["evidence"] else 0)
+    return size / 1e6
+
+
+def _length(line: object) -> int:
+    return len(json.dumps(line, separators=(",", ":"))) + 1
+
+
+def _memory_mb() -> float:
+    """The most that the process ever had (``ru_maxrss``)."""
+    with tempfile.TemporaryDirectory() as place:
+        room = Path(place)
+        for number in range(BEFORE + A_DAY):
+            write_run(room / ("before" if number < BEFORE else "after"), number)
+        words = ["watch", "--follow", "after", "--baseline", "before", "--state", "state", "--for", "0.01s"]
+        words += [
+            "--every",
+            f"{BLOCK_S:g}s",
+            "--day",
+            f"{A_DAY * BLOCK_S:g}s",
+            "--listen",
+            "127.0.0.1:0",
+            "--quiet",
+        ]
+        child = subprocess.Popen([sys.executable, "-m", "savepath", *words], cwd=room, stdout=subprocess.DEVNULL)
+        _, _, used = os.wait4(child.pid, 0)
+        decided = (room / "state" / "decisions.jsonl").read_text().count('"kind":"decision"')
+    assert decided == A_DAY, decided
+    return used.ru_maxrss / 1024
+
+
+def _row(figure: str, value: float, goal: float | None, n: int) -> dict[str, Any]:
+    return {
+        "figure": figure,
+        "value": value,
+        "low": value,
+        "high": value,
+        "goal": None if goal is None else f"< {goal:g}",
+        "reached": None if goal is None else value < goal,
+        "n": n,
+    }
