@@ -160,9 +160,11 @@ def test_the_first_printed_page_holds_the_verdict_and_the_whole_matrix(browser, 
 
 
 @paper
-def test_the_appendix_is_open_on_paper(browser, pages, tmp_path):
+def test_the_appendix_is_open_on_paper_and_no_page_ends_in_a_heading(browser, pages, tmp_path):
     browser.open(pages["incident"])
     every = printed_text(browser, tmp_path)
+    (emails,) = [page for page in every.split("\f") if re.search("^ *E-mails *$", page, re.MULTILINE)]
+    assert "Delivered exactly once" in emails
     assert "All cells and quantiles" in every
     assert "savepath compare runs/before-*" in every
 
