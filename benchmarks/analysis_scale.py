@@ -77,7 +77,7 @@ def write_run(folder: RunFolder, number: int, recorded: int, slices: pd.DataFram
     folder.create()
     (folder.path / "samples.parquet").touch()
     schema = arrow_schema(EFFECT_COLUMNS)
-    compress_effects(schema.empty_table(), folder.path / "effects.parquet")
+    compress_effects([schema.empty_table()], folder.path / "effects.parquet")
     write_slices(slices, folder.path / "slices.parquet")
     write_notable(notable.empty(), folder.path / "notable.parquet")
     begun = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=2 * MINUTES * number)
@@ -118,7 +118,7 @@ def measure() -> list[dict[str, Any]]:
         place = Path(room)
         parquet = place / "samples.parquet"
         table = samples(np.random.default_rng(1), 10 * MILLION, 0.0, 60.0 * MINUTES)
-        compress_samples(pa.Table.from_pandas(table, preserve_index=False), parquet)
+        compress_samples([pa.Table.from_pandas(table, preserve_index=False)], parquet)
         del table
         rows += _figures("slices of 10 M samples from Parquet", "fold", parquet, 10.0)
         for million in (10, 100):

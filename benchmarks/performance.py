@@ -41,7 +41,7 @@ export default function () {{ http.get("{url}"); }}
 """
 WRK = """
 done = function(summary, latency, requests)
-  io.write(string.format("{{\\"told\\": [%f, %f, %f, %f]}}\\n", latency:percentile(90) / 1e6,
+  io.write(string.format("{\\"told\\": [%f, %f, %f, %f]}\\n", latency:percentile(90) / 1e6,
     latency:percentile(95) / 1e6, latency:percentile(99) / 1e6, latency:percentile(99.9) / 1e6))
 end
 """

@@ -22,7 +22,7 @@ import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from pydantic import BeforeValidator, Field, ValidationError
 
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
-from loadgen.shards import read_shard
+from loadgen.shards import by_seq, shard_schema
 from loadgen.tables import (
     call_foreign,
     compress_effects,
@@ -56,6 +56,9 @@ _Table = TypeVar("_Table")
 
 #: A run may not fill its disk beyond this.
 KEPT_FREE_BYTES = 200_000_000
+
+#: Arrivals whose rows are compacted at a time, so that the memory it takes does not grow with the run.
+COMPACTED_AT_ONCE = 500_000
 
 #: A number that may be unknown: NaN here, null in the file.
 Unknowable = Annotated[
@@ -321,19 +324,25 @@ class RunFolder:
         has called lost: these are foreign. Returns how many there were in each arm.
         """
         self._keep("samples", self._shards("samples", SAMPLE_COLUMNS), compress_samples)
-        effects, moved = call_foreign(self._shards("effects", EFFECT_COLUMNS), strays)
-        self._keep("effects", effects, compress_effects)
-        self._keep_slices()
-        return moved
+        moved: Counter[str] = Counter()
 
-    def _shards(self, name: str, columns: Mapping[str, str]) -> pa.Table:
-        found = [read_shard(path, columns) for path in sorted(self.shards.glob(f"worker-*-{name}*.arrow"))]
-        return pa.concat_tables(found) if found else _empty(columns)
+        def put_right(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+            for piece in pieces:
+                effects, number = call_foreign(piece, strays)
+                moved.update(number)
+                yield effects
+
+        self._keep("effects", put_right(self._shards("effects", EFFECT_COLUMNS)), compress_effects)
+        self._keep_slices()
+        return dict(moved)
+
+    def _shards(self, name: str, columns: Mapping[str, str]) -> Iterator[pa.Table]:
+        return by_seq(sorted(self.shards.glob(f"worker-*-{name}*.arrow")), columns, COMPACTED_AT_ONCE)
 
     def keep(self, samples: pa.Table) -> None:
         """Keep the samples of a run that no worker recorded here; it has no effects. Columns as in a shard."""
-        self._keep("samples", samples, compress_samples)
-        self._keep("effects", _empty(EFFECT_COLUMNS), compress_effects)
+        self._keep("samples", [samples], compress_samples)
+        self._keep("effects", [shard_schema(EFFECT_COLUMNS).empty_table()], compress_effects)
         self._keep_slices()
 
     def _keep(self, name: str, table: Any, write: Callable[[Any, Path], None]) -> None:
@@ -515,12 +524,6 @@ def _unfinished(path: Path) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-
-
-def _empty(columns: Mapping[str, str]) -> pa.Table:
-    from loadgen.shards import shard_schema
-
-    return shard_schema(columns).empty_table()
 
 
 def _sync_folder(path: Path) -> None:

@@ -7,6 +7,7 @@ small numbers take the bits that vary and no more. Reading gives back float64 se
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -34,16 +35,23 @@ _VERSION_KEY = b"savepath.slices"
 _ZSTD = {"compression": "zstd", "compression_level": 9, "write_statistics": False}
 
 
-def compress_samples(table: pa.Table, path: Path) -> None:
-    """Write a samples table (times as float64 seconds) to Parquet, sorted by seq."""
+def compress_samples(pieces: Iterable[pa.Table], path: Path) -> None:
+    """Write the pieces of a samples table (times as float64 seconds) to Parquet, sorted by seq.
+
+    The numbers of each piece come after those of the one before.
+    """
+    encodings = dict.fromkeys(["seq", SCHEDULED], "DELTA_BINARY_PACKED")  # these rise
+    encodings |= dict.fromkeys([WAITED, SERVED, "bytes_out", "bytes_in"], "BYTE_STREAM_SPLIT")
+    _write((_sample_columns(piece) for piece in pieces), path, encodings)
+
+
+def _sample_columns(table: pa.Table) -> pa.Table:
     table = table.sort_by([("seq", "ascending")])
     scheduled, sent, done = (_to_us(table[name]) for name in ("scheduled_s", "sent_s", "done_s"))
     table = table.drop_columns(["scheduled_s", "sent_s", "done_s"])
     for name, values in ((SCHEDULED, scheduled), (WAITED, sent - scheduled), (SERVED, done - sent)):
         table = table.append_column(name, pa.array(values))
-    encodings = dict.fromkeys(["seq", SCHEDULED], "DELTA_BINARY_PACKED")  # these rise
-    encodings |= dict.fromkeys([WAITED, SERVED, "bytes_out", "bytes_in"], "BYTE_STREAM_SPLIT")
-    _write(_with_dictionaries(table, SAMPLE_COLUMNS), path, encodings)
+    return _with_dictionaries(table, SAMPLE_COLUMNS)
 
 
 def restore_samples(table: pa.Table, columns: Sequence[str] = tuple(SAMPLE_COLUMNS)) -> pd.DataFrame:
@@ -102,12 +110,12 @@ def _lists_as_they_are(kind: pa.DataType) -> pd.ArrowDtype | None:
     return pd.ArrowDtype(kind) if pa.types.is_list(kind) else None
 
 
-def compress_effects(table: pa.Table, path: Path) -> None:
-    """Write an effects table to Parquet, sorted by seq, kind and name."""
-    table = table.sort_by([("seq", "ascending"), ("kind", "ascending"), ("name", "ascending")])
+def compress_effects(pieces: Iterable[pa.Table], path: Path) -> None:
+    """Write the pieces of an effects table to Parquet, sorted by seq, kind and name; see ``compress_samples``."""
+    order = [(name, "ascending") for name in ("seq", "kind", "name")]
     encodings = {"seq": "DELTA_BINARY_PACKED"}
     encodings |= {name: "BYTE_STREAM_SPLIT" for name, kind in EFFECT_COLUMNS.items() if kind == "float64"}
-    _write(_with_dictionaries(table, EFFECT_COLUMNS), path, encodings)
+    _write((_with_dictionaries(piece.sort_by(order), EFFECT_COLUMNS) for piece in pieces), path, encodings)
 
 
 def call_foreign(effects: pa.Table, strays: Collection[int]) -> tuple[pa.Table, dict[str, int]]:
@@ -142,9 +150,15 @@ def _with_dictionaries(table: pa.Table, columns: Mapping[str, str]) -> pa.Table:
     return table
 
 
-def _write(table: pa.Table, path: Path, encodings: Mapping[str, str]) -> None:
-    others = [name for name in table.column_names if name not in encodings]
-    pq.write_table(table, path, column_encoding=dict(encodings), use_dictionary=others, **_ZSTD)
+def _write(pieces: Iterable[pa.Table], path: Path, encodings: Mapping[str, str]) -> None:
+    """Each piece is a row group; there is one piece at least."""
+    remaining = iter(pieces)
+    first = next(remaining)
+    others = [name for name in first.column_names if name not in encodings]
+    options = {"column_encoding": dict(encodings), "use_dictionary": others, **_ZSTD}
+    with pq.ParquetWriter(path, first.schema, **options) as writer:
+        for piece in itertools.chain([first], remaining):
+            writer.write_table(piece)
 
 
 def _to_pandas(table: pa.Table, columns: Iterable[str]) -> pd.DataFrame:

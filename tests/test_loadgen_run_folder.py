@@ -30,7 +30,8 @@ from loadgen.run_folder import (
     find_runs,
     open_run,
 )
-from loadgen.shards import read_shard
+from loadgen.shards import by_seq, read_shard
+from loadgen.tables import compress_samples, restore_samples
 from scenarios.errors import InputError, Refused
 
 MICRO = 1_000_000
@@ -359,6 +360,29 @@ def test_shards_end_after_an_hour_and_are_compacted_together(tmp_path):
     assert (rows, recorder.written) == ([[0, 1, 2], [3, 4], []], 5)
     folder.compact()
     assert folder.read_samples()["seq"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_shards_of_several_workers_are_compacted_in_pieces_to_the_table_that_they_are_at_once(tmp_path):
+    folder = RunFolder(tmp_path / "one")
+    folder.create()
+    recorders = [Recorder(folder, worker) for worker in (0, 1)]
+    for n in range(100):
+        seq = (37 * n) % 100  # each once, in no order
+        row = (float(seq), seq + 0.5, seq + 1.0, 200, "ok", f"detail {seq // 7}", 0, 9)
+        recorders[seq % 2].sample(Sample(seq, seq % 2, "", f"t{seq % 3}", 0, "read_case", *row))
+        if n % 9 == 0:
+            recorders[seq % 2].flush()
+    for recorder in recorders:
+        recorder.close()
+    pieces = list(by_seq(sorted(folder.shards.glob("*-samples*")), SAMPLE_COLUMNS, 30))
+    assert [sorted(piece["seq"].to_pylist()) for piece in pieces] == [
+        [*range(30)], [*range(30, 60)], [*range(60, 90)], [*range(90, 100)]
+    ]  # fmt: skip
+    compress_samples(pieces, tmp_path / "in-pieces.parquet")
+    folder.compact()
+    in_pieces = restore_samples(pq.read_table(tmp_path / "in-pieces.parquet"))
+    assert in_pieces.to_dict("records") == folder.read_samples().to_dict("records")
+    assert in_pieces["detail"].tolist() == [f"detail {seq // 7}" for seq in range(100)]
 
 
 def test_a_disk_that_is_too_small_for_a_run_is_refused_with_numbers(tmp_path):
