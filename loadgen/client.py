@@ -7,6 +7,7 @@ one of a closed set of names.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import ssl
@@ -21,11 +22,22 @@ from gevent.monkey import get_original
 from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketPoolResponse
 
+from scenarios.errors import Aborted
 from targets.hosts import LOOPBACK, AllowedHosts
 from targets.http import Request, Response
 
 BODY_MAX = 32 * 1024 * 1024
+HEADERS_MAX = 1024 * 1024
 _BLOCK = 64 * 1024
+
+#: What this machine has run out of, and what to do.
+_OWN_FAULTS = {
+    errno.EMFILE: "let the process have more of them (ulimit -n), or lower load.in_flight_max",
+    errno.ENFILE: "this machine has none left (fs.file-max)",
+    errno.EADDRNOTAVAIL: "no local port is free; lower the rate, or let the target keep its connections open",
+    errno.ENOBUFS: "this machine has no memory left for it",
+    errno.ENOMEM: "this machine has no memory left for it",
+}
 
 #: How the parser words an answer that ends too soon.
 _CUT_OFF = ("connection closed", "Incomplete response")
@@ -103,7 +115,7 @@ class Client:
         except BaseException:
             pool.release_socket(sock)
             raise
-        response = HTTPSocketPoolResponse(sock, pool, block_size=_BLOCK, method=method)
+        response = _Answer(sock, pool, block_size=_BLOCK, method=method)
         parts, size = [], 0
         while part := response.read(_BLOCK):
             parts.append(part)
@@ -125,6 +137,19 @@ class Client:
         none: Any = None  # the library hands it to settimeout, which takes it; its annotation does not
         pool = kind(host, port, host, port, size=self._connections, connection_timeout=none, network_timeout=none)
         return pool, parts.netloc.rpartition("@")[2]
+
+
+class _Answer(HTTPSocketPoolResponse):
+    """The library's response, which gives up on headers that do not end."""
+
+    _heard = 0  # bytes until the headers were complete, and what came with the last of them
+
+    def feed(self, data: str | bytes) -> None:
+        if not self.headers_complete:
+            self._heard += len(data)
+            if self._heard > HEADERS_MAX:
+                raise Unanswered("invalid", "headers too large")
+        super().feed(data)
 
 
 class _PlainPool(ConnectionPool):
@@ -173,7 +198,12 @@ def unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
 
 
 def unanswered(error: HTTPParseError | OSError) -> Unanswered:
-    """The outcome and the detail for what went wrong on a connection."""
+    """The outcome and the detail for what went wrong on a connection.
+
+    Raises Aborted where it went wrong on this side: the target must not be blamed for that.
+    """
+    if isinstance(error, OSError) and error.errno in _OWN_FAULTS:
+        raise Aborted(f"the load generator could open no connection: {error.strerror}; {_OWN_FAULTS[error.errno]}")
     if isinstance(error, OSError):
         return Unanswered("refused", _detail_of(error))
     if isinstance(error, HTTPConnectionClosed) or any(word in str(error) for word in _CUT_OFF):

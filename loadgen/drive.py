@@ -31,6 +31,7 @@ from loadgen.run_folder import RunFolder
 from loadgen.tally import Tally
 from scenarios.arms import arm_of
 from scenarios.arrivals import Arrival, arrivals
+from scenarios.errors import SavepathError
 from scenarios.model import Operation, Scenario
 from scenarios.parts import Parts, scaled
 
@@ -262,6 +263,8 @@ class Drive:
 
 def ending_of(error: Exception, folder: Path) -> Ending:
     """How a run ends that met this error: the disk is full, or it is a mistake of ours, which is logged."""
+    if isinstance(error, SavepathError):  # said already, for people
+        return Ending("aborted", str(error), error.exit_code, target_answers=False)
     if isinstance(error, OSError):  # the disk is full, or the folder is gone
         reason = f"{folder} cannot be written: {error.strerror or error}"
         return Ending("aborted", reason, 4, target_answers=False)

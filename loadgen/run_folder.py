@@ -422,12 +422,15 @@ def write_whole(path: Path, content: bytes, *, lasting: bool = False) -> None:
 
 
 def refuse_used(path: Path) -> None:
-    """Raises InputError for a path that holds something already: nothing is ever overwritten.
+    """Raises InputError for a path that holds something already, or cannot be made: nothing is ever overwritten.
 
     Footprints may be there: of what was made for the run, or of one before it that could not begin.
     """
     if path.exists() and (not path.is_dir() or any(inside.name != FOOTPRINTS for inside in path.iterdir())):
         raise InputError(f"{path} is there already and not empty; choose another folder or remove it")
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if not os.access(there, os.W_OK):
+        raise InputError(f"{path} cannot be made: {there} cannot be written; choose another folder")
 
 
 def open_run(path: Path) -> RunFolder:

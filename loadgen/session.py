@@ -289,7 +289,7 @@ class Session:
         except Exception as error:
             self.stop(ending_of(error, self.folder.path))
             self.ending = self.ending if self.ending.exit_code else Ending("aborted", repr(error), 1)
-            self._say(f"the run has no run.json: {error}")
+            self._say(f"the run has no run.json: {self.ending.reason or error}")
         finally:
             ticker.kill()
             self._beside.close()

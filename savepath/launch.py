@@ -26,6 +26,8 @@ from loadgen.chosen import ALONE, ChosenTarget, Workers
 from savepath.exits import Exit
 from scenarios.errors import Aborted, SavepathError
 
+#: How the lines begin that the child says itself (``loadgen.session``, ``loadgen.plugin``).
+OWN_WORDS = "savepath: "
 #: After a second Ctrl-C the child has this long before it is killed.
 KILL_AFTER_S = 3.0
 
@@ -147,8 +149,19 @@ def _explain(folder: Path, returncode: int, said: str, received: list[int]) -> N
         raise Aborted(
             f"the run was aborted: {run.get('reason') or 'no reason given'}; what was recorded: {folder}"
         )
-    last = "\n".join(said.strip().splitlines()[-12:])
-    raise Aborted(f"the load generator ended with code {returncode} and left no run in {folder}\n{last}")
+    told = _told_by(said)
+    head = f"the load generator ended with code {returncode} and left no run in {folder}"
+    if returncode in (Exit.USAGE, Exit.REFUSED) and told:  # it could not even say so in the folder
+        error = SavepathError(told)
+        error.exit_code = returncode
+        raise error
+    raise Aborted("\n".join([head, told or "\n".join(said.strip().splitlines()[-12:])]))
+
+
+def _told_by(said: str) -> str:
+    """What savepath itself said in the child, without what Locust prints around it."""
+    own = [line.removeprefix(OWN_WORDS) for line in said.splitlines() if line.startswith(OWN_WORDS)]
+    return "\n".join(own[-12:])
 
 
 def _code_of(received: list[int]) -> Exit:

@@ -1,15 +1,25 @@
 """The measured client: what it sends, what it never does, and how each failure is called."""
 
 import contextlib
+import os
+import resource
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
+import threading
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import gevent
 import pytest
 from stub_server import OK, stub_server
 
 from loadgen.client import BODY_MAX, Client, Unanswered
+from scenarios.errors import Aborted
+from targets.hosts import AllowedHosts
 from targets.http import Request, Response
 
 
@@ -153,3 +163,133 @@ def test_a_killed_request_gives_its_connection_back():
             gevent.sleep(0.01)
         slow.kill()
         assert one.send(Request("GET", f"{stub.url}/x")).status == 200
+
+
+# -- what a hostile target sends, and what a machine runs out of ------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+def test_ten_thousand_headers_are_an_answer():
+    many = b"".join(b"X-%d: v\r\n" % number for number in range(10_000))
+    with stub_server(lambda *_: HEAD + many + b"Content-Length: 2\r\n\r\n{}") as stub:
+        response = send(Request("GET", f"{stub.url}/x"))
+    assert (response.status, len(response.headers)) == (200, 10_001)
+
+
+def test_headers_without_end_are_cut_off():
+    def endless(request, connection):
+        connection.sendall(HEAD)
+        while True:
+            connection.sendall(b"X-More: and more\r\n" * 10_000)
+
+    assert fail(endless) == ("invalid", "headers too large")
+
+
+def test_a_gigabyte_that_is_announced_is_cut_off():
+    def huge(request, connection):
+        connection.sendall(HEAD + b"Content-Length: 1073741824\r\n\r\n")
+        for _ in range(1024):
+            connection.sendall(b"x" * (1 << 20))
+
+    assert fail(huge) == ("invalid", "body too large")
+
+
+def test_a_body_that_unfolds_beyond_bounds_is_cut_off():
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64)) + packer.flush()
+    assert len(bomb) < BODY_MAX / 100
+    answer = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
+    assert fail(lambda *_: answer) == ("invalid", "body too large")
+
+
+def test_bytes_that_are_no_text_in_a_header_are_an_answer():
+    with stub_server(lambda *_: HEAD + b"X-Odd: \xff\xfe\r\nContent-Length: 2\r\n\r\n{}") as stub:
+        assert send(Request("GET", f"{stub.url}/x")).body == b"{}"
+
+
+def test_a_name_that_leads_nowhere_is_refused():
+    one = Client(timeout_s=20, connections=1, hosts=AllowedHosts(("nowhere.invalid",)))
+    with pytest.raises(Unanswered) as raised:
+        one.send(Request("GET", "http://nowhere.invalid/"))
+    assert (raised.value.outcome, raised.value.detail) == ("refused", "host not found")
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not there to make a certificate")
+def test_a_certificate_that_nobody_vouches_for_is_a_tls_error(tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *words, "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            with contextlib.suppress(OSError):
+                context.wrap_socket(connection, server_side=True)
+            connection.close()
+
+        thread = threading.Thread(target=greet, daemon=True)
+        thread.start()
+        with client() as one, pytest.raises(Unanswered) as raised:
+            one.send(Request("GET", f"https://localhost:{listener.getsockname()[1]}/"))
+        thread.join()
+    assert (raised.value.outcome, raised.value.detail) == ("refused", "tls error")
+
+
+def test_a_host_that_answers_at_another_address_after_a_failover_is_found(monkeypatch):
+    """The name is resolved for each new connection."""
+    addresses = ["127.0.0.1", "127.0.0.2"]
+    monkeypatch.setattr(
+        gevent.socket,
+        "getaddrinfo",
+        lambda host, port, *_: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (addresses[0], port))],
+    )
+    with (
+        socket.create_server(("127.0.0.1", 0)) as old,
+        socket.create_server(("127.0.0.2", old.getsockname()[1])) as new,
+    ):
+        served = [threading.Thread(target=answer_once, args=(one,), daemon=True) for one in (old, new)]
+        for thread in served:
+            thread.start()
+        one = Client(timeout_s=20, connections=1, hosts=AllowedHosts(("desk.test",)))
+        request = Request("GET", f"http://desk.test:{old.getsockname()[1]}/")
+        first = one.send(request).body
+        addresses.pop(0)
+        second = one.send(request).body
+        for thread in served:
+            thread.join()
+        one.close()
+    assert (first, second) == (b"127.0.0.1", b"127.0.0.2")
+
+
+def answer_once(listener: socket.socket) -> None:
+    """One answer that tells the address, then the connection is closed."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        body = connection.getsockname()[0].encode()
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def test_without_a_file_descriptor_left_the_run_ends_and_the_target_is_not_blamed():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with stub_server(lambda *_: OK) as stub, client() as one:
+        send(Request("GET", f"{stub.url}/x"))  # what is imported or opened once is there
+        highest = max(int(open_one.name) for open_one in Path("/proc/self/fd").iterdir())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+        taken = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.open("/dev/null", os.O_RDONLY))
+            with pytest.raises(Aborted, match=r"could open no connection: Too many open files; .*ulimit -n"):
+                one.send(Request("GET", f"{stub.url}/x"))
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -137,8 +137,11 @@ def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
 
 
 def place_columns(path: Path, header: Iterable[str], needed: Sequence[str]) -> dict[str, int]:
-    """Column -> its place. Raises InputError where one of the needed is missing."""
-    places = {name.strip(): place for place, name in enumerate(header)}
+    """Column -> its place. Raises InputError where one of the needed is missing, or one stands there twice."""
+    names = [name.strip() for name in header]
+    places = {name: place for place, name in enumerate(names)}
+    if twice := [name for name in places if name and names.count(name) > 1]:
+        broken(path, 1, f"column {', '.join(twice)} stands there more than once; keep one of them")
     if missing := [name for name in needed if name not in places]:
         broken(path, 1, f"no column {', '.join(missing)}; found {', '.join(places)}")
     return places

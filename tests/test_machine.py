@@ -1,0 +1,73 @@
+"""A machine that fails the run: its disk is full or cannot be written, its clock jumps."""
+
+import ast
+import resource
+import subprocess
+import sys
+
+import pytest
+from command_line import called
+from test_architecture import ROOT
+
+from casedesk.process import running_desk
+from loadgen.run_folder import refuse_used
+from savepath.cleaned import exit_code
+from savepath.cleaning import Choice, clean
+from scenarios.errors import InputError
+
+SCENARIO = """\
+name: full
+cohorts: {some: {custom_fields: 3, cases: 4, scripts_on_save: 1}}
+mix: {read_case: 2, save_standard: 2, save_custom: 2, send_email: 1}
+load: {rate_per_s: 100, timeout_s: 2}
+warmup_s: 0
+duration_s: 10
+"""
+#: So long no file may become; the shard of the samples is, after some seconds.
+FILE_MAX = 30_000
+
+
+@pytest.mark.live
+def test_a_full_disk_ends_the_run_with_a_word_and_what_it_made_can_be_removed(tmp_path):
+    (tmp_path / "s.yaml").write_text(SCENARIO)
+    out = tmp_path / "run"
+    with running_desk() as desk:
+        words = ["run", "s.yaml", "--target", "casedesk", "--set", f"base_url={desk.url}", "--out", "run"]
+        done = subprocess.run(
+            [sys.executable, "-m", "savepath", *words],
+            cwd=tmp_path, capture_output=True, text=True, timeout=100,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, FILE_MAX)),
+        )  # fmt: skip
+        assert done.returncode == 4
+        assert "run cannot be written: File too large" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (out / "run.json").exists()
+        assert "the run is unfinished" in str(called("show", out).exception)
+        assert exit_code(clean([out], Choice(), lambda _: None, settle_s=0)) == 0
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_sent(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"/proc/sys cannot be written; choose another folder"):
+        refuse_used(ROOT / "/proc/sys/runs/first")
+
+
+#: Where the time of day may be read, and why a jump of it does no harm there.
+TIME_OF_DAY = {
+    "loadgen/session.py",  # when the run began, once, for people; and the name of its folder
+    "loadgen/locust_tables.py",  # Locust's own tables, which are no data
+    "targets/control.py",  # what is left until a moment that Retry-After names
+    "targets/mail_sink.py",  # when a mail came, as mail servers write it
+    "targets/readiness.py",  # how far the target's clock is off, which is what it is for
+}
+
+
+def test_no_time_is_measured_by_the_time_of_day_which_may_jump():
+    found = set()
+    for room in ("loadgen", "targets"):
+        for file in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Attribute) and ast.unparse(node) in ("time.time", "datetime.now"):
+                    found.add(str(file.relative_to(ROOT)))
+    assert found <= TIME_OF_DAY
+    assert "loadgen/session.py" in found
