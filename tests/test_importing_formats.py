@@ -230,6 +230,7 @@ def test_a_file_that_is_not_this_tools_is_named(tmp_path, tool, content, message
         ("jtl", JTL_XML.replace("</testResults>", ""), "append </testResults>"),
         ("jtl", JTL_XML.replace("<testR", '<!DOCTYPE a [<!ENTITY b "c">]><testR'), "results:2: a DOCTYPE"),
         ("jtl", "timeStamp,elapsed\n1,2\n", "results:1: no column label; found timeStamp, elapsed"),
+        ("jtl", "timeStamp,elapsed,label,label\n1,2,a,b\n", "results:1: column label stands there more than once"),
         ("vegeta", "1795623481722470546,200,1500000,7,2,\n", "results:1: found 6 fields, expected 9 or 12"),
         ("k6", gzip.compress(k6(ONE).encode() * 9)[:-20], "ends in the middle of its gzip"),
     ],

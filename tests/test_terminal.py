@@ -17,7 +17,14 @@ from run_examples import driven
 from savepath.cli import COMMANDS, cli
 
 CONTEXT = click.Context(cli, info_name="savepath")
-SAY_NO_MORE = ("schema", "completion", "gate", "watch", "desk", "worker")  # data, or lines of which each is a result
+SAY_NO_MORE = (
+    "schema",
+    "completion",
+    "gate",
+    "watch",
+    "desk",
+    "worker",
+)  # data, or lines of which each is a result
 
 
 def command_of(name: str) -> click.Command:
