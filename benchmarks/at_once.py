@@ -62,8 +62,7 @@ def said(room: Path, disk: str) -> tuple[dict[str, Any], dict[str, Any]]:
             "run", scenario, "--target", "casedesk", "--set", f"base_url={old.url}",
             "--versus", "casedesk", "--versus-set", f"base_url={new.url}", "--out", runs,
         )  # fmt: skip
-    first = sorted(path for path in runs.iterdir() if path.is_dir())[0]
-    return _results(room, runs), _results(room, first)
+    return _results(room, runs), _results(room, runs / "run-01")
 
 
 def _results(room: Path, runs: Path) -> dict[str, Any]:

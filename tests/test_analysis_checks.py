@@ -1,6 +1,7 @@
 """The checks: one example on either side of each, and whose fault is whose."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from analysis_examples import CELLS, effects, run, samples, sides
 
@@ -147,6 +148,16 @@ def test_another_mix_is_invalid_load():
     after = sides(3, cells=half)[1]
     found = assess(before, after, Question())
     assert outcome(found, "same mix") is CheckOutcome.FAIL
+
+
+@pytest.mark.parametrize(("n", "expected"), [(560, CheckOutcome.PASS), (470, CheckOutcome.FAIL)])
+def test_a_small_cell_may_lose_a_tenth_of_its_share_and_no_more(n, expected):
+    rare = ("save_custom", 500)
+    rest = {cell: typical_s for cell, typical_s in CELLS.items() if cell != rare}
+    fewer = pd.concat([samples(rest, n=600), samples({rare: 0.4}, n=n)], ignore_index=True)
+    before = [run(f"b{k}", 4 * k, samples(CELLS, n=600)) for k in range(2)]
+    after = [run(f"a{k}", 4 * k + 2, fewer) for k in range(2)]
+    assert outcome(assess(before, after, Question()), "same mix") is expected
 
 
 @pytest.mark.parametrize(("unverified", "expected"), [(1, CheckOutcome.PASS), (2, CheckOutcome.FAIL)])
