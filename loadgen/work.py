@@ -44,6 +44,7 @@ class Worker:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._drive: Drive | None = None
+        self._signals = 0
         self._folder = Path()
 
     def work(self) -> int:
@@ -60,14 +61,17 @@ class Worker:
         except SavepathError as error:
             self._line.send(Refused(exit_code=error.exit_code, message=f"worker {order.worker}: {error}"))
             return error.exit_code
-        for number in self.ends_on:
-            gevent.signal_handler(number, self._told_to_end, order.worker, number)
-        self.compare_clocks(messages)
-        self._line.send(Ready())
-        start = next((one for one in messages if isinstance(one, Start | Stop | Leave)), None)
-        if not isinstance(start, Start):
-            return 0
-        return self._run(self._drive, self.own_s(start.zero_s), messages)
+        signals = [gevent.signal_handler(one, self._told_to_end, order.worker, one) for one in self.ends_on]
+        try:
+            self.compare_clocks(messages)
+            self._line.send(Ready())
+            start = next((one for one in messages if isinstance(one, Start | Stop | Leave)), None)
+            if not isinstance(start, Start):
+                return 0
+            return self._run(self._drive, self.own_s(start.zero_s), messages)
+        finally:
+            for one in signals:
+                one.cancel()
 
     # what differs for one that comes from another machine
 
@@ -134,6 +138,12 @@ class Worker:
             self._drive.stop(ending)
 
     def _told_to_end(self, worker: int, number: signal.Signals) -> None:
+        """The first signal ends the run in order, the second this worker at once."""
+        self._signals += 1
+        if self._signals > 1:
+            if self._drive is not None:
+                self._drive.save()
+            os._exit(128 + number)
         reason = f"worker {worker} was told to end ({signal.Signals(number).name})"
         self._ask_to_stop(Ending("interrupted", reason, 128 + number))
 

@@ -34,6 +34,7 @@ def main() -> int:
     words = parser.parse_args()
     if words.master:
         token = secret_of(os.environ, words.token_env) or "" if words.token_env else ""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # between runs there is nothing to end in order
         return visit_for_ever(words.master, token, words.wait, allow_python=words.allow_python, say=_say)
     # Ctrl-C reaches every process of the terminal; what it means is said by the one that leads.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

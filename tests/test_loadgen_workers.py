@@ -107,9 +107,9 @@ def test_a_killed_worker_is_said_by_its_number_and_the_run_is_void_and_the_other
     assert (info.status, bool(re.fullmatch(told, info.reason)), session.ending.exit_code) == ("aborted", True, 4)
     assert (info.ledger.closes, info.ledger.aborted, info.ledger.unsent > 0) == (True, 0, True)
     assert f"+ lost {info.ledger.lost}" in str(info.ledger)
-    # All that was due had been sent, but perhaps the arrival of that very moment; half of 2 s at 20/s was open.
-    assert abs(len(slow.requests) - len(samples) - info.ledger.lost) <= 1
-    assert info.ledger.lost >= 18
+    # What was sent and has no row is among the lost, and what was due but late by then: less than 2 s of 10/s.
+    assert 0 <= info.ledger.lost - (len(slow.requests) - len(samples)) < 20
+    assert info.ledger.lost >= 10
     whole, lost = info.workers
     assert (whole.reason, whole.lost, whole.recorded) == ("", 0, (samples["worker"] == 0).sum())
     assert (lost.lost, lost.recorded) == (info.ledger.lost, (samples["worker"] == 1).sum())

@@ -2,22 +2,29 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
 import gevent.socket
 import pytest
+from stub_server import OK, stub_server
 from test_loadgen_workers import KNOWN, SCENARIO, TARGET
 
+from analysis.samples import SAMPLE_COLUMNS
+from loadgen.chosen import ChosenTarget
 from loadgen.hands import Guest
-from loadgen.messages import Channel, Hello, Order, Refused
+from loadgen.messages import Ask, Channel, Done, Hello, Known, Order, Over, Piece, Ready, Refused, Start, Tell
 from loadgen.pieces import PIECE_BYTES, WINDOW_BYTES, Courier, Shelf, piece_of
+from loadgen.plan import plan_for
 from loadgen.reception import GREETING_S, Reception
 from loadgen.run_folder import RunFolder
+from loadgen.shards import read_shard
 from loadgen.shipping import stays_below
 from scenarios.arrivals import arrivals
 from scenarios.library import load_scenario
@@ -163,3 +170,61 @@ def test_a_stranger_who_says_too_much_is_hung_up_on(reception):
         sock.sendall(b"x" * 5000)
         assert sock.recv(1) == b""
     waiting.kill()
+
+
+@pytest.mark.live
+def test_a_worker_from_elsewhere_hands_its_part_over_by_its_own_clock_and_ends_between_runs_when_told(
+    tmp_path,
+):
+    """The test leads; its clock is 1,000 s ahead of that of the worker."""
+    ahead_s, scenario = 1000.0, SCENARIO.replace("duration_s: 60", "duration_s: 1")
+    (tmp_path / "slow.yaml").write_text(scenario)
+    (tmp_path / "desk.yaml").write_text(TARGET)
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    with stub_server(lambda request, connection: OK) as stub, socket.create_server(("127.0.0.1", 0)) as door:
+        chosen = ChosenTarget(str(tmp_path / "desk.yaml"), {"base_url": stub.url})
+        plan = plan_for(load_scenario(str(tmp_path / "slow.yaml")), [chosen.load(allow_python=False)])
+        known = Known(mapping="desk.yaml", variables=dict(chosen.variables), fingerprint={}, inventory=KNOWN)
+        words = [sys.executable, "-m", "loadgen.worker", "--master", f"127.0.0.1:{door.getsockname()[1]}"]
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        try:
+            sock, _ = door.accept()
+            channel, shelf, part = Channel(sock), Shelf(folder.shards, 0), None
+            for message in channel.messages():
+                match message:
+                    case Hello():
+                        channel.send(
+                            Order(
+                                worker=0,
+                                workers=1,
+                                scenario="the.yaml",
+                                targets={"": known},
+                                folder="",
+                                files={"the.yaml": scenario, "desk.yaml": TARGET},
+                                run_key="0123456789",
+                                plan_digest=plan.digest,
+                                client="measured",
+                                allow_python=False,
+                            )
+                        )
+                    case Ask():
+                        channel.send(Tell(own_s=message.own_s, leader_s=time.monotonic() + ahead_s))
+                    case Ready():
+                        channel.send(Start(zero_s=time.monotonic() + ahead_s + 0.5))
+                    case Piece():
+                        channel.send(shelf.take(message))
+                    case Done():
+                        part = message.part
+                        channel.send(Over())
+            sock.close()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+    rows = [row for path in folder.shards_of(0, "samples") for row in read_shard(path, SAMPLE_COLUMNS).to_pylist()]
+    assert sorted(row["seq"] for row in rows) == list(range(20))
+    assert (part.arms[""].written, part.arms[""].fired, process.returncode) == (20, 20, -signal.SIGINT)
+    assert max(row["sent_s"] - row["scheduled_s"] for row in rows) < 5
+    assert said == "savepath worker: worker 0 of 1\n"
