@@ -276,19 +276,22 @@ def answer_once(listener: socket.socket) -> None:
 
 
 def test_without_a_file_descriptor_left_the_run_ends_and_the_target_is_not_blamed():
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with stub_server(lambda *_: OK) as stub, client() as one:
-        send(Request("GET", f"{stub.url}/x"))  # what is imported or opened once is there
-        highest = max(int(open_one.name) for open_one in Path("/proc/self/fd").iterdir())
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
-        taken = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    request = Request(
+        "GET", "http://127.0.0.1:1/"
+    )  # nobody is there: no server of ours has descriptors to give back
+    taken = []
+    with client() as one:
+        with pytest.raises(Unanswered, match="connection refused"):
+            one.send(request)  # what is imported or opened once is there
         try:
+            highest = max(int(open_one.name) for open_one in Path("/proc/self/fd").iterdir())
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
             with contextlib.suppress(OSError):
                 while True:
                     taken.append(os.open("/dev/null", os.O_RDONLY))
             with pytest.raises(Aborted, match=r"could open no connection: Too many open files; .*ulimit -n"):
-                one.send(Request("GET", f"{stub.url}/x"))
+                one.send(request)
         finally:
             for descriptor in taken:
                 os.close(descriptor)
