@@ -32,7 +32,7 @@ YAML = [
     for number, block in enumerate(blocks(page, "yaml"))
 ]
 #: They send requests, or serve until somebody ends them.
-LIVE = ("run", "clean", "demo", "desk", "watch", "gate", "export")
+LIVE = ("run", "clean", "demo", "desk", "watch", "gate", "export", "worker")
 #: Of a pipeline: validated by who runs it.
 PIPELINE = ("jobs", "on", True, "stages", "savepath before", "verdict")
 
