@@ -201,7 +201,7 @@ def _row(figure: str, values: Sequence[float], goal: float | None, *, at_most: b
         "figure": figure,
         "value": mean,
         "low": max(mean - error, 0.0),
-        "high": mean + error,
+        "high": min(mean + error, 1.0) if max(values) <= 1 else mean + error,
         "goal": None if goal is None else f"{'<' if at_most else '>='} {goal:g}",
         "reached": None if goal is None else (mean < goal if at_most else mean >= goal),
         "n": len(found),
