@@ -36,7 +36,7 @@ from benchmarks.window_months import (
 )
 
 #: Months of each environment in which nothing changed; the other numbers follow from it.
-MONTHS = 16
+MONTHS = 10
 CLEARS, CHANGES, WRONG = 6, 2, 2.5  # windows of two days, changes of a kind and windows of a kind, for each month
 DAY = round(86_400 / BLOCK_S)
 METHOD = Path(__file__).parents[1] / "docs" / "method.md"
