@@ -63,14 +63,13 @@ class Task:
 
     def schedule(self, arm: str) -> Iterator[Arrival]:
         """The arrivals of this part that are the arm's."""
-        schedule = arrivals(self.scenario)
-        if arm:
-            schedule = (one for one in schedule if arm_of(self.run_key, one.seq) == arm)
         if self.workers == 1:
-            return schedule
-        known = self.prepared[arm].inventory.tenants
-        parts = Parts(self.scenario, self.workers, {key: len(tenant.cases) for key, tenant in known.items()})
-        return parts.of(self.worker, schedule)
+            schedule = arrivals(self.scenario)
+        else:
+            known = self.prepared[arm].inventory.tenants
+            cases = {key: len(tenant.cases) for key, tenant in known.items()}
+            schedule = Parts(self.scenario, self.workers, cases).arrivals(self.worker)
+        return (one for one in schedule if arm_of(self.run_key, one.seq) == arm) if arm else schedule
 
 
 class Drive:

@@ -8,7 +8,7 @@ independent, spread as the rate says, which is the law of a Poisson process (Kin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,18 +45,25 @@ class Offered:
     left_out: int  # of them, those that the end of the run leaves out
 
 
-def arrivals(scenario: Scenario) -> Iterator[Arrival]:
-    """All arrivals of the warm-up and the measured window, in order of time."""
+#: Which arrivals of a block are wanted, by the numbers of their tenants and cases.
+Wanted = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+
+
+def arrivals(scenario: Scenario, wanted: Wanted | None = None) -> Iterator[Arrival]:
+    """The arrivals of the warm-up and the measured window in order of time: all, or those that are wanted."""
     tenants, operations = scenario.tenants, list(Operation)
-    seq = 0
+    cases_of = np.array([tenant.cases for tenant in tenants])
+    first = 0
     for block in _blocks(scenario):
+        number = len(block.times_s)  # those that the end of the run leaves out are the last
         who = [part.who() for part in block.parts]
-        columns = [np.concatenate(column)[block.order].tolist() for column in zip(*who, strict=True)]
-        # Those that the end of the run leaves out are the last.
-        for at_s, number, operation, u_case in zip(block.times_s.tolist(), *columns, strict=False):
-            tenant = tenants[number]
-            yield Arrival(seq, at_s, tenant, operations[operation], int(u_case * tenant.cases))
-            seq += 1
+        whose, what, u_case = (np.concatenate(column)[block.order][:number] for column in zip(*who, strict=True))
+        cases = (u_case * cases_of[whose]).astype(np.int64)
+        chosen = np.arange(number) if wanted is None else np.flatnonzero(wanted(whose, cases))
+        columns = [column[chosen].tolist() for column in (block.times_s, whose, what, cases)]
+        for seq, at_s, tenant, operation, case in zip((first + chosen).tolist(), *columns, strict=True):
+            yield Arrival(seq, at_s, tenants[tenant], operations[operation], case)
+        first += number
 
 
 def survey(scenario: Scenario) -> Offered:

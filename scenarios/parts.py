@@ -9,9 +9,12 @@ for those of the cohort.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from scenarios.arrivals import Arrival
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.arrivals import Arrival, arrivals
 from scenarios.errors import InputError
 from scenarios.model import Scenario
 
@@ -20,48 +23,42 @@ class Parts:
     """The cases of a scenario, dealt out to ``workers``. ``cases`` tells by tenant how many the target has."""
 
     def __init__(self, scenario: Scenario, workers: int, cases: Mapping[str, int] | None = None) -> None:
+        self._scenario = scenario
         self._workers = workers
-        self._place: dict[str, int] = {}  # of a tenant in its cohort
-        self._tenants: dict[str, int] = {}  # of the cohort of a tenant, how many
-        self._order: dict[str, list[int]] = {}  # who gets the first case of the cohort, the second, ...
-        self._cases = {tenant.key: (cases or {}).get(tenant.key, tenant.cases) for tenant in scenario.tenants}
-        self._expected = [0.0] * workers
-        for name, cohort in scenario.cohorts.items():
-            members = [tenant.key for tenant in scenario.tenants if tenant.cohort == name]
+        tenants = scenario.tenants
+        cohorts = list(scenario.cohorts)
+        # By the number of a tenant: its cases, its place in its cohort, and how many are in that.
+        self._cases = np.array([(cases or {}).get(tenant.key, tenant.cases) for tenant in tenants])
+        self._place = np.array([place for cohort in scenario.cohorts.values() for place in range(cohort.tenants)])
+        self._members = np.array([scenario.cohorts[tenant.cohort].tenants for tenant in tenants])
+        self._cohort = np.array([cohorts.index(tenant.cohort) for tenant in tenants])
+        self._order = np.zeros(
+            (len(cohorts), workers), np.int64
+        )  # who gets the first case of a cohort, the second
+        self._expected = np.zeros(workers)
+        for number, name in enumerate(cohorts):
             # Where the cases cannot be shared out evenly, those come first who have the least so far.
-            order = sorted(range(workers), key=lambda worker: self._expected[worker])
-            for place, key in enumerate(members):
-                self._place[key], self._tenants[key], self._order[key] = place, cohort.tenants, order
-            hits = scenario.share_of(name) / cohort.tenants
-            for key in members:
-                for worker, number in self._dealt(key).items():
-                    self._expected[worker] += hits * number / self._cases[key]
+            self._order[number] = np.argsort(self._expected, kind="stable")
+            for tenant in np.flatnonzero(self._cohort == number):
+                known = np.arange(self._cases[tenant])
+                hands = np.bincount(self.workers_of(np.full_like(known, tenant), known), minlength=workers)
+                share = scenario.share_of(name) / scenario.cohorts[name].tenants
+                self._expected += share * hands / len(known)
 
     @property
     def expected(self) -> tuple[float, ...]:
         """The share of the arrivals that each worker will get; they add up to 1."""
-        return tuple(self._expected)
+        return tuple(self._expected.tolist())
 
-    def worker_of(self, arrival: Arrival) -> int:
-        """Who drives the arrival."""
-        key = arrival.tenant.key
-        return self._worker(key, arrival.case % self._cases[key])
-
-    def of(self, worker: int, schedule: Iterable[Arrival]) -> Iterator[Arrival]:
-        """The arrivals of a schedule that are one worker's."""
-        return (one for one in schedule if self.worker_of(one) == worker)
-
-    def _worker(self, key: str, case: int) -> int:
-        return self._order[key][(case * self._tenants[key] + self._place[key]) % self._workers]
-
-    def _dealt(self, key: str) -> dict[int, int]:
-        """How many cases of a tenant each worker has: what comes after ``workers`` cases comes again."""
-        whole, rest = divmod(self._cases[key], self._workers)
-        found: dict[int, int] = {}
-        for case in range(min(self._workers, self._cases[key])):
-            worker = self._worker(key, case)
-            found[worker] = found.get(worker, 0) + whole + (case < rest)
+    def workers_of(self, tenants: NDArray[np.int64], cases: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Who drives arrivals, by the numbers of their tenants and cases."""
+        dealt = (cases % self._cases[tenants]) * self._members[tenants] + self._place[tenants]
+        found: NDArray[np.int64] = self._order[self._cohort[tenants], dealt % self._workers]
         return found
+
+    def arrivals(self, worker: int) -> Iterator[Arrival]:
+        """The arrivals of the plan that are one worker's; the others are not made."""
+        return arrivals(self._scenario, lambda tenants, cases: self.workers_of(tenants, cases) == worker)
 
 
 def refuse_too_many(scenario: Scenario, workers: int) -> None:

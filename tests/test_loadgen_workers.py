@@ -24,7 +24,6 @@ from loadgen.run_folder import RunFolder
 from loadgen.session import Session, Settings
 from loadgen.shards import read_shard, shard_schema
 from loadgen.tables import call_foreign
-from scenarios.arrivals import arrivals
 from scenarios.library import load_scenario
 from scenarios.parts import Parts
 from targets.inventory import Inventory, TenantInventory
@@ -168,8 +167,7 @@ def test_a_worker_asks_for_the_end_when_it_is_terminated_and_ends_in_order_when_
     assert process.wait(PATIENCE_S) == 4  # nobody took its counts
     found = rows(folder, 1)
     assert (len(found), {row["outcome"] for row in found}) == (len(slow.requests), {"ok"})
-    planned = list(arrivals(load_scenario(str(folder.path.parent / "slow.yaml"))))
-    mine = [one.seq for one in Parts(load_scenario(str(folder.path.parent / "slow.yaml")), 2).of(1, planned)]
+    mine = [one.seq for one in Parts(load_scenario(str(folder.path.parent / "slow.yaml")), 2).arrivals(1)]
     assert sorted(row["seq"] for row in found) == mine[: len(found)]
 
 

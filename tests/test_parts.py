@@ -1,13 +1,14 @@
 """The parts of a plan: everything offered by somebody, each case in one hand, each hand as full as the others."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.arrivals import Arrival, arrivals
+from scenarios.arrivals import arrivals
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
-from scenarios.model import Operation, Scenario
+from scenarios.model import Scenario
 from scenarios.parts import Parts, refuse_too_many, scaled
 
 
@@ -28,7 +29,7 @@ def test_any_number_of_workers_offers_the_same_arrivals_and_each_case_is_one_wor
     burst = "bursts: [{at_s: 2, arrivals: 30, operation: send_batch, cohort: some}]"
     plan = scenario(ODD, f"rate_per_s: 20, {burst}", f"seed: {seed}\n")
     parts = Parts(plan, workers)
-    shares = [list(parts.of(worker, arrivals(plan))) for worker in range(workers)]
+    shares = [list(parts.arrivals(worker)) for worker in range(workers)]
     assert sorted((one for share in shares for one in share), key=lambda one: one.seq) == list(arrivals(plan))
     cases = [{(one.tenant.key, one.case) for one in share} for share in shares]
     assert sum(map(len, cases)) == len(set().union(*cases))
@@ -36,12 +37,9 @@ def test_any_number_of_workers_offers_the_same_arrivals_and_each_case_is_one_wor
 
 def test_the_cases_of_each_cohort_are_dealt_out_one_by_one():
     plan = scenario("{none: {custom_fields: 0, cases: 4}, some: {custom_fields: 10, tenants: 2, cases: 3}}")
-    parts, (none, first, second) = Parts(plan, 2), plan.tenants
-
-    def hands(tenant):
-        return [parts.worker_of(Arrival(0, 0.0, tenant, Operation.READ_CASE, n)) for n in range(tenant.cases)]
-
-    assert (hands(none), hands(first), hands(second)) == ([0, 1, 0, 1], [0, 0, 0], [1, 1, 1])
+    parts = Parts(plan, 2)
+    hands = [parts.workers_of(np.full(n, tenant), np.arange(n)).tolist() for tenant, n in enumerate((4, 3, 3))]
+    assert hands == [[0, 1, 0, 1], [0, 0, 0], [1, 1, 1]]
     assert parts.expected == pytest.approx([0.5, 0.5])
 
 
@@ -57,14 +55,14 @@ def test_the_share_of_the_arrivals_that_a_worker_gets_is_the_expected_one():
     """Binomial: of 5,000 arrivals a share p has a standard deviation of sqrt(p (1 - p) / 5000) < 0.0071."""
     plan = scenario(ODD, "rate_per_s: 500")
     parts = Parts(plan, 3)
-    counts = [sum(1 for _ in parts.of(worker, arrivals(plan))) for worker in range(3)]
+    counts = [sum(1 for _ in parts.arrivals(worker)) for worker in range(3)]
     assert [n / sum(counts) for n in counts] == pytest.approx(parts.expected, abs=0.03)
 
 
 def test_cases_that_the_target_has_not_are_those_that_it_has_and_stay_in_one_hand():
     plan = scenario("{none: {custom_fields: 0, cases: 10}}")
-    parts, (tenant,) = Parts(plan, 2, {"law-none-01": 3}), plan.tenants
-    hands = [parts.worker_of(Arrival(0, 0.0, tenant, Operation.READ_CASE, n)) for n in range(10)]
+    parts = Parts(plan, 2, {"law-none-01": 3})
+    hands = parts.workers_of(np.zeros(10, np.int64), np.arange(10)).tolist()
     assert hands == [0, 1, 0] * 3 + [0]
 
 

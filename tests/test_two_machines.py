@@ -26,7 +26,6 @@ from loadgen.reception import GREETING_S, Reception
 from loadgen.run_folder import RunFolder
 from loadgen.shards import read_shard
 from loadgen.shipping import stays_below
-from scenarios.arrivals import arrivals
 from scenarios.library import load_scenario
 from scenarios.parts import Parts
 
@@ -58,7 +57,7 @@ def test_a_worker_that_is_cut_off_for_a_while_loses_nothing_and_one_that_is_kill
     assert told["reason"].startswith(said)
     samples = RunFolder(tmp_path / "run").read_samples()
     plan = load_scenario(str(tmp_path / "slow.yaml"))
-    mine = [one.seq for one in Parts(plan, 2).of(lonely, arrivals(plan))]
+    mine = [one.seq for one in Parts(plan, 2).arrivals(lonely)]
     found = samples[samples["worker"] == lonely]
     assert found["seq"].tolist() == mine[: len(found)]
     assert set(found["outcome"]) == {"ok", "timeout"}
