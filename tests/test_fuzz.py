@@ -12,7 +12,7 @@ NAMES = (
     "scenario", "target", "disk profile", "label map", "results.json", "run.json", "samples.parquet",
     "slices.parquet", "shard", "footprint", "import k6", "import locust", "import jtl", "import vegeta",
 )  # fmt: skip
-EACH = 40
+EACH = 25
 
 
 @pytest.fixture(scope="module")
