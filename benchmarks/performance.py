@@ -123,9 +123,8 @@ def _run(words: list[str]) -> str:
 def _machine(rounds: int) -> str:
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     model = names[0].partition(":")[2].strip() if names else platform.machine()
-    return (
-        f"{model}, {os.cpu_count()} cores shared with others, Python {platform.python_version()}; "
-        f"median of {rounds} rounds (lowest to highest)."
+    return f"{model}, {os.cpu_count()} cores shared with others, Python {platform.python_version()}; " + (
+        "one round." if rounds == 1 else f"median of {rounds} rounds (lowest to highest)."
     )
 
 
