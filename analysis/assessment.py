@@ -15,7 +15,7 @@ from analysis.days import check_days, days_of
 from analysis.errors import IncomparableRuns
 from analysis.evidence import check_failures, check_speed
 from analysis.failures import compare_failures, failure_kinds
-from analysis.findings import Assessment, CellFinding, Check, CheckOutcome, Design, Difference, Reason, Side
+from analysis.findings import Assessment, CellFinding, Check, Design, Difference, Reason, Side
 from analysis.integrity import check_integrity
 from analysis.objectives import measure_objectives
 from analysis.origin import imported_from
@@ -159,7 +159,7 @@ def _check(
 ) -> list[Check]:
     if not before or not after:
         side = "before" if not before else "after"
-        return [Check("samples", CheckOutcome.FAIL, f"There is no run {side}.", Reason.NEEDS_DATA)]
+        return [Check.failed("samples", f"There is no run {side}.", Reason.NEEDS_DATA)]
     kept, design = selection.kept, selection.design
     left = Left(len(kept.before), len(kept.after))
     return [

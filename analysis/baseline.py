@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from analysis.comparison import DECIDING, Histograms, compare, holm
-from analysis.findings import CellFinding, Check, CheckOutcome, Design, Reason
+from analysis.findings import CellFinding, Check, Design, Reason
 from analysis.levels import paired
 from analysis.runs import Question
 
@@ -28,7 +28,7 @@ def check_itself(before: Histograms, question: Question, design: Design) -> Chec
     first, second = _halves(before, design)
     if len(first) < PAIRS_AT_LEAST:
         text = f"{len(before)} runs before are too few to be held against each other; six can be."
-        return Check(NAME, CheckOutcome.NOTE, text)
+        return Check.noted(NAME, text)
     asked = replace(question, quantiles=DECIDING)
     cells = [
         cell
@@ -36,7 +36,7 @@ def check_itself(before: Histograms, question: Question, design: Design) -> Chec
         if cell.required and cell.low == cell.low
     ]
     if not cells:
-        return Check(NAME, CheckOutcome.NOTE, "No required cell holds enough data to tell.")
+        return Check.noted(NAME, "No required cell holds enough data to tell.")
     how = "the later half against the earlier" if design is Design.APART else "each against its neighbour"
     worst = max(cells, key=lambda cell: abs(cell.ratio - 1))
     text = f"Of the {len(before)} runs before, {how}, the required cells differ by {worst.ratio - 1:+.0%} at most"
@@ -44,8 +44,8 @@ def check_itself(before: Histograms, question: Question, design: Design) -> Chec
     if unlike:
         named = ", ".join(dict.fromkeys(f"{cell.operation}@{cell.custom_fields}" for cell in unlike))
         beyond = f"{text}; surely beyond {question.tolerance:.0%}, though nothing was changed: {named}."
-        return Check(NAME, CheckOutcome.FAIL, beyond, Reason.BASELINE_UNFIT)
-    return Check(NAME, CheckOutcome.PASS, f"{text}; none surely by more than {question.tolerance:.0%}.")
+        return Check.failed(NAME, beyond, Reason.BASELINE_UNFIT)
+    return Check.passed(NAME, f"{text}; none surely by more than {question.tolerance:.0%}.")
 
 
 def _halves(before: Histograms, design: Design) -> tuple[Histograms, Histograms]:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from analysis.evidence import check_effects, check_samples
-from analysis.findings import ENOUGH_PAIRS, Check, CheckOutcome, Design, Difference, Reason
+from analysis.findings import ENOUGH_PAIRS, Check, Design, Difference, Reason
 from analysis.generator import (
     OFFERED_AT_LEAST,
     RUN_QUEUE_MOST,
@@ -30,7 +30,7 @@ from analysis.generator import (
 from analysis.matching import Matching
 from analysis.origin import tell_origin
 from analysis.quantiles import quantile
-from analysis.runs import Run
+from analysis.runs import Run, listed
 
 NAN: Final = float("nan")
 DROPPED_MOST: Final = 0.25
@@ -117,59 +117,65 @@ def _complete(before: Sequence[Run], after: Sequence[Run]) -> Check:
     if any(aborted):
         reason = Reason.BASELINE_UNFIT if aborted[0] else Reason.INVALID_LOAD
         told = [f"{run.id} ({run.reason})" if run.reason else run.id for side in aborted for run in side]
-        return _failed("runs complete", f"Aborted before their end: {_ids(told)}. Make them again.", reason)
+        return Check.failed("runs complete", f"Aborted before their end: {listed(told)}. Make them again.", reason)
     short = [run.id for run in (*before, *after) if run.status != "complete"]
     if short:
-        return _noted("runs complete", f"Interrupted, and left out of the latency comparison: {_ids(short)}.")
-    return _checked("runs complete", "Every run went through to its end.")
+        return Check.noted(
+            "runs complete", f"Interrupted, and left out of the latency comparison: {listed(short)}."
+        )
+    return Check.passed("runs complete", "Every run went through to its end.")
 
 
 def _same_plan(runs: Sequence[Run]) -> Check:
     digest = runs[0].plan_digest[:12]
     if any(run.origin for run in runs):
-        return _checked("same plan", f"All {len(runs)} runs were imported with one label map ({digest}).")
-    return _checked("same plan", f"All {len(runs)} runs follow the plan {digest}.")
+        return Check.passed("same plan", f"All {len(runs)} runs were imported with one label map ({digest}).")
+    return Check.passed("same plan", f"All {len(runs)} runs follow the plan {digest}.")
 
 
 def _ledger(runs: Sequence[Run]) -> Check:
     if any(run.lacks("schedule") for run in runs):
-        return _noted("ledger closes", "What was planned is not told: requests that were never sent are not seen.")
+        return Check.noted(
+            "ledger closes", "What was planned is not told: requests that were never sent are not seen."
+        )
     open_ = [run.id for run in runs if run.scheduled != run.recorded + run.aborted + run.unsent]
     if open_:
-        return _failed(
+        return Check.failed(
             "ledger closes",
-            f"Scheduled is not recorded + aborted + unsent in {_ids(open_)}: samples were lost.",
+            f"Scheduled is not recorded + aborted + unsent in {listed(open_)}: samples were lost.",
             Reason.INVALID_LOAD,
         )
     whole = sum(run.scheduled for run in runs)
-    return _checked("ledger closes", f"All {whole:,} scheduled arrivals are recorded, aborted or unsent.")
+    return Check.passed("ledger closes", f"All {whole:,} scheduled arrivals are recorded, aborted or unsent.")
 
 
 def _offered(runs: Sequence[Run]) -> Check:
     if any(run.lacks("schedule") for run in runs):
-        return _noted("offered rate", "What was planned is not told: whether all of it was sent is not known.")
+        return Check.noted(
+            "offered rate", "What was planned is not told: whether all of it was sent is not known."
+        )
     least = min(offered_share(run) for run in runs)
     text = f"The generator sent {least:.1%} of each schedule or more; at least {OFFERED_AT_LEAST:.0%} asked."
-    return _checked("offered rate", text) if least >= OFFERED_AT_LEAST else _noted("offered rate", text)
+    return Check.passed("offered rate", text) if least >= OFFERED_AT_LEAST else Check.noted("offered rate", text)
 
 
 def _on_time(runs: Sequence[Run], gate: Gate) -> Check:
     lags = [lag for run in runs if not math.isnan(lag := late_s(run))]
     if not lags:
-        return _noted("generator on time", "No request tells how late it was sent.")
+        return Check.noted("generator on time", "No request tells how late it was sent.")
     worst_s, limit_s = max(lags), gate.lag_limit_s
     text = f"95 of 100 requests were sent within {milliseconds(worst_s)}; limit {milliseconds(limit_s)}."
-    return (_checked if worst_s <= limit_s else _noted)("generator on time", text)
+    return (Check.passed if worst_s <= limit_s else Check.noted)("generator on time", text)
 
 
 def _had_a_core(runs: Sequence[Run]) -> Check:
     known = [share for run in runs if not math.isnan(share := known_share(run.run_queue_delay))]
     if len(known) < len(runs):
-        return _noted(
+        return Check.noted(
             "generator had a core", f"{len(runs) - len(known)} runs do not tell if they waited for a core."
         )
     text = f"The generator waited for a core {max(known):.1%} of its time at most; limit {RUN_QUEUE_MOST:.0%}."
-    outcome = _checked if max(known) <= RUN_QUEUE_MOST else _noted
+    outcome = Check.passed if max(known) <= RUN_QUEUE_MOST else Check.noted
     return outcome("generator had a core", text)
 
 
@@ -188,7 +194,7 @@ def _kept(matching: Matching, made: Left, kept: Left) -> Check:
     enough = kept.before >= PAIRS_AT_LEAST and kept.after >= 1
     dropped = before - after
     if dropped > DROPPED_MOST * before or (dropped and not enough):
-        return _failed(
+        return Check.failed(
             name,
             f"{dropped} of {before} {unit} were dropped because their generator was at fault or they were "
             f"interrupted; more than {DROPPED_MOST:.0%}, or fewer than {PAIRS_AT_LEAST} left, give no answer.",
@@ -197,14 +203,14 @@ def _kept(matching: Matching, made: Left, kept: Left) -> Check:
     if apart:
         text = f"{kept.before} runs before and {kept.after} after, apart in time"
         if enough:
-            return _checked(name, f"{text}.")
+            return Check.passed(name, f"{text}.")
         least = f"at least {PAIRS_AT_LEAST} before and one after, better five nights before"
-        return _failed(name, f"{text}; asked are {least}.", Reason.NEEDS_DATA)
+        return Check.failed(name, f"{text}; asked are {least}.", Reason.NEEDS_DATA)
     text = f"{after} of {before} pairs are compared; at least {PAIRS_AT_LEAST} asked"
     if not enough:
         why = "one pair cannot tell a change from the noise between runs"
-        return _failed(name, f"{text}: {why}.", Reason.NEEDS_DATA)
-    return (_noted if dropped else _checked)(name, f"{text}.")
+        return Check.failed(name, f"{text}: {why}.", Reason.NEEDS_DATA)
+    return (Check.noted if dropped else Check.passed)(name, f"{text}.")
 
 
 def _same_mix(before: Sequence[Run], after: Sequence[Run]) -> Check:
@@ -221,17 +227,21 @@ def _same_mix(before: Sequence[Run], after: Sequence[Run]) -> Check:
         f"limit {MIX_MOST:.0%}, or {MIX_OF_CELL_MOST:.0%} of a cell's own share."
     )
     if beyond and all(sides):
-        return _failed("same mix", text, Reason.INVALID_LOAD)
-    return _checked("same mix", text)
+        return Check.failed("same mix", text, Reason.INVALID_LOAD)
+    return Check.passed("same mix", text)
 
 
 def _same_cohorts(before: Sequence[Run], after: Sequence[Run]) -> Check:
     sides = [sorted({fields for _, fields in _cell_requests(side)}) for side in (before, after)]
     told = [", ".join(f"{fields:,}" for fields in side) or "none" for side in sides]
     if sides[0] == sides[1]:
-        return _checked("same cohorts", f"Both sides asked tenants with {told[0]} custom fields.")
+        return Check.passed("same cohorts", f"Both sides asked tenants with {told[0]} custom fields.")
     text = f"Tenants with {told[0]} custom fields were asked before, with {told[1]} after."
-    return _failed("same cohorts", text, Reason.INVALID_LOAD) if all(sides) else _noted("same cohorts", text)
+    return (
+        Check.failed("same cohorts", text, Reason.INVALID_LOAD)
+        if all(sides)
+        else Check.noted("same cohorts", text)
+    )
 
 
 def _sound(before: Sequence[Run]) -> Check:
@@ -245,56 +255,58 @@ def _sound(before: Sequence[Run]) -> Check:
     limit = f"limit {FAILED_BEFORE_MOST:.0%}"
     text = f"Before, {failed:,} of {requests:,} requests failed ({share:.2%}, {limit}) {waits}."
     if (share > FAILED_BEFORE_MOST and failed >= FAILED_BEFORE_FEW) or waited > WAITED_MOST:
-        return _failed("before side sound", text, Reason.BASELINE_UNFIT)
-    return _checked("before side sound", text)
+        return Check.failed("before side sound", text, Reason.BASELINE_UNFIT)
+    return Check.passed("before side sound", text)
 
 
 def _saturated_after(after: Sequence[Run]) -> Check:
     if any(run.lacks("schedule") for run in after):
-        return _noted("after side keeps up", "Whether requests waited to be sent, after, is not known.")
+        return Check.noted("after side keeps up", "Whether requests waited to be sent, after, is not known.")
     waited = max((waited_share(run) for run in after), default=0.0)
     text = f"After, {waited:.1%} of the arrivals at most waited because the target held all open requests"
     if waited > WAITED_MOST:
-        return _noted("after side keeps up", f"{text}: it is saturated. The wait is part of the response times.")
-    return _checked("after side keeps up", f"{text}; limit {WAITED_MOST:.0%}.")
+        return Check.noted(
+            "after side keeps up", f"{text}: it is saturated. The wait is part of the response times."
+        )
+    return Check.passed("after side keeps up", f"{text}; limit {WAITED_MOST:.0%}.")
 
 
 def _steady(runs: Sequence[Run], side: str, reason: Reason) -> Check:
     """The median over the runs, so that one run with a noisy neighbour does not speak for its side."""
     name, ramps = f"{side} side steady", [r for run in runs if not math.isnan(r := ramp_within(run))]
     if not ramps:
-        return _noted(name, f"The runs {side} are too short to see whether times rose or fell within them.")
+        return Check.noted(name, f"The runs {side} are too short to see whether times rose or fell within them.")
     ramp = float(np.median(ramps))
     text = (
         f"Within the runs {side} the median response time changed by {math.expm1(ramp):+.0%} from the first "
         f"third to the last; limit {math.expm1(RAMP_MOST):.0%} either way."
     )
     if abs(ramp) <= RAMP_MOST:
-        return _checked(name, text)
+        return Check.passed(name, text)
     # Before, a ramp spoils the yardstick. After, it is a finding about the target and voids nothing.
-    return _failed(name, text, reason) if side == "before" else Check(name, CheckOutcome.NOTE, text, reason)
+    return Check.failed(name, text, reason) if side == "before" else Check.noted(name, text, reason)
 
 
 def _volume(before: Sequence[Run], after: Sequence[Run]) -> Check:
     name = "same stored data"
     sides = [[run.stored_cases for run in side if run.stored_cases] for side in (before, after)]
     if not all(sides):
-        return _noted(name, "How many cases were stored is not known.")
+        return Check.noted(name, "How many cases were stored is not known.")
     means = [float(np.exp(np.mean(np.log(side)))) for side in sides]
     text = (
         f"{means[0]:,.0f} cases were stored before and {means[1]:,.0f} after; limit {VOLUME_MOST - 1:.0%} apart."
     )
     if abs(math.log(means[1] / means[0])) > math.log(VOLUME_MOST):
-        return _failed(name, text, Reason.INVALID_LOAD)
-    return _checked(name, text)
+        return Check.failed(name, text, Reason.INVALID_LOAD)
+    return Check.passed(name, text)
 
 
 def _announced(differences: Sequence[Difference]) -> Check:
     name, surprises = "only announced changes", [one.setting for one in differences if not one.planned]
     if surprises:
-        return _noted(name, f"Settings that differ and were not announced: {', '.join(surprises)}.")
+        return Check.noted(name, f"Settings that differ and were not announced: {', '.join(surprises)}.")
     count = f"{len(differences)} settings differ, all of them announced" if differences else "No setting differs"
-    return _checked(name, f"{count}.")
+    return Check.passed(name, f"{count}.")
 
 
 def _labels(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
@@ -309,8 +321,8 @@ def _labels(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
     if not keys:
         return []
     if told:
-        return [_noted("labels agree", f"Runs of one side carry unlike labels: {'; '.join(told)}.")]
-    return [_checked("labels agree", "The runs of each side carry the same labels.")]
+        return [Check.noted("labels agree", f"Runs of one side carry unlike labels: {'; '.join(told)}.")]
+    return [Check.passed("labels agree", "The runs of each side carry the same labels.")]
 
 
 def _same_hour(before: Sequence[Run], after: Sequence[Run]) -> Check:
@@ -321,8 +333,10 @@ def _same_hour(before: Sequence[Run], after: Sequence[Run]) -> Check:
         for weekend, hour in hours[1]
     )
     if alike:
-        return _checked("same time of day", "The runs after started within an hour of the clock of runs before.")
-    return _noted(
+        return Check.passed(
+            "same time of day", "The runs after started within an hour of the clock of runs before."
+        )
+    return Check.noted(
         "same time of day", "The runs after started at another time of day, or of the week, than those before."
     )
 
@@ -334,19 +348,3 @@ def _cell_requests(runs: Iterable[Run]) -> dict[tuple[str, int], int]:
             for cell, n in run.reduced.of_cells(name).items():
                 found[cell] = found.get(cell, 0) + n
     return found
-
-
-def _checked(name: str, meaning: str) -> Check:
-    return Check(name, CheckOutcome.PASS, meaning)
-
-
-def _noted(name: str, meaning: str) -> Check:
-    return Check(name, CheckOutcome.NOTE, meaning)
-
-
-def _failed(name: str, meaning: str, reason: Reason) -> Check:
-    return Check(name, CheckOutcome.FAIL, meaning, reason)
-
-
-def _ids(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")

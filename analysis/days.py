@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from analysis.findings import Check, CheckOutcome, Reason
+from analysis.findings import Check, Reason
 from analysis.levels import Contrast, Levels, averaged, predicted
 from analysis.runs import Run
 
@@ -66,9 +66,9 @@ def check_days(before: Sequence[Run], after: Sequence[Run]) -> Check:
     days = len(days_of(before))
     if within_a_day(before, after):
         text = "All runs are of one day; how much days differ does not enter."
-        return Check(name, CheckOutcome.PASS, text)
+        return Check.passed(name, text)
     asked = f"asked are {DAYS_AT_LEAST}, better {DAYS_BETTER}"
     if days >= DAYS_AT_LEAST:
-        return Check(name, CheckOutcome.PASS, f"The runs before are of {days} days; {asked}.")
+        return Check.passed(name, f"The runs before are of {days} days; {asked}.")
     text = f"All runs before are of one day and count as one; how much days differ is not known; {asked}."
-    return Check(name, CheckOutcome.FAIL, text, Reason.NEEDS_DATA)
+    return Check.failed(name, text, Reason.NEEDS_DATA)

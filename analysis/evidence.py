@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from analysis.findings import CellFinding, Check, CheckOutcome, FailureFinding, Reason, Word
+from analysis.findings import CellFinding, Check, FailureFinding, Reason, Word
 from analysis.integrity import count_effects
-from analysis.runs import Question, Run
+from analysis.runs import Question, Run, listed
 
 UNVERIFIED_MOST: Final = 0.01
 #: Samples that may lack of a run's measured window, against the run of the same plan that has the most.
@@ -35,10 +35,10 @@ def check_samples(runs: Sequence[Run]) -> list[Check]:
     """Whether there are samples, all of them, and their times can be true."""
     empty = [run.id for run in runs if not run.reduced.of_all("requests")]
     if empty:
-        return [_failed("samples", f"No sample in {_ids(empty)}.", Reason.NEEDS_DATA)]
+        return [Check.failed("samples", f"No sample in {listed(empty)}.", Reason.NEEDS_DATA)]
     requests = sum(run.reduced.of_all("requests") for run in runs)
     text = f"{requests:,} requests in the measured windows of {len(runs)} runs."
-    return [_passed("samples", text), _whole(runs), _after_due(runs)]
+    return [Check.passed("samples", text), _whole(runs), _after_due(runs)]
 
 
 def check_effects(before: Sequence[Run], after: Sequence[Run]) -> Check:
@@ -48,26 +48,28 @@ def check_effects(before: Sequence[Run], after: Sequence[Run]) -> Check:
     counts = [sum(count_effects(side).values()) for side in sides]
     if not any(counts):
         if not any(_promising(side, "ok") for side in sides):
-            return _passed(name, "Nothing was asked but reads, which promise nothing.")
+            return Check.passed(name, "Nothing was asked but reads, which promise nothing.")
         text = "No effects were recorded: whether saves, scripts and mails kept their promise is not known."
-        return Check(name, CheckOutcome.NOTE, text, Reason.UNVERIFIED)
+        return Check.noted(name, text, Reason.UNVERIFIED)
     for at, side in enumerate(("before", "after")):
         if not counts[at]:
             text = f"No effects were recorded {side}, though there are some on the other side."
-            return _failed(name, text, Reason.NEEDS_DATA)
+            return Check.failed(name, text, Reason.NEEDS_DATA)
         # Held against all requests of the other side: those that failed promised nothing.
         other = counts[1 - at] / max(_promising(sides[1 - at], "requests"), 1)
         expected = other * _promising(sides[at], "ok")
         # Which saves are read back is chance, so that few effects may be fewer on one side.
         if counts[at] < EFFECTS_AT_LEAST * expected - 4 * math.sqrt(expected):
             text = f"{counts[at]:,} effects were recorded {side}, where by the other side's saves and mails"
-            return _failed(name, f"{text} {expected:,.0f} are expected: some were lost.", Reason.NEEDS_DATA)
+            return Check.failed(name, f"{text} {expected:,.0f} are expected: some were lost.", Reason.NEEDS_DATA)
     unseen = [
         sum(n for (_, outcome), n in count_effects(side).items() if outcome == "unverified") / whole
         for side, whole in zip(sides, counts, strict=True)
     ]
     text = f"Effects nobody looked at: {unseen[0]:.1%} before, {unseen[1]:.1%} after; limit {UNVERIFIED_MOST:.0%}."
-    return _failed(name, text, Reason.NEEDS_DATA) if max(unseen) > UNVERIFIED_MOST else _passed(name, text)
+    return (
+        Check.failed(name, text, Reason.NEEDS_DATA) if max(unseen) > UNVERIFIED_MOST else Check.passed(name, text)
+    )
 
 
 def check_speed(cells: Sequence[CellFinding], question: Question) -> Check:
@@ -75,14 +77,13 @@ def check_speed(cells: Sequence[CellFinding], question: Question) -> Check:
     name = "plausible times"
     fast = [one for one in cells if one.required and one.word is Word.FASTER and one.ratio < FAST]
     if not fast:
-        return _passed(name, f"No required part takes less than {FAST:.0%} of its time before.")
+        return Check.passed(name, f"No required part takes less than {FAST:.0%} of its time before.")
     best = min(fast, key=lambda one: one.ratio)
     text = f"{best.operation}@{best.custom_fields} takes {best.ratio:.0%} of its time before"
     if FASTER in question.planned:
-        return _passed(name, f"{text}, as was announced.")
-    return Check(
+        return Check.passed(name, f"{text}, as was announced.")
+    return Check.noted(
         name,
-        CheckOutcome.NOTE,
         f"{text}: so do answers of a cache, a stub or an error page. Look at one; if it is what the change should "
         f"do, say --planned {FASTER}.",
         Reason.UNVERIFIED,
@@ -94,27 +95,23 @@ def check_failures(failures: Sequence[FailureFinding], question: Question) -> Ch
     name, required = "failures would show", {operation for operation, _ in question.required}
     whole = [one for one in failures if one.custom_fields is None and one.operation in required and not one.fires]
     if not whole:
-        return _passed(name, "No required operation is left whose failures did not show.")
+        return Check.passed(name, "No required operation is left whose failures did not show.")
     worst = max(whole, key=lambda one: one.high)
     text = f"Of {worst.operation} at most {max(worst.high, 0.0):.1%} more fail than before"
     limit = f"limit {UNSEEN_FAILURES_MOST:.0%}"
     if worst.high <= UNSEEN_FAILURES_MOST:
-        return _passed(name, f"{text}; {limit}.")
+        return Check.passed(name, f"{text}; {limit}.")
     counts = (
         f"{worst.before:,} of {worst.requests_before:,} before, {worst.after:,} of {worst.requests_after:,} after"
     )
-    return Check(
-        name, CheckOutcome.NOTE, f"{text} ({counts}); {limit}: too few requests to tell.", Reason.NEEDS_DATA
-    )
+    return Check.noted(name, f"{text} ({counts}); {limit}: too few requests to tell.", Reason.NEEDS_DATA)
 
 
 def _whole(runs: Sequence[Run]) -> Check:
     """Runs of one plan have the same share of their arrivals in the measured window; what lacks was lost."""
     name = "samples whole"
     if any(run.lacks("schedule") for run in runs):
-        return Check(
-            name, CheckOutcome.NOTE, "What was planned is not told: samples that were lost are not missed."
-        )
+        return Check.noted(name, "What was planned is not told: samples that were lost are not missed.")
     # What was not sent of a run that was stopped may have been of its warm-up.
     known = [run for run in runs if run.status == "complete" and run.scheduled]
     shares = [_in_window(run) / run.scheduled for run in known]
@@ -128,10 +125,10 @@ def _whole(runs: Sequence[Run]) -> Check:
     if lacking:
         text = (
             f"Up to {1 - min(shares) / most:.0%} of the samples that the ledger counts are not there: "
-            f"{_ids(lacking)}. Copy those folders again, or make the runs again."
+            f"{listed(lacking)}. Copy those folders again, or make the runs again."
         )
-        return _failed(name, text, Reason.INVALID_LOAD)
-    return _passed(name, f"No run lacks more than {LACKING_MOST:.0%} of the samples that its ledger counts.")
+        return Check.failed(name, text, Reason.INVALID_LOAD)
+    return Check.passed(name, f"No run lacks more than {LACKING_MOST:.0%} of the samples that its ledger counts.")
 
 
 def _in_window(run: Run) -> int:
@@ -147,15 +144,15 @@ def _after_due(runs: Sequence[Run]) -> Check:
         if not run.lacks("schedule") and lag.n:
             early[run.id] = int(lag.counts[lag.bins == 0].sum()) / lag.n
     if not early:
-        return Check(name, CheckOutcome.NOTE, "When requests were due is not told.")
+        return Check.noted(name, "When requests were due is not told.")
     beyond = [run for run, share in early.items() if share > EARLY_MOST]
     text = (
         f"{max(early.values()):.1%} of the requests at most were sent before they were due; limit {EARLY_MOST:.0%}"
     )
     if beyond:
         why = "the clocks of schedule and sender differ, and times come out too short"
-        return _failed(name, f"{text}: {why} ({_ids(beyond)}).", Reason.INVALID_LOAD)
-    return _passed(name, f"{text}.")
+        return Check.failed(name, f"{text}: {why} ({listed(beyond)}).", Reason.INVALID_LOAD)
+    return Check.passed(name, f"{text}.")
 
 
 def _promising(runs: Sequence[Run], column: str) -> int:
@@ -166,15 +163,3 @@ def _promising(runs: Sequence[Run], column: str) -> int:
         for (operation, _), n in run.reduced.of_cells(column).items()
         if operation not in PROMISELESS
     )
-
-
-def _passed(name: str, meaning: str) -> Check:
-    return Check(name, CheckOutcome.PASS, meaning)
-
-
-def _failed(name: str, meaning: str, reason: Reason) -> Check:
-    return Check(name, CheckOutcome.FAIL, meaning, reason)
-
-
-def _ids(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")

@@ -216,6 +216,21 @@ class Check:
     meaning: str
     reason: Reason | None = None
 
+    @classmethod
+    def passed(cls, name: str, meaning: str) -> Check:
+        """It holds."""
+        return cls(name, CheckOutcome.PASS, meaning)
+
+    @classmethod
+    def noted(cls, name: str, meaning: str, reason: Reason | None = None) -> Check:
+        """It voids nothing but is worth knowing; with a reason it stands in the way of CLEAR."""
+        return cls(name, CheckOutcome.NOTE, meaning, reason)
+
+    @classmethod
+    def failed(cls, name: str, meaning: str, reason: Reason) -> Check:
+        """It does not hold."""
+        return cls(name, CheckOutcome.FAIL, meaning, reason)
+
 
 #: The check that fails where there are too few runs, or too few are left.
 ENOUGH_PAIRS: Final = "enough pairs"

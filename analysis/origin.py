@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.findings import Check, CheckOutcome, Reason
+from analysis.findings import Check, Reason
 from analysis.runs import Run
 
 #: A tool by its key -> its name for people.
@@ -27,16 +27,15 @@ def tell_origin(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
     found = []
     if any(run.lacks("schedule") for run in runs):
         found.append(
-            Check(
+            Check.noted(
                 "times from due moment",
-                CheckOutcome.NOTE,
                 f"{imported_from(runs)} tells when requests were sent, not when they were due. Times count from "
                 "sending: what a stall kept from being sent does not show in them (coordinated omission).",
                 Reason.UNVERIFIED,
             )
         )
         found.append(
-            _note(
+            Check.noted(
                 "same offered rate",
                 f"What was planned is not told. Sent were {_per_s(before):,.1f} requests/s before and "
                 f"{_per_s(after):,.1f} after; where users wait for answers, a slower target is asked less.",
@@ -44,14 +43,14 @@ def tell_origin(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
         )
     if any(run.lacks("cohorts") for run in runs):
         found.append(
-            _note(
+            Check.noted(
                 "cohorts",
                 "The label map gives no number of custom fields: whether times grow with them cannot be seen.",
             )
         )
     notes = dict.fromkeys(f"{run.id}: {note}" for run in runs if run.origin for note in run.origin.notes)
     if notes:
-        found.append(_note("imported files", " ".join(notes)))
+        found.append(Check.noted("imported files", " ".join(notes)))
     return found
 
 
@@ -59,7 +58,3 @@ def _per_s(runs: Sequence[Run]) -> float:
     """The mean rate of a side's measured windows."""
     requests = sum(run.reduced.of_all("requests") for run in runs)
     return requests / max(sum(run.duration_s for run in runs), 1e-9)
-
-
-def _note(name: str, meaning: str) -> Check:
-    return Check(name, CheckOutcome.NOTE, meaning)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -92,3 +92,8 @@ class Question:
     planned: frozenset[str] = frozenset()  # settings whose difference was announced
     not_applicable: frozenset[tuple[str, int]] = frozenset()  # cells that cannot exist
     objectives: tuple[Objective, ...] = ()
+
+
+def listed(ids: Sequence[str]) -> str:
+    """Some runs by their ids, the first five by name."""
+    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from analysis.comparison import HARMLESS_LEVEL, SLOW, Histograms, Opposing, word_for
-from analysis.findings import Check, CheckOutcome, Reason, Word
+from analysis.findings import Check, Reason, Word
 from analysis.histograms import Histogram, joined
 from analysis.levels import Cell, measure, ratio_of
 from analysis.runs import Question
@@ -30,12 +30,12 @@ def check_tail(before: Histograms, after: Histograms, question: Question, oppose
     sides = [[_by_operation(run, question) for run in side] for side in (before, after)]
     operations = sorted({cell for side in sides for run in side for cell in run})
     if len(before) < 2 or not after or not operations:
-        return Check(NAME, CheckOutcome.NOTE, "Too few runs to tell whether the slowest requests became slower.")
+        return Check.noted(NAME, "Too few runs to tell whether the slowest requests became slower.")
     levels = [measure(side, operations, QUANTILE) for side in sides]
     enough = np.minimum(*(side.n.min(axis=0) for side in levels)) >= AT_LEAST
     if not enough.any():
         text = f"Runs of fewer than {AT_LEAST} requests of an operation do not tell how long the slowest take."
-        return Check(NAME, CheckOutcome.NOTE, text)
+        return Check.noted(NAME, text)
     contrast = oppose(levels[0].of(enough), levels[1].of(enough))
     variation = vary(contrast.rows, expected_own(contrast.rows, contrast.sampling))
     se = np.sqrt(contrast.factor * variation.each)
@@ -50,10 +50,9 @@ def check_tail(before: Histograms, after: Histograms, question: Question, oppose
             longer.append(f"{cell[0]} {ratio_of(float(log)) - 1:+.0%} (at least {ends[0] - 1:+.0%})")
     if longer:
         text = f"p99 rose by more than chance, and perhaps by more than agreed: {'; '.join(longer)}."
-        return Check(NAME, CheckOutcome.NOTE, text, Reason.NEAR_LIMIT)
-    return Check(
+        return Check.noted(NAME, text, Reason.NEAR_LIMIT)
+    return Check.passed(
         NAME,
-        CheckOutcome.PASS,
         f"p99 of each operation rose by {ratio_of(worst) - 1:.0%} at most, none beyond chance.",
     )
 
