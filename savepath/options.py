@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from savepath.watching.listening import Address
+    from savepath.listening import Address
 
 quiet_option = click.option("--quiet", is_flag=True, help="Only results and errors: no progress, no advice.")
 no_color_option = click.option(
@@ -142,7 +142,7 @@ class Listen(click.ParamType["Address"]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
         """The address, or a usage error."""
-        from savepath.watching.listening import parse_address
+        from savepath.listening import parse_address
 
         try:
             return parse_address(str(value))

@@ -13,7 +13,7 @@ from stub_server import stub_server
 from window_examples import BLOCK_S, say_on, state_folder
 
 from analysis.findings import Verdict
-from savepath.watching.listening import parse_address
+from savepath.listening import parse_address
 from savepath.watching.remote import MOST_BYTES, ask_url
 from savepath.watching.service import serving
 from savepath.watching.status import status_schema

@@ -37,7 +37,7 @@ def command(state: Path | None, url: str | None, token_env: str | None, quiet: b
     from savepath.watching.gatekeeping import ask
 
     if url:
-        from savepath.watching.beside import needed
+        from savepath.secret import needed
         from savepath.watching.remote import ask_url
 
         answer = ask_url(url, needed("--token-env", token_env) if token_env else None, time.time())

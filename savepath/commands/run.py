@@ -25,7 +25,7 @@ from savepath.options import (
 )
 
 if TYPE_CHECKING:
-    from savepath.watching.listening import Address
+    from savepath.listening import Address
 
 
 @click.command()
@@ -134,9 +134,12 @@ def command(
     progress = Progress(NOBODY if quiet else sys.stderr)
     crew = Workers(workers, f"{listen.host}:{listen.port}" if listen else "", token_env)
     if listen:
-        from savepath.watching.beside import Beside
+        from savepath.listening import refuse_unguarded
+        from savepath.secret import needed
 
-        Beside(listen, token_env).refuse()
+        refuse_unguarded(listen, token_env)
+        if token_env:
+            needed("--token-env", token_env)
         secret = f" --token-env {token_env}" if token_env else ""
         suggest(f"savepath worker --master {crew.listen}{secret}", quiet=quiet or as_json)
     command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production, crew, metrics_port)

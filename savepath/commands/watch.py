@@ -22,7 +22,7 @@ from savepath.options import (
 )
 
 if TYPE_CHECKING:
-    from savepath.watching.listening import Address
+    from savepath.listening import Address
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 

@@ -11,7 +11,7 @@ import click
 from savepath.options import Listen, allow_python_option
 
 if TYPE_CHECKING:
-    from savepath.watching.listening import Address
+    from savepath.listening import Address
 
 
 @click.command()
@@ -37,7 +37,7 @@ def command(master: Address, token_env: str, wait: float, allow_python: bool) ->
       savepath worker --master 127.0.0.1:8720 --wait 3600
     """
     if token_env:
-        from savepath.watching.beside import needed
+        from savepath.secret import needed
 
         needed("--token-env", token_env)
     words = [sys.executable, "-m", "loadgen.worker", "--master", f"{master.host}:{master.port}"]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from savepath.listening import Address, refuse_unguarded
 from savepath.screen import note
-from savepath.watching.listening import Address
-from scenarios.errors import InputError
-from targets.environment import secret_of
+from savepath.secret import needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +21,8 @@ class Beside:
 
     def refuse(self) -> None:
         """Raises InputError for what cannot be, before anything is begun."""
-        if self.listen and not self.token_env and not self.listen.is_loopback:
-            raise InputError(
-                f"--listen: {self.listen.host} can be reached from elsewhere; name the variable that holds the "
-                "token which askers need with --token-env, or listen on 127.0.0.1"
-            )
+        if self.listen:
+            refuse_unguarded(self.listen, self.token_env)
         for flag, name in (("--token-env", self.token_env), ("--webhook-env", self.webhook_env)):
             if name:
                 needed(flag, name)
@@ -45,14 +40,3 @@ class Beside:
 
         token = needed("--token-env", self.token_env) if self.token_env else ""
         return stack.enter_context(serving(state, self.listen, token))
-
-
-def needed(flag: str, name: str) -> str:
-    """A secret of the environment, by the name that a flag gave. Raises InputError where there is none."""
-    secret = secret_of(os.environ, name)
-    if not secret:
-        raise InputError(
-            f"{flag}: the environment variable {name} is not set; export {name}=... (or {name}_FILE=, a file "
-            "that holds it)"
-        )
-    return secret

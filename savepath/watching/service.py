@@ -21,9 +21,9 @@ from starlette.routing import Route
 
 from reports import status as page
 from savepath import __version__
+from savepath.listening import Address, bound
 from savepath.watching.guarding import Guard
 from savepath.watching.history import History
-from savepath.watching.listening import Address, bound
 from savepath.watching.metrics import exposition
 from savepath.watching.status import Status, most_silent_s, status_of
 from savepath.watching.view import watched_of

@@ -1,4 +1,4 @@
-"""Where a watch listens: ``HOST:PORT`` on the command line, and the socket for it."""
+"""Where a command listens: ``HOST:PORT`` on the command line, who may come there, and the socket for it."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def parse_address(text: str) -> Address:
     if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{text!r} is no address; write 127.0.0.1:8711")
     return Address(host or "127.0.0.1", int(port))
+
+
+def refuse_unguarded(address: Address, token_env: str) -> None:
+    """Raises InputError for an address that others can reach, where no variable with a token is named."""
+    if not token_env and not address.is_loopback:
+        raise InputError(
+            f"--listen: {address.host} can be reached from elsewhere; name the variable that holds the "
+            "token which askers need with --token-env, or listen on 127.0.0.1"
+        )
 
 
 @contextlib.contextmanager
