@@ -79,7 +79,7 @@ def _supports(watched: Watched) -> str:
         case Verdict.CLEAR:
             return "Yes. The window may close."
         case Verdict.ESCALATE:
-            return "No. Hand over to the owners of the system and keep the roll-back ready."
+            return words.HAND_OVER
         case Verdict.HOLD:
             told = [words.sentence(words.capital(one.text)) for one in watched.reasons]
             return " ".join(["Not yet. Keep the window open.", *told[:3]])

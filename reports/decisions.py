@@ -69,7 +69,7 @@ def _supports(assessment: Assessment, claims: Claims) -> str:
             told = [*claims.failed_checks, *standing_in_the_way(assessment, *_TOLD_BY_THEIR_CHECKS)]
             parts += [f"{words.capital(check.name)}: {words.sentence(check.meaning)}" for check in told]
         case Verdict.ESCALATE:
-            parts.append("No. Hand over to the owners of the system and keep the roll-back ready.")
+            parts.append(words.HAND_OVER)
             parts += [words.REASONS[reason] for reason in assessment.reasons]
     if claims.optional_slower and assessment.verdict is not Verdict.ESCALATE:
         places = words.cells(claims.optional_slower)

@@ -69,6 +69,9 @@ _FAILURES: Final = {
 
 MEASURES: Final = {Measure.MEAN: "in the mean", Measure.P95: "at p95"}
 
+#: What a report of ESCALATE advises, of a comparison as of a watch.
+HAND_OVER: Final = "No. Hand over to the owners of the system and keep the roll-back ready."
+
 REASONS: Final = {
     Reason.NEEDS_DATA: "There is not enough data yet to answer for every required part.",
     Reason.NEAR_LIMIT: "A required part became slower and may or may not be beyond the limit.",

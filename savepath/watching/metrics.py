@@ -10,10 +10,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from analysis.findings import Verdict
+from analysis.window.decisions import Kind
 from savepath.watching.history import History
 from savepath.watching.status import Status
-
-KINDS = ("integrity", "failures", "growth-with-custom-fields", "latency")
 
 
 def exposition(history: History, status: Status) -> bytes:
@@ -40,7 +39,7 @@ def _now(status: Status) -> Iterator[Metric]:
     yield verdict
     alarms = GaugeMetricFamily("savepath_watch_alarms", "Alarms that nobody has acknowledged", labels=["kind"])
     counts = Counter(one.kind for one in (last.alarms if last and not status.acknowledged else ()))
-    for kind in dict.fromkeys((*KINDS, *counts)):
+    for kind in dict.fromkeys((*Kind, *counts)):
         alarms.add_metric([kind], counts[kind])
     yield alarms
     shifts = GaugeMetricFamily(
