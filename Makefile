@@ -93,7 +93,7 @@ bench-fuzz: .venv/dev ## broken files in bulk for every reader, FUZZ_S=30 second
 bench-chaos: .venv/dev ## a hundred kills each of run, compare, watch and clean (CHAOS_KILLS=20 for less)
 	$(BIN)/python -m benchmarks chaos
 
-bench-watch-live: .venv/dev ## the watch on casedesk in fast time: a healthy hour, lost scripts, a ramp; LIVE="--cases ramp"
+bench-watch-live: .venv/dev ## the watch on casedesk in fast time: a healthy hour, lost scripts, a ramp; LIVE="--cases ramp --repeats 5"
 	$(BIN)/python -m benchmarks watch-live $(LIVE)
 
 docs: .venv/dev ## these pages as a site, in out/site

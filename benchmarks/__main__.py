@@ -1,7 +1,8 @@
 """``python -m benchmarks NAME [OPTION ...]``: measure, print the table, write ``benchmarks/out/NAME.json``.
 
 Ratios side by side in one run, since the machines are shared and noisy. A row is
-{figure, value, low, high, goal, reached}; low and high bound the value over its repetitions.
+{figure, value, low, high, goal, reached}; low and high bound the value over its repetitions. A bench that yields
+its rows has each of them in the file as soon as it is known, so that one that is stopped has not run for nothing.
 """
 
 from __future__ import annotations
@@ -56,13 +57,19 @@ def main(name: str, options: Sequence[str]) -> int:
         print(f"the bench {name} takes no options", file=sys.stderr)
         return 2
     rows: list[dict[str, object]] = []
-    for module in BENCHES[name]:
-        print(f"== {module}", file=sys.stderr, flush=True)
-        measure = importlib.import_module(module).measure
-        rows += measure(options) if options else measure()
     OUT.mkdir(exist_ok=True)
-    (OUT / f"{name}.json").write_text(json.dumps(rows, indent=2) + "\n")
-    print(table(rows))
+    try:
+        for module in BENCHES[name]:
+            print(f"== {module}", file=sys.stderr, flush=True)
+            measure = importlib.import_module(module).measure
+            for row in measure(options) if options else measure():
+                rows.append(row)
+                (OUT / f"{name}.json").write_text(json.dumps(rows, indent=2) + "\n")
+    except KeyboardInterrupt:
+        print("stopped; what was measured until then:", file=sys.stderr)
+        return 130
+    finally:
+        print(table(rows))
     return 0
 
 
