@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.aim import Aim
 from scenarios.load import Burst
 from scenarios.model import Operation, Scenario, Tenant
 
@@ -106,58 +107,9 @@ def expected_in_cells(scenario: Scenario) -> dict[tuple[str, int], float]:
     found: dict[tuple[str, int], float] = {}
     for (operation, cohort), number in numbers.items():
         if number and scenario.can(operation, cohort):
-            for cell, share in _Aim(scenario, operation, cohort).shares().items():
+            for cell, share in Aim(scenario, operation, cohort).shares().items():
                 found[cell] = found.get(cell, 0.0) + share * number
     return found
-
-
-class _Aim:
-    """Who arrives and what they do: cohort by share, tenant evenly, operation by the mix; or as it is said."""
-
-    def __init__(self, scenario: Scenario, operation: str = "", cohort: str = "") -> None:
-        self._scenario = scenario
-        self._all = list(Operation)
-        self._possible: dict[str, dict[Operation, float]] = {}
-        for name, one in scenario.cohorts.items():
-            mix = {op: w for op, w in scenario.mix.items() if w and op.possible_for(one)}
-            mix = {op: w for op, w in mix.items() if operation in ("", op)}
-            self._possible[name] = mix if cohort in ("", name) else {}
-        weights = [
-            scenario.share_of(t.cohort) / scenario.cohorts[t.cohort].tenants if self._possible[t.cohort] else 0.0
-            for t in scenario.tenants
-        ]
-        self._edges = np.cumsum(weights) / np.sum(weights)
-        self._last = int(np.flatnonzero(weights)[-1])
-        names = list(scenario.cohorts)
-        self._cohort_of = np.array([names.index(t.cohort) for t in scenario.tenants])
-
-    def draw(
-        self, rng: np.random.Generator, number: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Numbers of tenants, numbers of operations, and which case, as a part of 1."""
-        tenants = np.minimum(np.searchsorted(self._edges, rng.random(number), side="right"), self._last)
-        u_operation, u_case = rng.random(number), rng.random(number)
-        operations = np.empty(number, np.int64)
-        for place, mix in enumerate(self._possible.values()):
-            here = self._cohort_of[tenants] == place
-            if here.any():
-                edges = np.cumsum(list(mix.values())) / sum(mix.values())
-                chosen = np.minimum(np.searchsorted(edges, u_operation[here], side="right"), len(mix) - 1)
-                operations[here] = np.array([self._all.index(op) for op in mix])[chosen]
-        return tenants, operations, u_case
-
-    def shares(self) -> dict[tuple[str, int], float]:
-        """The expected share of each (operation, custom fields); they add up to 1."""
-        scenario = self._scenario
-        whole = sum(scenario.share_of(name) for name, mix in self._possible.items() if mix)
-        return {
-            (str(operation), scenario.cohorts[name].custom_fields): scenario.share_of(name)
-            / whole
-            * weight
-            / sum(mix.values())
-            for name, mix in self._possible.items()
-            for operation, weight in mix.items()
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +119,7 @@ class _Part:
     times_s: NDArray[np.float64]  # rising
     drawn: int
     chosen: NDArray[np.bool_] | slice
-    aim: _Aim
+    aim: Aim
     rng: np.random.Generator  # after it gave the times
 
     def who(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -209,15 +161,15 @@ class _Sources:
         self._seed = scenario.seed
         self._even = load.arrivals == "constant"
         self._curve = load.curve(warmup_s=scenario.warmup_s, duration_s=scenario.duration_s)
-        self._anyone = _Aim(scenario)
+        self._anyone = Aim(scenario)
         self._bursts = {
-            place: (burst, _Aim(scenario, *burst.kind))
+            place: (burst, Aim(scenario, *burst.kind))
             for place, burst in enumerate(load.bursts)
             if scenario.can(*burst.kind)
         }
         self._recording = load.recording
         kinds = load.recording.kinds if load.recording else ()
-        self._aims = {place: _Aim(scenario, *kind) for place, kind in enumerate(kinds) if scenario.can(*kind)}
+        self._aims = {place: Aim(scenario, *kind) for place, kind in enumerate(kinds) if scenario.can(*kind)}
 
     def parts(self, number: int, begin_s: float, end_s: float) -> list[_Part]:
         """What arrives from ``begin_s`` until just before ``end_s``."""
@@ -235,7 +187,7 @@ class _Sources:
             at = np.sort(begun + (done - begun) * rng.random(rng.poisson(done - begun)))
         return _Part(self._curve.moment(at), len(at), slice(None), self._anyone, rng)
 
-    def _in_burst(self, place: int, burst: Burst, aim: _Aim, begin_s: float, end_s: float) -> Iterator[_Part]:
+    def _in_burst(self, place: int, burst: Burst, aim: Aim, begin_s: float, end_s: float) -> Iterator[_Part]:
         for repetition, at_s in _repetitions(burst, end_s, begin_s):
             rng = np.random.default_rng((self._seed, place, repetition, _BURSTS))
             times_s = at_s + burst.within_s * np.sort(rng.random(burst.arrivals))
