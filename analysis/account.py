@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from analysis.findings import IntegrityFinding, ObjectiveFinding
-from analysis.generator import gate
 from analysis.integrity import check_integrity
+from analysis.loop import fault_of
 from analysis.objectives import measure_objectives
 from analysis.quantiles import interval, quantile
 from analysis.runs import Question, Run
@@ -81,7 +81,7 @@ class Account:
 
 def account_of(run: Run, question: Question) -> Account:
     """What the run says by itself, held against what its scenario agreed. Reads its slices and effects."""
-    fault = gate([], [run]).faults.get(run.id, "")
+    fault = fault_of(run)
     objectives = [one for one in question.objectives if one.measure != "slower"]
     kinds = sorted(kinds_of(run.slices).items(), key=lambda kind: (-kind[1], kind[0]))
     return Account(

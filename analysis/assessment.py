@@ -17,6 +17,7 @@ from analysis.evidence import check_failures, check_speed
 from analysis.failures import compare_failures, failure_kinds
 from analysis.findings import Assessment, CellFinding, Check, Design, Difference, Reason, Side
 from analysis.integrity import check_integrity
+from analysis.loop import of_open_load
 from analysis.objectives import measure_objectives
 from analysis.origin import imported_from
 from analysis.runs import Question, Run
@@ -62,8 +63,8 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         question.objectives,
         after,
         before,
-        timed=kept.after,
-        timed_before=kept.before,
+        timed=of_open_load(kept.after),
+        timed_before=of_open_load(kept.before),
         cells=comparison.cells,
         design=design,
     )
@@ -87,7 +88,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         after=_side(after),
         pairs=pairs,
         pairs_dropped=kept.dropped,
-        pairs_needed=_pairs_needed(comparison.cells),
+        pairs_needed=_pairs_needed(comparison.cells) if of_open_load(runs) else None,
         cells=judgement.cells,
         slopes=slopes,
         failures=failures,

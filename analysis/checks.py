@@ -27,6 +27,7 @@ from analysis.generator import (
     offered_share,
     waited_share,
 )
+from analysis.loop import check_loop
 from analysis.matching import Matching
 from analysis.origin import tell_origin
 from analysis.quantiles import quantile
@@ -69,6 +70,7 @@ def check_load(
         _same_mix(before, after),
         _same_cohorts(before, after),
         *tell_origin(before, after),
+        *check_loop(before, after),
     ]
 
 

@@ -37,8 +37,8 @@ def tell_origin(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
         found.append(
             Check.noted(
                 "same offered rate",
-                f"What was planned is not told. Sent were {_per_s(before):,.1f} requests/s before and "
-                f"{_per_s(after):,.1f} after; where users wait for answers, a slower target is asked less.",
+                f"What was planned is not told. Sent were {sent_per_s(before):,.1f} requests/s before and "
+                f"{sent_per_s(after):,.1f} after; where users wait for answers, a slower target is asked less.",
             )
         )
     if any(run.lacks("cohorts") for run in runs):
@@ -54,7 +54,7 @@ def tell_origin(before: Sequence[Run], after: Sequence[Run]) -> list[Check]:
     return found
 
 
-def _per_s(runs: Sequence[Run]) -> float:
+def sent_per_s(runs: Sequence[Run]) -> float:
     """The mean rate of a side's measured windows."""
     requests = sum(run.reduced.of_all("requests") for run in runs)
     return requests / max(sum(run.duration_s for run in runs), 1e-9)

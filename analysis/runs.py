@@ -49,6 +49,7 @@ class Run:
     lasted_s: float = float("nan")  # from its first arrival to its last check, warm-up included
     at_once: str = ""  # the run that drove this side and the other at once; empty where each had its own
     waited_for_pool: int | None = None  # arrivals held back because in_flight_max requests were open already
+    users: int = 0  # of a closed loop, each of whom waited for the answer; 0: the load was open
     origin: Origin | None = None  # None: driven by savepath, which tells everything
     notable: pd.DataFrame = field(default_factory=pd.DataFrame)  # analysis.notable.COLUMNS and trace_id
     reason: str = ""  # why it did not go through to its end

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from loadgen.chosen import CLIENTS
 from loadgen.client import Client, Sender
+from loadgen.closed_loop import ClosedLoop
 from loadgen.driver import Driver
 from loadgen.guard import Watch
 from loadgen.health import Health
@@ -145,9 +146,13 @@ class Arm:
             worker=shared.worker,
             arm=name,
         )
+        perform: Callable[[Arrival], None] = self.operations.perform
+        self._loop = ClosedLoop(scenario, shared.now) if load.users else None
+        if self._loop is not None:
+            schedule, perform = self._loop, self._loop.answering(perform)
         self.driver = Driver(
             schedule,
-            self.operations.perform,
+            perform,
             now=shared.now,
             in_flight_max=load.in_flight_max,
             health=shared.health,
@@ -171,6 +176,13 @@ class Arm:
             yield
         finally:
             gevent.killall(greenlets)
+
+    def stop(self, sweep_s: float) -> None:
+        """No new arrivals from now on, and then at most so long for what effects are still looked up."""
+        self.driver.stop()
+        if self._loop is not None:
+            self._loop.stop()
+        self.verifier.hasten(sweep_s)
 
     def close(self) -> None:
         """End the shards and the connections."""

@@ -120,8 +120,7 @@ class Drive:
         """End early and in order; the last call says how."""
         self._ending = ending
         for arm in self._arms:
-            arm.driver.stop()
-            arm.verifier.hasten(SHORT_SWEEP_S)
+            arm.stop(SHORT_SWEEP_S)
 
     def save(self) -> None:
         """Flush the shards of what is being torn down at once."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from loadgen.chosen import CLIENTS
 from scenarios.arrivals import Offered, expected_in_cells, survey
@@ -14,6 +14,8 @@ from scenarios.errors import InputError
 from scenarios.model import Operation, Scenario
 from targets.mapping import Target
 
+#: How a run of it is labelled, for people.
+CLOSED_LOOP: Final = "closed loop, times not comparable"
 #: Bytes on disk: a sample and an effect compacted, and what the same rows take in the shards.
 _SAMPLE_BYTES, _EFFECT_BYTES, _SHARD_BYTES = 12, 14, 110
 
@@ -29,12 +31,17 @@ class Plan:
     scenario: Scenario
     target_name: str
     digest: str  # 64 hexadecimal digits
-    arrivals_expected: int  # warm-up included; exact, as the schedule follows from the seed
+    arrivals_expected: int  # warm-up included; exact, as the schedule follows from the seed; see ``is_closed``
     peak_rate_per_s: float  # the most arrivals in any one second
     rows: int  # samples and effects that will be written, expected
     bytes_expected: int
     duration_s: float  # warm-up and measured window
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether users wait for their answers: then the arrivals are those of a target that answers at once."""
+        return self.scenario.load.users is not None
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain data for ``plan.json``."""
@@ -85,6 +92,11 @@ def plan_for(scenario: Scenario, targets: Sequence[Target], *, client: str = CLI
     if len(plans) == 1:
         return plans[0]
     (old, new), (plan, other) = targets, plans
+    if plan.is_closed:
+        raise InputError(
+            f"scenario {scenario.name} has load.users, who wait for each answer: one target would hold up what "
+            "the other is asked; drive the targets by turns (--alternate), or give a rate in place of users"
+        )
     if plan.digest != other.digest:
         raise InputError(
             f"the targets {old.name} and {new.name} cannot be driven at once: their operations on the scenario "
@@ -109,6 +121,8 @@ def plan_for(scenario: Scenario, targets: Sequence[Target], *, client: str = CLI
 def _notes(scenario: Scenario, offered: Offered) -> list[str]:
     """What becomes of arrivals that are not simply offered as they are drawn."""
     load, notes = scenario.load, []
+    if load.users:
+        notes.append(f"{CLOSED_LOOP}: response times of these runs give no verdict; effects and failures do")
     if offered.held_back:
         lost = f", and {offered.left_out:,} are left out by the end of the run" if offered.left_out else ""
         notes.append(f"load.rate_max_per_s {load.rate_max_per_s} makes {offered.held_back:,} arrivals later{lost}")

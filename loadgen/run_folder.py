@@ -46,6 +46,7 @@ from loadgen.tables import (
     write_slices,
 )
 from scenarios.errors import InputError, Refused
+from scenarios.load import Users
 from scenarios.objectives import Objective
 from scenarios.source import StrictModel
 from targets.footprint import FOLDER as FOOTPRINTS
@@ -224,6 +225,7 @@ class RunInfo(StrictModel):
     stored_cases: int | None = None
     arms: dict[str, ArmFacts] = Field({})  # "before" and "after" of a run of two targets; else empty
     workers: tuple[WorkerFacts, ...] = ()  # where there were several
+    users: Users | None = None  # of a closed loop, whose times are not comparable; None: the load was open
     question: Asked
     versions: dict[str, str] = Field({})
     origin: Origin | None = None  # None: driven by savepath

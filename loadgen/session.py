@@ -349,6 +349,8 @@ class Session:
         self, parts: Sequence[Part], driven_s: float, found_elsewhere: Mapping[str, int]
     ) -> dict[str, ArmFacts]:
         planned = self._plan.arrivals_expected
+        if self._plan.is_closed:  # what comes next is decided by the answers: what began was what was due
+            planned = sum(counts.fired for part in parts for counts in part.arms.values())
         scheduled = {"": planned} if len(self._prepared) == 1 else count_arms(self._key, planned)
         return {
             name: with_foreign(
@@ -386,6 +388,7 @@ class Session:
             stored_cases=whole.stored_cases,
             arms=arms_of_run(arms),
             workers=facts_of_workers(parts),
+            users=scenario.load.users,
             question=question_of(scenario),
             versions=_versions(),
         )

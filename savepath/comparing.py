@@ -162,6 +162,7 @@ def load_run(path: Path) -> Run:
         labels=info.labels,
         fingerprint=info.fingerprint,
         stored_cases=info.stored_cases,
+        users=info.users.count if info.users else 0,
         origin=_origin_of(info),
         notable=_traced(folder.read_notable(), info),
         reason=info.reason,

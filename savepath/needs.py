@@ -94,6 +94,11 @@ class Needs:
 def needs_of(plan: Plan, detect: float, pairs: int, earlier: Sequence[Path]) -> Needs:
     """What it takes to tell a change of ``detect`` (0.10). Raises InputError for runs that tell no noise."""
     scenario = plan.scenario
+    if plan.is_closed:
+        raise InputError(
+            f"--detect: scenario {scenario.name} has load.users (closed loop): no number of pairs gives a verdict "
+            "on speed, as what a stall keeps from being asked does not show; give load.rate_per_s in their place"
+        )
     whole = dict(sorted(expected_in_cells(scenario).items()))
     required = [cell for cell in whole if cell in scenario.required_cells or not scenario.required_cells]
     if earlier:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from loadgen.plan import Plan
 from reports.console import plain_table, printed
-from reports.units import count, duration, share
+from reports.units import count, counted, duration, share
+from scenarios.load import Users
 from scenarios.model import Scenario
 
 
@@ -23,10 +24,10 @@ def tell_plan(plan: Plan, pairs: int) -> str:
     each = plan.duration_s
     lines += [
         "",
-        f"offered     {_folded(f'{_offered(plan)}, at most {plan.peak_rate_per_s:g} in one second')}",
+        f"offered     {_folded(_offered(plan))}",
         f"mix         {_folded(mix)}",
         f"one run     {duration(scenario.warmup_s)} warm-up + {duration(scenario.duration_s)} measured, "
-        f"{plan.arrivals_expected:,} arrivals",
+        f"{'at most about ' if plan.is_closed else ''}{plan.arrivals_expected:,} arrivals",
         f"writes      {plan.rows:,} rows, about {plan.bytes_expected / 1e6:.1f} MB a run",
         f"in all      {pairs} pairs = {2 * pairs} runs, {duration(2 * pairs * each)} and the time between them",
         f"ends at     {_folded('; '.join(scenario.abort) or 'no abort rule')}",
@@ -78,7 +79,9 @@ def plan_as_json(plan: Plan, pairs: int, asked: Mapping[str, object]) -> str:
 def _offered(plan: Plan) -> str:
     """What the load is, in a few words."""
     load, mean = plan.scenario.load, f"{plan.arrivals_expected / plan.duration_s:.3g} arrivals/s on average"
-    if load.recording:
+    if load.users:
+        parts = [f"{tell_users(load.users)}; {load.by_users_per_s:.3g} arrivals/s if all answers came at once"]
+    elif load.recording:
         parts = [f"{mean} from {load.replay}"]
     elif load.is_steady:
         parts = [f"{load.rate_per_s:g} arrivals/s ({load.arrivals})"]
@@ -90,7 +93,15 @@ def _offered(plan: Plan) -> str:
         parts.append(f"{burst.arrivals:,} {burst.operation or 'more'} {times}")
     if load.bursts and not load.recording:
         parts.append(f"in all {mean}")
+    if not load.users:
+        parts.append(f"at most {plan.peak_rate_per_s:g} in one second")
     return ", ".join(parts)
+
+
+def tell_users(users: Users) -> str:
+    """The users of a closed loop, for people."""
+    often = "always" if users.think_times == "constant" else "on average"
+    return f"{counted(users.count, 'user')} with {users.think_s:g} s to think between answer and request ({often})"
 
 
 def _folded(text: str) -> str:

@@ -16,6 +16,7 @@ from rich.text import Text
 from analysis.account import Account, CellAccount, Time, account_of
 from analysis.findings import ObjectiveOutcome
 from analysis.outages import Outage, find_outages
+from loadgen.plan import CLOSED_LOOP
 from loadgen.run_folder import RunFolder, RunInfo, WorkerFacts, find_runs, looks_like_run
 from reports import units, words
 from reports.console import plain_table, printed
@@ -24,6 +25,7 @@ from reports.objectives import row_of
 from savepath.comparing import load_arms, load_run, question_of
 from savepath.importing.telling import CANNOT
 from savepath.outages import tell_outage
+from savepath.planning import tell_users
 from scenarios.errors import InputError
 
 SCHEMA: Final = "savepath.account/1"
@@ -133,6 +135,8 @@ def _parts(shown: Shown) -> Iterator[RenderableType]:
         f" · {units.moment(info.started_at)} · {units.duration(info.duration_s)} measured"
         + (f" after {units.duration(info.warmup_s)} of warm-up" if info.warmup_s else ""),
     )
+    if info.users:
+        yield Text(f"{CLOSED_LOOP}: {tell_users(info.users)}")
     for text in (info.reason, info.purpose):
         if text:
             yield Text(one_line(text))

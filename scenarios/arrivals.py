@@ -68,7 +68,12 @@ def arrivals(scenario: Scenario, wanted: Wanted | None = None) -> Iterator[Arriv
 
 
 def survey(scenario: Scenario) -> Offered:
-    """How many arrivals the plan holds and how close they come, exactly; without making each of them."""
+    """How many arrivals the plan holds and how close they come, exactly; without making each of them.
+
+    Of a closed loop as many as there would be if every answer came at once, on average.
+    """
+    if per_s := scenario.load.by_users_per_s:
+        return Offered(round(per_s * (scenario.warmup_s + scenario.duration_s)), math.ceil(per_s), 0, 0)
     number = peak = held_back = left_out = 0
     recent = np.empty(0)
     for block in _blocks(scenario):
@@ -90,7 +95,7 @@ def expected_in_cells(scenario: Scenario) -> dict[tuple[str, int], float]:
     """The arrivals expected in the measured window for each (operation, custom fields) that has any."""
     load, end_s = scenario.load, scenario.duration_s
     curve = load.curve(warmup_s=scenario.warmup_s, duration_s=end_s)
-    numbers = {("", ""): curve.expected(end_s) - curve.expected(0)}
+    numbers = {("", ""): curve.expected(end_s) - curve.expected(0) + load.by_users_per_s * end_s}
     for burst in load.bursts:
         whole = sum(
             burst.arrivals * min((end_s - begin_s) / burst.within_s, 1)

@@ -70,6 +70,21 @@ class Burst(StrictModel):
         return self
 
 
+class Users(StrictModel):
+    """A closed loop: so many users, each of whom thinks, asks, and waits for the answer."""
+
+    count: int = Field(ge=1, le=20_000, description="how many users there are")
+    think_s: float = Field(gt=0, le=HOUR_S, description="seconds from an answer to what they do next, on average")
+    think_times: Literal["exponential", "constant"] = Field(
+        "exponential", description="different each time (exponential) or always the same (constant)"
+    )
+
+    @property
+    def most_per_s(self) -> float:
+        """Arrivals per second on average if every answer came at once; slower answers make fewer of them."""
+        return self.count / self.think_s
+
+
 class Load(StrictModel):
     """How many arrivals, and how they are spread over time."""
 
@@ -88,6 +103,10 @@ class Load(StrictModel):
     replay: str | None = Field(
         None,
         description="in place of a rate: a CSV beside this file, at_s[,operation][,cohort]",
+    )
+    users: Users | None = Field(
+        None,
+        description="in place of a rate: users who wait for each answer; what they waited is not comparable",
     )
     rate_max_per_s: int | None = Field(
         None, ge=1, le=RATE_MOST, description="arrivals in any second at most; those beyond it come later"
@@ -108,9 +127,12 @@ class Load(StrictModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        shapes = [name for name in ("ramp", "steps", "daily", "replay") if getattr(self, name)]
+        shapes = [name for name in ("ramp", "steps", "daily", "replay", "users") if getattr(self, name)]
         if len(shapes) > 1:
             raise ValueError(f"{' and '.join(shapes)} each say when arrivals come; keep one of them")
+        if self.users:
+            self._refuse_beside(self.users)
+            return self
         if self.rate_per_s is None and not self.replay:
             raise ValueError("rate_per_s is missing; expected arrivals per second, over all tenants")
         if self.rate_per_s is not None and self.replay:
@@ -120,10 +142,31 @@ class Load(StrictModel):
             raise ValueError(f"the rate rises to {highest:,.0f}/s; expected {RATE_MOST:,} or less")
         return self
 
+    def _refuse_beside(self, users: Users) -> None:
+        """Raises ValueError for what users of a closed loop cannot have beside them."""
+        beside = [name for name in ("rate_per_s", "bursts") if getattr(self, name)]
+        if beside:
+            raise ValueError(f"users begin when they were answered; leave {' and '.join(beside)} out")
+        if users.count > self.in_flight_max:
+            raise ValueError(
+                f"{users.count:,} users may all wait at once; set in_flight_max (it is {self.in_flight_max:,}) to "
+                "as many or more"
+            )
+        if users.most_per_s > RATE_MOST:
+            raise ValueError(
+                f"{users.count:,} users who think {users.think_s:g} s may come to {users.most_per_s:,.0f}/s; "
+                f"expected {RATE_MOST:,} or less"
+            )
+
     @property
     def _factors(self) -> tuple[float, ...]:
         points = tuple(point.times for point in (*self.ramp, *self.steps))
         return points or (self.daily.hours if self.daily else ())
+
+    @property
+    def by_users_per_s(self) -> float:
+        """What users of a closed loop come to at most, on average; 0 where the load is open."""
+        return min(self.users.most_per_s, self.rate_max_per_s or math.inf) if self.users else 0.0
 
     @property
     def is_steady(self) -> bool:

@@ -63,6 +63,11 @@ class Parts:
 
 def refuse_too_many(scenario: Scenario, workers: int) -> None:
     """Raises InputError for more workers than there is something to do for."""
+    if workers > 1 and scenario.load.users:
+        raise InputError(
+            f"scenario {scenario.name} has load.users, who go from case to case and cannot be shared out to "
+            f"{workers} workers; leave --workers out, or give a rate in place of users"
+        )
     cases = sum(tenant.cases for tenant in scenario.tenants)
     for number, what in ((cases, "cases in all"), (scenario.load.in_flight_max, "open requests at most")):
         if workers > number:

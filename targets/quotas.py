@@ -17,6 +17,7 @@ from scenarios.arms import ARMS, arm_of
 from scenarios.arrivals import Arrival, arrivals
 from scenarios.errors import Refused
 from scenarios.model import Operation, Scenario
+from scenarios.users import arrivals_at_most
 from targets.forms import compile_form
 from targets.model import OperationMapping, Quota, Target
 
@@ -39,7 +40,8 @@ def over_quota(target: Target, scenario: Scenario, *, at_once: bool = False) -> 
     """
     if not target.limits:
         return ()
-    whole = (one for one in arrivals(scenario) if not at_once or arm_of(_ANY_RUN, one.seq) == ARMS[0])
+    planned = arrivals_at_most(scenario) if scenario.load.users else arrivals(scenario)
+    whole = (one for one in planned if not at_once or arm_of(_ANY_RUN, one.seq) == ARMS[0])
     plan = list(islice(whole, ARRIVALS_MAX if scenario.load.is_steady and not scenario.load.bursts else None))
     costs = {op: _cost(target, op, scenario) for op in Operation}
     reasons = [_reason(target, scenario, quota, plan, costs) for quota in target.limits]
@@ -95,11 +97,12 @@ def _reason(
         f"{target.name} allows {quota.requests:,} requests in {quota.in_s:g} s per {quota.per}{of}; "
         f"the plan sends up to {peak.requests:,}{whose}"
     )
+    less = "load.users.count" if scenario.load.users else "load.rate_per_s"
     if checks and peak.requests < quota.requests:
         rate = (quota.requests - peak.requests) / quota.in_s
         return (
             f"{said} and its verification {checks:,}; set verification.rate_per_s to {_down(rate)} or less "
-            "or lower load.rate_per_s"
+            f"or lower {less}"
         )
     other = {"account": "", "tenant": ", or spread it over more tenants", "record": ", or over more cases"}
     largest = max(offered, key=lambda op: costs[op].requests)
@@ -107,6 +110,10 @@ def _reason(
         remedy = "lower batch_size" if largest is Operation.SEND_BATCH else "leave it out of the mix"
         return f"{said}; a single {largest} takes {costs[largest].requests:,}: {remedy}"
     share, load = quota.requests / peak.requests, scenario.load
+    if load.users:
+        count = math.floor(load.users.count * share)
+        how = f"set load.users.count to {count:,} or less" if count else "let load.users.think_s be longer"
+        return f"{said}; {how} (they are {load.users.count:,}){other[quota.per]}"
     if load.rate_per_s is None:
         return f"{said}; leave {1 - share:.0%} or more of the arrivals out of {load.replay}{other[quota.per]}"
     rate, now = load.rate_per_s * share, f" (it is {load.rate_per_s:g})"

@@ -71,6 +71,11 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
     wanted.beside.refuse()
     if wanted.follow is None:  # errors of the scenario and the target come first
         scenario, target = load_scenario(wanted.scenario), ChosenTarget(wanted.target, dict(wanted.settings))
+        if scenario.load.users:
+            raise InputError(
+                f"scenario {scenario.name} has load.users (closed loop), whose times no watch can judge: what a "
+                "stall keeps from being asked does not show; give load.rate_per_s in their place"
+            )
         refuse_unsafe(
             target.load(allow_python=wanted.allow_python), scenario.tenant_keys, production=wanted.production
         )

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from analysis.generator import gate
 from analysis.integrity import count_effects
+from analysis.loop import fault_of
 from analysis.runs import Run
 from analysis.window.blocks import Block, fold_block
 from loadgen.run_folder import RunFolder
@@ -75,7 +75,7 @@ def begun_at(path: Path) -> float:
 
 
 def _fault(run: Run) -> str:
-    found = gate([run], []).faults.get(run.id)
+    found = fault_of(run)
     return f"the load of {run.id} proves nothing: the run {found}" if found else ""
 
 
