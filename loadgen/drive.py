@@ -59,7 +59,6 @@ class Task:
     client: str = CLIENTS[0]
     worker: int = 0
     workers: int = 1
-    by_cell: bool = False  # whether somebody looks at the counts of each cell while it lasts
 
     def schedule(self, arm: str) -> Iterator[Arrival]:
         """The arrivals of this part that are the arm's."""
@@ -98,7 +97,7 @@ class Drive:
             task.client,
             task.worker,
             task.workers,
-            self._tally.take if task.by_cell else None,
+            self._tally.take,
         )
         self._arms = [Arm(name, prepared, task.schedule(name), shared) for name, prepared in task.prepared.items()]
         watches = {f"{arm.name} ({arm.target.base_url})" if arm.name else "": arm.watch for arm in self._arms}
@@ -134,6 +133,9 @@ class Drive:
             phase=self._phase,
             recorded=sum(arm.recorder.recorded for arm in self._arms),
             failures=sum(arm.recorder.failures for arm in self._arms),
+            sent=sum(arm.driver.fired for arm in self._arms),
+            aborted=sum(arm.recorder.aborted for arm in self._arms),
+            waited_for_pool=sum(arm.driver.waited_for_pool for arm in self._arms),
             in_flight=sum(arm.driver.in_flight for arm in self._arms),
             pending_effects=sum(arm.verifier.pending for arm in self._arms),
             lag_p99_s=self._health.lag_p99_s,

@@ -29,13 +29,16 @@ class Progress(StrictModel):
     """Where a run is, or one worker's part of it."""
 
     phase: Phase = "provision"
+    sent: int = 0
     recorded: int = 0
     failures: int = 0
+    aborted: int = 0
+    waited_for_pool: int = 0  # arrivals that found in_flight_max requests open
     in_flight: int = 0
     pending_effects: int = 0
     lag_p99_s: Unknowable = float("nan")  # of the last second
     effects: dict[str, dict[str, dict[str, int]]] = Field({})  # by arm, kind and outcome
-    cells: tuple[CellTally, ...] = ()  # where somebody wants them
+    cells: tuple[CellTally, ...] = ()
 
 
 def progress_of_all(parts: Sequence[Progress]) -> Progress:
@@ -44,8 +47,11 @@ def progress_of_all(parts: Sequence[Progress]) -> Progress:
     lags = [part.lag_p99_s for part in parts if part.lag_p99_s == part.lag_p99_s]
     return Progress(
         phase=min((part.phase for part in parts), key=phases.index),
+        sent=sum(part.sent for part in parts),
         recorded=sum(part.recorded for part in parts),
         failures=sum(part.failures for part in parts),
+        aborted=sum(part.aborted for part in parts),
+        waited_for_pool=sum(part.waited_for_pool for part in parts),
         in_flight=sum(part.in_flight for part in parts),
         pending_effects=sum(part.pending_effects for part in parts),
         lag_p99_s=max(lags, default=float("nan")),

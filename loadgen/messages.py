@@ -52,7 +52,6 @@ class Order(StrictModel):
     plan_digest: str  # of what the leading process has read; the worker must find the same
     client: str
     allow_python: bool
-    by_cell: bool = False
 
 
 class Start(StrictModel):

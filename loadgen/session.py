@@ -209,7 +209,6 @@ class Session:
                 plan_digest=self._plan.digest,
                 client=settings.client,
                 allow_python=settings.allow_python,
-                by_cell=settings.metrics_port is not None,
             )
             for worker in range(workers.number)
         ]
@@ -222,8 +221,7 @@ class Session:
 
     def _task_of(self, worker: int) -> Task:
         client, workers = self._settings.client, self._settings.workers.number
-        by_cell = self._settings.metrics_port is not None
-        return Task(self._scenario, self._prepared, self.folder, self._key, client, worker, workers, by_cell)
+        return Task(self._scenario, self._prepared, self.folder, self._key, client, worker, workers)
 
     def _footprint_of(self, arm: str, target: Target) -> Footprint:
         """Where it is kept what the run makes there."""

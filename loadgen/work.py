@@ -178,5 +178,4 @@ def task_of(order: Order) -> Task:
         order.client,
         order.worker,
         order.workers,
-        order.by_cell,
     )

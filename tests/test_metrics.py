@@ -6,14 +6,20 @@ import urllib.error
 import urllib.request
 
 import gevent
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import TypeAdapter
 
 from loadgen.ending import Progress, progress_of_all
 from loadgen.metrics import Metrics, exposition
 from loadgen.recorder import Sample
-from loadgen.tally import Tally
+from loadgen.tally import BUCKETS_S, CellTally, Tally, cells_of_all
 from scenarios.errors import InputError
+
+CELLS = TypeAdapter(tuple[CellTally, ...])
 
 
 def sample(took_s: float, outcome: str = "ok", operation: str = "save_custom", fields: int = 10) -> Sample:
@@ -59,6 +65,23 @@ def test_counts_of_two_workers_are_told_as_one_by_cell_with_times_from_the_plann
     assert told["savepath_run_effects_total", frozenset({"", "script", "once"})] == 3
     assert told["savepath_run_in_flight", frozenset()] == 5
     assert told["savepath_run_schedule_lag_seconds", frozenset()] == 0.001
+
+
+@given(st.lists(st.floats(0.0002, 400), min_size=1, max_size=60), st.integers(0, 60))
+def test_quantiles_of_what_two_workers_counted_are_those_of_all_requests_to_a_hundredth(times_s, cut):
+    parts = [tally(*map(sample, some)).cells for some in (times_s[:cut], times_s[cut:])]
+    (cell,) = cells_of_all([parts[0], CELLS.validate_json(CELLS.dump_json(parts[1]))])  # one came over a line
+    shares = (0.01, 0.5, 0.95, 1.0)
+    exact = np.quantile([100.0 + time_s - 100.0 for time_s in times_s], shares, method="inverted_cdf")
+    assert cell.quantiles_s(shares) == pytest.approx(exact, rel=0.0101)
+    assert (cell.requests, cell.buckets[-1]) == (len(times_s), len(times_s))
+
+
+@pytest.mark.parametrize("end_s", BUCKETS_S)
+def test_what_took_as_long_as_the_end_of_a_bucket_is_in_it_and_what_took_a_trifle_longer_is_not(end_s):
+    rows = [sample(0)._replace(scheduled_s=0.0, done_s=took_s) for took_s in (end_s, end_s * (1 + 1e-9))]
+    (cell,) = tally(*rows).cells
+    assert cell.buckets[BUCKETS_S.index(end_s)] == 1
 
 
 def test_what_nobody_knows_yet_is_not_told():
