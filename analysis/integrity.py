@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from analysis.findings import IntegrityFinding
 from analysis.runs import Question, Run
-from analysis.samples import EFFECT_OUTCOMES
-
-#: Outcomes that say nothing: covered by another save, or nobody looked. Never good, never broken.
-UNDECIDED: Final = ("superseded", "unverified")
+from analysis.samples import EFFECT_OUTCOMES, UNDECIDED
 
 Counts = Mapping[tuple[str, str], int]  # (kind, outcome) -> effects
 

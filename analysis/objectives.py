@@ -18,9 +18,9 @@ from analysis.comparison import enough_for
 from analysis.failures import dispersion_of, wilson
 from analysis.findings import CellFinding, Design, ObjectiveFinding, ObjectiveOutcome, Word
 from analysis.histograms import Histogram, joined
-from analysis.integrity import UNDECIDED
 from analysis.quantiles import interval, quiet_quantiles
 from analysis.runs import Objective, Run
+from analysis.samples import UNDECIDED
 
 NAN: Final = float("nan")
 #: Of the intervals of absolute values: several objectives share one false alarm in a hundred or so.

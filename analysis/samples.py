@@ -39,6 +39,9 @@ EFFECT_OUTCOMES: Final = {
     "mail": ("once", "missed", "doubled", "late", "wrong_recipient", "unverified"),
 }
 
+#: Outcomes that say nothing: covered by another save, or nobody looked. Never good, never broken.
+UNDECIDED: Final = ("superseded", "unverified")
+
 #: What the results of another tool may not tell: what was planned and when each request was due; how the
 #: generator did; which cohort a request belongs to; what became of its effects. See ``analysis.origin``.
 FACTS: Final = ("schedule", "generator", "cohorts", "effects")

@@ -24,12 +24,16 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner
+from locust.web import WebUI
 
 from loadgen.chosen import CLIENTS, ChosenTarget, Workers
 from loadgen.ending import Ending
+from loadgen.live import Live
+from loadgen.live_tabs import fill, tabs
 from loadgen.locust_tables import trim_for_ever
 from loadgen.recorder import Sample
 from loadgen.session import Session, Settings
+from loadgen.web_guard import guard, password_for
 from scenarios.errors import Aborted, InputError, SavepathError
 
 log = logging.getLogger(__name__)
@@ -108,6 +112,12 @@ class Plugin:
             gevent.spawn(self._await_end, session)
         finally:
             self._preparing = None
+
+    @property
+    def live(self) -> Live:
+        """What there is to see of the latest run."""
+        session = self.session or self._preparing
+        return session.live if session is not None else Live()
 
     def limit(self, session: Session) -> None:
         """End the run after ``--run-time``; its own greenlet."""
@@ -238,6 +248,10 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--metrics-port", type=int, metavar="PORT", help="Metrics for Prometheus, on 127.0.0.1", **hidden
     )
+    parser.add_argument(
+        "--web-password-env", metavar="NAME", default="", help="The variable with the web password", **hidden
+    )
+    parser.set_defaults(web_host="127.0.0.1")  # Locust's own default is every interface
     parser.add_argument("--production", action="store_true", help="Production is meant", **hidden)
     parser.add_argument(
         "--stop-with-parent", action="store_true", help="End the run when the parent process has ended", **hidden
@@ -255,6 +269,8 @@ def on_init(environment: Environment, runner: Any, **_: Any) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each case that is made
     plugin = Plugin(environment)
     environment.savepath = plugin  # type: ignore[attr-defined]
+    if environment.web_ui is not None:
+        _open(environment.web_ui, plugin)
     gevent.spawn(trim_for_ever, environment.stats)
     hooks.test_start.add_listener(plugin.begin)
     hooks.test_stopping.add_listener(plugin.stopping)
@@ -262,6 +278,22 @@ def on_init(environment: Environment, runner: Any, **_: Any) -> None:
     # Not Python's own handlers: a KeyboardInterrupt would end whichever greenlet is running, and lose its sample.
     for number in EXIT_BY_SIGNAL:
         gevent.signal_handler(number, plugin.on_signal, number)
+
+
+def _open(web_ui: WebUI, plugin: Plugin) -> None:
+    """Guard the web interface and show our own tabs there; with no password where one is needed, Locust ends."""
+    options = web_ui.environment.parsed_options
+    assert options is not None  # noqa: S101  # Locust's own start always parses them
+    try:
+        password = password_for(options.web_host, options.web_password_env)
+    except InputError as error:
+        sys.stderr.write(f"savepath: {error}\n")
+        sys.exit(error.exit_code)
+    app = web_ui.app
+    assert app is not None  # noqa: S101  # Locust makes it before the plugin hears of it
+    guard(app, password)
+    web_ui.template_args |= tabs()
+    fill(app, lambda: plugin.live)
 
 
 def _settings_of(options: Namespace, number: int) -> Settings:

@@ -7,7 +7,6 @@ Knows gevent but not Locust: whoever drives it hands in what wants to be told of
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -30,6 +29,7 @@ from loadgen.crew import Crew
 from loadgen.drive import Drive, Task, ending_of
 from loadgen.ending import Ending, Progress
 from loadgen.hands import Child, Guest
+from loadgen.live import Live, live_of
 from loadgen.messages import Known, Order
 from loadgen.operations import Listener
 from loadgen.part import Part, facts_of_arm, facts_of_workers, generator_of, with_foreign
@@ -121,6 +121,7 @@ class Session:
         self.ending = Ending()
         self.folder = RunFolder(Path())
         self.created = False
+        self.live = Live()
         self._settings = settings
         self._listener = listener
         self._say = say or _to_stderr
@@ -128,7 +129,6 @@ class Session:
         self._stopped = False
         self._driving: Driving | None = None
         self._beside = ExitStack()
-        self._recorded_before = 0
         self._prepared: Mapping[str, Prepared] = {}
         self._footprints: dict[str, Footprint] = {}
 
@@ -325,21 +325,14 @@ class Session:
                 self.stop(ending_of(error, self.folder.path))
 
     def _write_progress(self, progress: Progress) -> None:
-        scenario, recorded = self._scenario, progress.recorded
-        told: dict[str, object] = {"phase": progress.phase, "elapsed_s": 0.0, "total_s": self._plan.duration_s}
-        if self.started:
-            told |= {
-                "elapsed_s": round(min(max(self.now() + scenario.warmup_s, 0), self._plan.duration_s), 1),
-                "scheduled": self._plan.arrivals_expected,
-                "recorded": recorded,
-                "failures": progress.failures,
-                "rate_per_s": recorded - self._recorded_before,
-                "in_flight": progress.in_flight,
-                "pending_effects": progress.pending_effects,
-                "lag_p99_s": None if math.isnan(progress.lag_p99_s) else round(progress.lag_p99_s, 6),
-            }
-            self._recorded_before = recorded
-        self.folder.write_whole("progress.json", json.dumps(told).encode())
+        self.live = live_of(
+            progress,
+            scheduled=self._plan.arrivals_expected,
+            elapsed_s=self.now() + self._scenario.warmup_s if self.started else 0.0,
+            total_s=self._plan.duration_s,
+            recorded_before=self.live.recorded,
+        )
+        self.folder.write_whole("progress.json", self.live.model_dump_json().encode())
 
     # what is kept
 

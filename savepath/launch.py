@@ -22,7 +22,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pydantic import ValidationError
+
 from loadgen.chosen import ALONE, ChosenTarget, Workers
+from loadgen.live import Live
 from savepath.exits import Exit
 from scenarios.errors import Aborted, SavepathError
 
@@ -87,7 +90,7 @@ def _words(flag: str, pairs: Mapping[str, str]) -> list[str]:
     return [word for key, value in pairs.items() for word in (flag, f"{key}={value}")]
 
 
-def drive(launch: Launch, show: Callable[[Mapping[str, Any]], None]) -> None:
+def drive(launch: Launch, show: Callable[[Live], None]) -> None:
     """Make one run and return when its folder is whole. ``show`` is called twice a second with the progress.
 
     Raises Aborted when the run could not be finished (the folder keeps what there is) and
@@ -105,9 +108,9 @@ def drive(launch: Launch, show: Callable[[Mapping[str, Any]], None]) -> None:
         )
         with _signals_for(child) as received:
             while child.poll() is None:
-                progress = _read_json(launch.folder / "progress.json")
-                if progress:
-                    show(progress)
+                live = _read_live(launch.folder / "progress.json")
+                if live is not None:
+                    show(live)
                 wait(child, 0.5)
         log.seek(0)
         said = log.read().decode(errors="replace")
@@ -166,6 +169,13 @@ def _told_by(said: str) -> str:
 
 def _code_of(received: list[int]) -> Exit:
     return Exit.TERMINATED if received[0] == signal.SIGTERM else Exit.INTERRUPTED
+
+
+def _read_live(path: Path) -> Live | None:
+    try:
+        return Live.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

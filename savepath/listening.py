@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from loadgen.admission import OWN_NAMES
 from scenarios.errors import InputError
 
 
@@ -29,7 +30,7 @@ class Address:
     @property
     def names(self) -> frozenset[str] | None:
         """By which names it may be called; None for any. On loopback a page elsewhere could call it by its own."""
-        return frozenset({"localhost", "127.0.0.1", "::1", self.host}) if self.is_loopback else None
+        return OWN_NAMES | {self.host} if self.is_loopback else None
 
     def url(self, listener: socket.socket) -> str:
         """The address of a socket that is bound to it."""

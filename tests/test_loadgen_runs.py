@@ -235,7 +235,7 @@ def test_what_cannot_begin_says_so_and_leaves_the_reason(ends):
 def test_the_web_interface_stops_and_starts_runs_each_with_a_folder_of_its_own(desk, room):
     port = free_port()
     web = f"http://127.0.0.1:{port}"
-    more = ["--inventory", str(room / "inventory.json"), "--web-host", "127.0.0.1", "--web-port", str(port)]
+    more = ["--inventory", str(room / "inventory.json"), "--web-port", str(port)]
     case = start(words(room / "long.yaml", room / "web", desk.url, *more), room / "web")
 
     def answers() -> bool:
@@ -244,11 +244,17 @@ def test_the_web_interface_stops_and_starts_runs_each_with_a_folder_of_its_own(d
         except httpx.TransportError:
             return False
 
+    def seen(tab: str) -> list[dict[str, object]]:
+        told = httpx.get(f"{web}/stats/requests", trust_env=False).json()["extended_stats"]
+        return next(one["data"] for one in told if one["key"] == tab)
+
     try:
         case.until(answers)
+        page = httpx.get(web, trust_env=False).text
         for folder in (room / "web", room / "web-2"):
             httpx.post(f"{web}/swarm", data={"user_count": 1, "spawn_rate": 1}, trust_env=False).raise_for_status()
             case.until_recorded(folder)
+            case.until(lambda: bool(seen("by-custom-fields")))
             httpx.post(f"{web}/stop", timeout=PATIENCE_S, trust_env=False).raise_for_status()
             assert RunFolder(folder).read().ledger.closes
         case.process.send_signal(signal.SIGINT)
@@ -257,6 +263,7 @@ def test_the_web_interface_stops_and_starts_runs_each_with_a_folder_of_its_own(d
         case.process.kill()
         case.process.wait()
     assert case.process.returncode == 130
+    assert '"title": "By custom fields"' in page
     assert [RunFolder(room / name).read().status for name in ("web", "web-2")] == ["interrupted"] * 2
 
 

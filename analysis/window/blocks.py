@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.histograms import Histogram, log_seconds, merged, total
-from analysis.integrity import UNDECIDED
 from analysis.quantiles import quiet_quantiles
-from analysis.samples import EFFECT_OUTCOMES
+from analysis.samples import EFFECT_OUTCOMES, UNDECIDED
 from analysis.slices import cell_histograms
 
 #: Fewer ok samples than these have no mean, and no p95, worth a value.

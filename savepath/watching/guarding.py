@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections.abc import Collection
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from loadgen.admission import is_called, knows
 
 #: Asked by machines that cannot know the token; its answers tell nothing of the target.
 OPEN: Final = ("/healthz",)
@@ -45,28 +43,6 @@ class Guard:
         elif not self._token and self._names is not None and not is_called(headers.get("host", ""), self._names):
             refused = PlainTextResponse("not by this name\n", 421)
         await (refused or self._app)(scope, receive, _with_headers(send))
-
-
-def knows(authorization: str, token: str) -> bool:
-    """Whether the header carries the token; takes as long for a wrong one."""
-    scheme, _, value = authorization.partition(" ")
-    said = value.strip()
-    if scheme.lower() == "basic":
-        try:
-            said = base64.b64decode(said, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return False
-    elif scheme.lower() != "bearer":
-        return False
-    return hmac.compare_digest(said.encode(), token.encode())
-
-
-def is_called(host: str, names: Collection[str]) -> bool:
-    """Whether the Host header names one of ``names``, with any port."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "") in names
-    except ValueError:
-        return False
 
 
 def _with_headers(send: Send) -> Send:
