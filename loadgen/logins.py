@@ -11,8 +11,8 @@ from collections.abc import Callable
 import gevent
 
 from loadgen.client import Unanswered
-from scenarios.errors import Aborted
-from targets.credentials import Credentials, Token
+from scenarios.errors import Aborted, Unauthorised
+from targets.credentials import LOGIN_REFUSED, Credentials, Token
 from targets.extraction import Unreadable
 from targets.http import Request, Response
 
@@ -35,11 +35,14 @@ class Logins:
     def log_in(self) -> None:
         """Fetch every token that is due. Raises Aborted, without the answer: a secret may stand in it."""
         for token in self._credentials.due():
+            kind = Aborted
             try:
-                token.accept(self._send(token.request))
+                response = self._send(token.request)
+                kind = Unauthorised if response.status in LOGIN_REFUSED else Aborted
+                token.accept(response)
             except (Unanswered, Unreadable) as error:
                 where = token.request.url.partition("?")[0]
-                raise Aborted(
+                raise kind(
                     f"{token.request.method} {where}: cannot log in before the first request: {error}; "
                     "look at auth in the mapping and at the secret that it names"
                 ) from None

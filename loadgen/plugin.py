@@ -34,7 +34,7 @@ from loadgen.locust_tables import trim_for_ever
 from loadgen.recorder import Sample
 from loadgen.session import Session, Settings
 from loadgen.web_guard import guard, password_for
-from scenarios.errors import Aborted, InputError, SavepathError
+from scenarios.errors import Aborted, InputError, SavepathError, Unauthorised
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Plugin:
                 gevent.spawn(self._end_with_parent, os.getppid())
             session.prepare()
         except SavepathError as error:
-            self._refuse(session, error.exit_code, str(error))
+            self._refuse(session, error.exit_code, str(error), unauthorised=isinstance(error, Unauthorised))
         except Exception as error:
             log.exception("a mistake in savepath")
             self._refuse(session, 1, "".join(traceback.format_exception_only(error)).strip())
@@ -179,15 +179,15 @@ class Plugin:
             web_ui: Any = self._environment.web_ui
             web_ui.stop()
 
-    def _refuse(self, session: Session | None, code: int, message: str) -> None:
+    def _refuse(self, session: Session | None, code: int, message: str, *, unauthorised: bool = False) -> None:
         """The run cannot begin: Locust ends, or its web interface waits for another try."""
-        self._fail(session, code, message)
+        self._fail(session, code, message, unauthorised=unauthorised)
         if self._environment.web_ui is None:
             gevent.spawn(self._leave, code)
         elif self._environment.runner is not None:
             gevent.spawn(self._environment.runner.stop)
 
-    def _fail(self, session: Session | None, code: int, message: str) -> None:
+    def _fail(self, session: Session | None, code: int, message: str, *, unauthorised: bool = False) -> None:
         """Say why there is no run, and leave it where the parent process looks: in a folder of our own."""
         for line in message.splitlines():
             sys.stderr.write(f"savepath: {line}\n")
@@ -195,7 +195,8 @@ class Plugin:
             self._environment.process_exit_code = code
         folder = session.failure_folder if session is not None else None
         if folder is not None:
-            folder.write_whole("failure.json", json.dumps({"exit_code": code, "message": message}).encode())
+            told = {"exit_code": code, "message": message, "unauthorised": unauthorised}
+            folder.write_whole("failure.json", json.dumps(told).encode())
 
     def _end_with_parent(self, parent: int) -> None:
         while os.getppid() == parent:

@@ -8,7 +8,7 @@
     slices.parquet    the samples, folded           } what every comparison reads
     notable.parquet   the slowest and failed samples}
     run.json          the facts of the run, written last and by rename
-    failure.json      only where the run could not begin: {exit_code, message}
+    failure.json      only where the run could not begin: {exit_code, message, unauthorised}
     footprint/        what was made on the target, for ``savepath clean`` (``targets.footprint``)
 
 A folder without ``run.json`` is unfinished and never taken for a run. Nothing here imports Locust

@@ -18,6 +18,7 @@ from reports.watched import Watched
 _ENDS_A_HOLD: Final = (
     ((Hold.OUTAGE, Hold.INVALID_LOAD, Hold.LOAD_CHANGED), "Blocks under the load that the baseline had."),
     ((Hold.SHORT_BASELINE, Hold.DEGENERATE), "A longer baseline, in a new watch."),
+    ((Hold.CREDENTIALS,), "The new secret, in the file that its variable names or in a watch started again."),
     ((Hold.ACKNOWLEDGED,), "A repair: what was acknowledged still shows."),
     ((Hold.DEVIATION, Hold.SUDDEN, Hold.GAP, Hold.CLOCK), "Half a day of blocks without another such sign."),
     ((Hold.EVENT,), "Seeing what is required (savepath watch --seen NAME)."),

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from loadgen.chosen import ALONE, ChosenTarget, Workers
 from loadgen.live import Live
 from savepath.exits import Exit
-from scenarios.errors import Aborted, SavepathError
+from scenarios.errors import Aborted, SavepathError, Unauthorised
 
 #: How the lines begin that the child says itself (``loadgen.session``, ``loadgen.plugin``).
 OWN_WORDS = "savepath: "
@@ -140,6 +140,8 @@ def _explain(folder: Path, returncode: int, said: str, received: list[int]) -> N
             raise Interrupted(f"interrupted; the run is whole: {folder}", _code_of(received))
         return
     failure = _read_json(folder / "failure.json")
+    if failure and failure.get("unauthorised"):
+        raise Unauthorised(str(failure["message"]))
     if failure:
         error = SavepathError(str(failure["message"]))
         error.exit_code = int(failure["exit_code"])

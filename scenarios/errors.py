@@ -4,6 +4,7 @@
     ├── InputError       exit 2, a file, flag or run folder is wrong; holds every problem found
     ├── Refused          exit 3, a safety rule says no; nothing was sent
     └── Aborted          exit 4, the target is gone, the run is incomplete, the generator overloaded
+        └── Unauthorised the target does not accept the credentials
 
 A message says what was found, where, and what to do.
 """
@@ -61,6 +62,10 @@ class Aborted(SavepathError):
     """What was begun cannot be finished: the target is gone or the run is not whole."""
 
     exit_code = 4
+
+
+class Unauthorised(Aborted):
+    """The target does not accept the credentials: they are wrong, or were rotated. It says nothing else of it."""
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:

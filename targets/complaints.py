@@ -12,8 +12,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from scenarios.errors import Aborted
-from targets.credentials import Credentials, Token
+from scenarios.errors import Aborted, Unauthorised
+from targets.credentials import LOGIN_REFUSED, REFUSED, Credentials, Token
 from targets.extraction import Unreadable, read_json
 from targets.http import Request, Response
 from targets.model import RequestMapping, Target
@@ -34,7 +34,8 @@ class Complaints:
     def unexpected(self, request: Request, response: Response) -> Aborted:
         """An answer that is not of the kind that was asked for."""
         what = "not JSON" if 200 <= response.status < 300 else "unexpected"
-        return Aborted(self.told(request, response, what))
+        kind = Unauthorised if response.status == REFUSED else Aborted
+        return kind(self.told(request, response, what))
 
     def unfit(self, request: Request, response: Response, what: str, part: BaseModel, *keys: str) -> Aborted:
         """A part of the mapping and an answer that do not fit each other."""
@@ -61,7 +62,8 @@ class Complaints:
         came = self.masked(f"{token.request.method} {token.request.url.partition('?')[0]}")
         what = f"cannot log in to the target {self.target.name}: {error}"
         if not 200 <= response.status < 300:
-            return Aborted(f"{came}: {what}")
+            kind = Unauthorised if response.status in LOGIN_REFUSED else Aborted
+            return kind(f"{came}: {what}")
         try:
             data = read_json(response)
         except Unreadable:

@@ -38,6 +38,9 @@ from targets.templates import TemplateError, compile_template
 
 #: A token is renewed so long before it expires, or when a fifth of its time is left if that is later.
 AHEAD_S: Final = 30.0
+#: How a request is told that its credentials are no good, and how a login is (OAuth 2 says 400: RFC 6749, 5.2).
+REFUSED: Final = 401
+LOGIN_REFUSED: Final = frozenset({400, 401, 403})
 #: So many characters of a secret do not come together by chance.
 TELLING: Final = 8
 
@@ -166,7 +169,7 @@ class Credentials:
 
     def answered(self, request: Request, response: Response) -> bool:
         """Take note of an answer; whether it says that a token is to be renewed. Cheap unless it is a 401."""
-        return response.status == 401 and any(token.refuse(request) for token in self._tokens.values())
+        return response.status == REFUSED and any(token.refuse(request) for token in self._tokens.values())
 
     def signed_again(self, request: Request) -> Request | None:
         """The request with the token that there is now; None if it has that already, or never had one."""

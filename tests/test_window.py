@@ -96,6 +96,12 @@ def test_a_baseline_shorter_than_two_windows_is_refused():
         learn_baseline(blocks(0, 9))
 
 
+def test_a_baseline_with_too_few_requests_for_any_stream_is_refused():
+    """A watch of nothing would be CLEAR."""
+    with pytest.raises(ValueError, match="no operation has 20 requests or more in 80 % of the baseline's blocks"):
+        learn_baseline([replace(one, cells=(), levels={}) for one in blocks(0, 100)])
+
+
 def test_a_quiet_window_settles_and_is_clear():
     _, decisions = watch(blocks(1000, 100))
     assert [one.verdict for one in decisions[:71]] == [Verdict.HOLD] * 71
@@ -225,6 +231,30 @@ def test_a_gap_holds_for_half_a_day():
     assert decisions[-1].reasons[0].code is Hold.GAP
 
 
+SHUT_OUT = {"counts": (), "refused": "400 of 400 requests of acme were answered 401"}
+
+
+def test_refused_credentials_hold_with_since_when_and_are_no_failure_of_the_target():
+    state, decisions = watch([*blocks(1000, 5), *(outage(1005 + i, **SHUT_OUT) for i in range(5))])
+    assert [one.verdict for one in decisions[-5:]] == [Verdict.HOLD] * 5
+    since = "credentials refused since 01-04 11:45 UTC: 400 of 400"  # 1005 blocks of 5 min are 3 days, 11 h 45 min
+    assert decisions[-1].sentence.startswith(since)
+    _, after = step(BASELINE, TERMS, state, blocks(1010, 1)[0])
+    assert Hold.CREDENTIALS not in {one.code for one in after.reasons}
+
+
+def test_a_clear_does_not_outlast_half_an_hour_of_blocks_that_say_nothing_or_one_without_credentials():
+    state, decisions = watch(blocks(1000, 288))
+    assert decisions[-1].verdict is Verdict.CLEAR
+    _, shut_out = step(BASELINE, TERMS, state, outage(1288, **SHUT_OUT))
+    assert (shut_out.verdict, shut_out.reasons[0].code) == (Verdict.HOLD, Hold.CREDENTIALS)
+    for number in range(1288, 1295):
+        state, blind = step(BASELINE, TERMS, state, replace(blocks(number, 1)[0], fault="late"))
+        decisions.append(blind)
+    assert [one.verdict for one in decisions[-2:]] == [Verdict.CLEAR, Verdict.HOLD]
+    assert "nothing is known of 35 minutes that ended now" in [one.text for one in decisions[-1].reasons]
+
+
 def test_a_clock_set_back_is_held_and_changes_nothing():
     seen = blocks(1000, 3)
     state, decisions = watch([*seen, seen[0]])
@@ -300,7 +330,9 @@ def test_the_longest_window_is_a_day_and_no_more_is_remembered():
 
 
 @given(
-    st.lists(st.sampled_from(["quiet", "grown", "lost", "faulty", "gap", "outage"]), min_size=1, max_size=40),
+    st.lists(
+        st.sampled_from(["quiet", "grown", "lost", "faulty", "gap", "outage", "shut out"]), min_size=1, max_size=40
+    ),
     st.integers(0, 40),
 )
 @settings(max_examples=40, deadline=None)
@@ -315,6 +347,8 @@ def test_a_watch_that_was_killed_anywhere_and_folds_its_journal_decides_the_same
             one = replace(one, fault="the generator was late")
         if what == "outage":
             one = replace(one, cells=(), levels={}, counts=(Counted("read_case", 9, 9),))
+        if what == "shut out":
+            one = replace(one, cells=(), levels={}, **SHUT_OUT)
         seen.append(one)
     written = [block_from_plain(json.loads(json.dumps(block_as_plain(one)))) for one in seen[:cut]]
     undisturbed, resumed = watch(seen), watch([*written, *seen[cut:]])

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.window.blocks import Block, CellLevel
+from analysis.window.blocks import P95_AT_LEAST, Block, CellLevel
 from analysis.window.failing import BLOCKS_IN_30_DAYS, FailureRate, learn_rates
 from analysis.window.streams import Cell, Streams, name_streams
 
@@ -148,18 +148,23 @@ class Baseline:
 
 
 def learn_baseline(blocks: Sequence[Block], *, day_s: float = 86_400.0) -> Baseline:
-    """The baseline of some blocks of equal length; those with a fault are left out.
+    """The baseline of some blocks of equal length; those with a fault, or that were not let in, are left out.
 
-    Raises ValueError if there are fewer than two of the shortest window.
+    Raises ValueError if there are fewer than two of the shortest window, or too few requests for any stream.
     """
-    sound = sorted((one for one in blocks if not one.fault), key=lambda one: one.start_s)
+    sound = sorted((one for one in blocks if not one.fault and not one.refused), key=lambda one: one.start_s)
     if len(sound) < 2 * SCALES[0]:
-        faults = f" ({len(blocks) - len(sound)} more had a fault)" if len(blocks) > len(sound) else ""
+        faults = (
+            f" ({len(blocks) - len(sound)} more had a fault or were refused)" if len(blocks) > len(sound) else ""
+        )
         raise ValueError(
             f"a baseline of {len(sound)} usable blocks{faults} is too short; expected {2 * SCALES[0]} or more"
         )
     block_s = sound[0].length_s
     streams = _streams(sound)
+    if not streams.names:
+        share = f"{PRESENT * 100:.0f} %"
+        raise ValueError(f"no operation has {P95_AT_LEAST} requests or more in {share} of the baseline's blocks")
     days = min(len(sound) * block_s, sound[-1].end_s - sound[0].start_s) / day_s
     bins = PROFILE_BINS if days >= PROFILE_DAYS else 1
     part = np.array([int((one.start_s + one.length_s / 2) % day_s / day_s * bins) for one in sound])

@@ -72,6 +72,7 @@ class Block:
     fault: str = ""  # why the load of this block proves nothing; empty if it does
     loaded_s: float | None = None  # for how long of it there was load; None: all the time
     unreachable: str = ""  # why the target could not even be asked; empty if it could
+    refused: str = ""  # how the target refused our credentials; such requests are not in ``counts``
 
     @property
     def end_s(self) -> float:
@@ -89,10 +90,19 @@ class Block:
         return self.requests * self.length_s / (self.loaded_s or self.length_s)
 
     @property
+    def is_blind(self) -> bool:
+        """Whether it says nothing of the target, good or bad."""
+        return bool(self.fault) or (bool(self.refused) and self.nothing_succeeded)
+
+    @property
     def is_outage(self) -> bool:
         """Whether nothing succeeded: the target could not be asked, or every request failed."""
-        all_failed = self.requests > 0 and all(one.failures == one.requests for one in self.counts)
-        return bool(self.unreachable) or all_failed
+        return bool(self.unreachable) or (self.requests > 0 and self.nothing_succeeded and not self.refused)
+
+    @property
+    def nothing_succeeded(self) -> bool:
+        """Whether no request was answered as it should be, be it that none was made."""
+        return all(one.failures == one.requests for one in self.counts)
 
 
 def fold_block(
@@ -144,6 +154,7 @@ def block_as_plain(block: Block) -> dict[str, Any]:
         "fault": block.fault,
         "loaded_s": block.loaded_s,
         "unreachable": block.unreachable,
+        "refused": block.refused,
     }
 
 
@@ -166,6 +177,7 @@ def block_from_plain(plain: Mapping[str, Any]) -> Block:
         fault=str(plain["fault"]),
         loaded_s=None if plain["loaded_s"] is None else float(plain["loaded_s"]),
         unreachable=str(plain.get("unreachable", "")),
+        refused=str(plain.get("refused", "")),
     )
 
 

@@ -27,6 +27,7 @@ class Hold(StrEnum):
     DEVIATION = "deviation"  # close to an alarm within the last half day
     SUDDEN = "sudden"  # a block beyond everything in the baseline
     ACKNOWLEDGED = "acknowledged"  # somebody knows, and it still shows
+    CREDENTIALS = "credentials-refused"
     CLOCK = "clock"  # a block from the past
     INVALID_LOAD = "invalid-load"
     LOAD_CHANGED = "load-changed"

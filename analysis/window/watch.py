@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -43,9 +44,9 @@ OUTAGE_BLOCKS: Final = 3
 #: An agreed share of bad effects is broken if its excess has a smaller chance than this.
 EFFECTS_ALPHA: Final = 1e-6
 EVERYTHING: Final = "everything"
-#: Verdicts of CLEAR are withdrawn by these only: evidence of harm, not a passing lack of evidence.
+#: Verdicts of CLEAR are withdrawn by these only: evidence of harm, or of being shut out, not a passing lack of it.
 WITHDRAWS: Final = frozenset(
-    {Hold.OUTAGE, Hold.DEVIATION, Hold.SUDDEN, Hold.ACKNOWLEDGED, Hold.SHORT_BASELINE, Hold.GAP}
+    {Hold.OUTAGE, Hold.DEVIATION, Hold.SUDDEN, Hold.ACKNOWLEDGED, Hold.SHORT_BASELINE, Hold.CREDENTIALS, Hold.GAP}
 )
 
 
@@ -70,6 +71,8 @@ class State:
     blocks: tuple[Block, ...] = ()  # of the last day, for the explanation
     started_s: float | None = None
     ended_s: float = -math.inf  # end of the last block
+    seen_s: float = -math.inf  # end of the last one that said anything of the target
+    refused_s: float | None = None  # since when our credentials are refused
     alarms: tuple[Alarm, ...] = ()
     acknowledged: tuple[Alarm, ...] = ()  # that still show
     deviated: Mapping[str, float] | None = None  # stream -> when last
@@ -109,14 +112,14 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
     if block.start_s < state.ended_s - block.length_s / 2:
         text = "a block lies before the last one: the clock was set back, or it was told twice; it is left out"
         return state, _decide(baseline, terms, state, [Reason(Hold.CLOCK, text)], state.ended_s, {}, {})
-    state = _place(baseline, state, block)
-    reasons, row = _usable(baseline, block)
+    state = _admit(_place(baseline, state, block), block)
+    reasons, row = _usable(baseline, state, block)
     clipped = np.clip(row, -baseline.clip, baseline.clip)
     recent = append(state.recent, clipped)
     signals = strongest(baseline, *scores(baseline, recent))
     started_s = block.start_s if state.started_s is None else state.started_s
     hours = state.hours
-    if not block.fault and not block.is_outage:
+    if not block.fault and not block.refused and not block.is_outage:
         stretches = [event for event in terms.required_events if is_stretch(event)]
         hours = watch_stretches(hours, block, stretches, baseline.day_s)
     early = block.end_s - started_s <= baseline.day_s / 2
@@ -129,6 +132,7 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
         blocks=(*state.blocks, block)[-SCALES[-1] :],
         started_s=started_s,
         ended_s=block.end_s,
+        seen_s=state.seen_s if block.is_blind else block.end_s,
         events=state.events | set(block.events) | watched_whole(hours, block.length_s, baseline.day_s),
         hours=hours,
         effects=_fade(state.effects or {}, block, baseline.block_s / baseline.day_s),
@@ -162,38 +166,47 @@ def evidence(baseline: Baseline, terms: Terms, state: State) -> Evidence | None:
 
 
 def _place(baseline: Baseline, state: State, block: Block) -> State:
-    """Time without blocks has no values; where it was long it is remembered."""
+    """Time without blocks has no values; where nothing was seen for long, it is a gap."""
     if state.started_s is None:
         return state
     missing = block.start_s - state.ended_s
-    if missing < baseline.block_s / 2:
-        return state
-    empty = min(round(missing / baseline.block_s), SCALES[-1])
     recent, nothing = state.recent, np.full(len(baseline.streams.names), math.nan)
-    for _ in range(empty):
+    for _ in range(min(round(missing / baseline.block_s), SCALES[-1])):
         recent = append(recent, nothing)
-    gap = (state.ended_s, block.start_s) if missing > _gap_s(baseline) else state.gap
+    seen_s = max(state.seen_s, state.started_s)
+    until_s = block.end_s if block.is_blind else block.start_s
+    gap = (seen_s, until_s) if until_s - seen_s > GAP_S * baseline.day_s / 86_400 else state.gap
     return replace(state, recent=recent, gap=gap)
 
 
-def _gap_s(baseline: Baseline) -> float:
-    return GAP_S * baseline.day_s / 86_400
+def _admit(state: State, block: Block) -> State:
+    """Since when the target refuses our credentials: until something succeeds, and nothing more is refused."""
+    if block.refused:
+        return state if state.refused_s is not None else replace(state, refused_s=block.start_s)
+    return state if block.nothing_succeeded else replace(state, refused_s=None)
 
 
-def _usable(baseline: Baseline, block: Block) -> tuple[list[Reason], Floats]:
+def _usable(baseline: Baseline, state: State, block: Block) -> tuple[list[Reason], Floats]:
     """The residuals that may be judged, and why others may not."""
     nothing = np.full(len(baseline.streams.names), math.nan)
+    refused: list[Reason] = []
+    if state.refused_s is not None:
+        since = datetime.fromtimestamp(state.refused_s, UTC).strftime("%m-%d %H:%M UTC")
+        text = f"credentials refused since {since}"
+        refused = [Reason(Hold.CREDENTIALS, f"{text}: {block.refused}".removesuffix(": "))]
     if block.fault:
-        return [Reason(Hold.INVALID_LOAD, block.fault)], nothing
+        return [*refused, Reason(Hold.INVALID_LOAD, block.fault)], nothing
     if block.is_outage:
         text = block.unreachable or f"all {block.requests} requests of the block failed"
         text = f"nothing succeeded: {text}"
-        return [Reason(Hold.OUTAGE, text)], nothing
+        return [*refused, Reason(Hold.OUTAGE, text)], nothing
     row, part = baseline.residual(block), baseline.bin_of(block)
-    reasons = []
+    reasons = list(refused)
     low, high = float(baseline.rate_low[part]), float(baseline.rate_high[part])
     if not low <= block.rate <= high:
         row = np.where(baseline.streams.is_contrast, math.nan, row)
+        if refused:  # which is why
+            return reasons, row
         text = (
             f"{block.rate:.0f} requests a block, at this time of day the baseline had {max(low, 0):.0f} to "
             f"{high:.0f}: growth with custom fields is not judged"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,11 +17,15 @@ from analysis.loop import fault_of
 from analysis.runs import Run
 from analysis.window.blocks import Block, fold_block
 from loadgen.run_folder import RunFolder
+from reports.words import listed_up_to
 from savepath.comparing import load_run, question_of
+from targets.credentials import REFUSED
 
 BATCH: Final = "e-mail batch"
 #: A rest of a run that is shorter than this share of a block is left out.
 REST_LEAST: Final = 0.9
+#: A token that ended too soon costs so large a share of the requests of a block at most: the failures of a second.
+RENEWING: Final = 0.01
 
 
 def blocks_of(path: Path, block_s: float) -> list[Block]:
@@ -32,25 +37,24 @@ def blocks_of(path: Path, block_s: float) -> list[Block]:
     run = load_run(path)
     question = question_of(path, ())
     begins_s = run.started_at.timestamp()
-    fault = _fault(run)
+    fault, refused = _fault(run), _refused(path, run)
     pieces = max(math.floor(run.duration_s / block_s + 1 - REST_LEAST), 1)
     blocks = []
     for number in range(pieces):
         last = number == pieces - 1
         start_s = number * block_s
         inside = run.slices["t_s"].between(start_s, start_s + block_s, inclusive="left")
-        blocks.append(
-            fold_block(
-                run.slices[inside],
-                begins_s + start_s,
-                block_s,
-                effects=count_effects([run]) if last else None,
-                allowed=question.integrity_limits,
-                events=[BATCH] if last and _batch_was_whole(run) else [],
-                fault=fault,
-                loaded_s=min(run.duration_s - start_s, block_s),
-            )
+        block = fold_block(
+            run.slices[inside],
+            begins_s + start_s,
+            block_s,
+            effects=count_effects([run]) if last else None,
+            allowed=question.integrity_limits,
+            events=[BATCH] if last and _batch_was_whole(run) else [],
+            fault=fault,
+            loaded_s=min(run.duration_s - start_s, block_s),
         )
+        blocks.append(_apart(block, refused[refused["scheduled_s"].between(start_s, start_s + block_s, "left")]))
     return blocks
 
 
@@ -77,6 +81,34 @@ def begun_at(path: Path) -> float:
 def _fault(run: Run) -> str:
     found = fault_of(run)
     return f"the load of {run.id} proves nothing: the run {found}" if found else ""
+
+
+def _refused(path: Path, run: Run) -> pd.DataFrame:
+    """The samples that were answered 401."""
+    if not len(run.slices) or not run.slices["failures"].any():
+        return pd.DataFrame({"scheduled_s": []})
+    samples = RunFolder(path).read_samples()
+    return samples[samples["status"] == REFUSED]
+
+
+def _apart(block: Block, refused: pd.DataFrame) -> Block:
+    """The block without the requests that were answered 401, if they are too many for a token that was renewed.
+
+    They say nothing of how the target does, so they are neither its failures nor its requests.
+    """
+    if len(refused) <= RENEWING * block.requests:
+        return block
+    number = refused["operation"].astype(str).value_counts()
+    tenants = listed_up_to(sorted(set(refused["tenant"].astype(str))))
+    return replace(
+        block,
+        counts=tuple(
+            replace(one, requests=one.requests - n, failures=one.failures - n)
+            for one in block.counts
+            if (n := int(number.get(one.operation, 0))) < one.requests
+        ),
+        refused=f"{len(refused)} of {block.requests} requests of {tenants} were answered {REFUSED}",
+    )
 
 
 def _batch_was_whole(run: Run) -> bool:

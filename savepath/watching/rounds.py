@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,13 +21,12 @@ from savepath.driving import BEFORE, Drive, Turn, ready
 from savepath.launch import Interrupted
 from savepath.progress import Progress
 from savepath.screen import note
-from savepath.watching.agreed import Agreed
 from savepath.watching.blocks_of_runs import begun_at, blocks_of
 from savepath.watching.lines import Told
 from savepath.watching.pacing import Now, turn_at
 from savepath.watching.state import Watching
 from savepath.watching.thinning import forget, is_news, run_of, thin
-from scenarios.errors import Aborted, InputError, SavepathError
+from scenarios.errors import Aborted, InputError, SavepathError, Unauthorised
 
 POLL_S: Final = 1.0
 
@@ -57,7 +57,8 @@ def drive(
     with ExitStack() as stack:
         maker = _Maker(command, runs.parent, progress, stack, has_begun=watching.has_decided)
         while not _is_over(watching, last, until_clear=until_clear):
-            turn = turn_at(watching.agreed, _now(), number)
+            begun = _now()
+            turn = turn_at(watching.agreed, begun, number)
             number = turn.number
             path, before = run_of(runs, number), last
             failure = maker.make(path)
@@ -66,7 +67,9 @@ def drive(
                 if last:
                     thin(runs, number, news=is_news(last, before))
             else:
-                last = _tell(_decide(watching, _lost(watching.agreed, number, failure), path.name), say)
+                last = _tell(
+                    _decide(watching, _lost(begun.wall_s, watching.agreed.block_s, failure), path.name), say
+                )
             time.sleep(turn.left_s(_now()))
     return last.verdict if last else Verdict.HOLD
 
@@ -104,13 +107,15 @@ def _now() -> Now:
     return Now(time.time(), time.monotonic())
 
 
-def _lost(agreed: Agreed, number: int, failure: SavepathError | None) -> Block:
-    """A block of which there is no run: the target's fault if it was gone, else nobody knows anything."""
+def _lost(start_s: float, length_s: float, failure: SavepathError | None) -> Block:
+    """A block of which there is no run: the target refused us, or was gone; else nobody knows anything."""
     said = str(failure).splitlines()[0] if failure else "it left nothing"
-    start_s = agreed.begun_s + number * agreed.block_s
+    nothing = Block(start_s, length_s, (), {}, ())
+    if isinstance(failure, Unauthorised):
+        return replace(nothing, refused=said)
     if isinstance(failure, Aborted) or (failure and failure.exit_code == Aborted.exit_code):
-        return Block(start_s, agreed.block_s, (), {}, (), unreachable=said)
-    return Block(start_s, agreed.block_s, (), {}, (), fault=f"no run could be made: {said}")
+        return replace(nothing, unreachable=said)
+    return replace(nothing, fault=f"no run could be made: {said}")
 
 
 def _take(watching: Watching, path: Path, say: Say) -> Decision | None:

@@ -1,0 +1,107 @@
+"""A watch that drives, and credentials that are rotated under it."""
+
+from __future__ import annotations
+
+from misbehaving_server import Asked, Behaviour, Reply, misbehaving
+
+from benchmarks.watch_survival import decisions
+from benchmarks.watched_runs import write_run
+from savepath.watching.beginning import Wanted, watch
+
+SCENARIO = """\
+name: short
+cohorts: {some: {custom_fields: 0, cases: 2}}
+mix: {read_case: 1}
+load: {rate_per_s: 50, arrivals: constant}
+warmup_s: 0
+duration_s: 9
+verification: {settle_s: 0.1}
+"""
+TARGET = """\
+name: stub
+base_url: http://127.0.0.1:1
+auth:
+  login:
+    request: {method: POST, path: /login, body: {password: "{{ secret.password }}"}}
+    secrets: {password: DESK_PASSWORD}
+    token: token
+warm_up: 1
+operations: {read_case: {request: "GET /cases/{{ case }}"}}
+provision: {cases: {find: {request: GET /cases, items: cases, key: id}}}
+"""
+FIRST_READS = 60
+BLOCK_S = 4.0
+
+
+class Rotated(Behaviour):
+    """Knows one password at a time; the other comes into force after so many reads, and nobody is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.password = "the old one"
+        self.reads = 0
+
+    def reply(self, asked: Asked) -> Reply:
+        if asked.line == "POST /login":
+            good = asked.json["password"] == self.password
+            return Reply(200, {"token": self.token}) if good else Reply(403)
+        if asked.headers.get("authorization") != f"Bearer {self.token}":
+            return Reply(401)
+        if asked.line == "GET /cases":
+            return Reply(200, {"cases": [{"id": "1"}, {"id": "2"}]})
+        self.reads += 1
+        if self.reads == FIRST_READS:
+            self.password = "the new one"
+        return Reply(200, {"id": "1"})
+
+    @property
+    def token(self) -> str:
+        return self.password.replace(" ", "-")
+
+
+def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_is_read_for_the_next_block(
+    tmp_path, monkeypatch
+):
+    secret = tmp_path / "secret"
+    secret.write_text("the old one\n")
+    monkeypatch.setenv("DESK_PASSWORD_FILE", str(secret))
+    monkeypatch.chdir(tmp_path)
+    for number in range(10):
+        write_run(tmp_path / "before", number, lasts_s=BLOCK_S)
+    for name, text in (("scenario", SCENARIO), ("target", TARGET)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 2:
+            secret.write_text("the new one\n")
+        if len(said) == 3:
+            raise KeyboardInterrupt
+
+    with misbehaving(Rotated()) as url:
+        wanted = Wanted(
+            state=tmp_path / "state",
+            baseline=(tmp_path / "before",),
+            scenario="scenario.yaml",
+            target="target.yaml",
+            settings={"base_url": url},
+            follow=None,
+            lasts_s=300,
+            block_s=BLOCK_S,
+            settle_s=100,
+            day_s=200,
+            required_events=(),
+            until_clear=False,
+        )
+        watch(wanted, say, quiet=True)
+    rotated, shut_out, let_in = decisions(tmp_path / "state")
+    assert [one["verdict"] for one in (rotated, shut_out, let_in)] == ["HOLD"] * 3
+    assert rotated["sentence"].startswith("credentials refused since ")
+    assert " requests of short-some-01 were answered 401" in rotated["sentence"]
+    assert rotated["block"]["counts"][0][2] == 0  # no failures of the target
+    since = rotated["sentence"].split(":")[0]
+    assert shut_out["sentence"].startswith(since)
+    assert "cannot log in" in shut_out["sentence"]
+    assert "credentials" not in let_in["sentence"]
+    assert let_in["block"]["counts"][0][1] > FIRST_READS
