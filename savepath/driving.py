@@ -49,6 +49,8 @@ class Drive:
     production: bool = False
     workers: Workers = ALONE
     metrics_port: int | None = None
+    #: Variables with secrets for this process alone: the child does not get them, unless a target names them too.
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,13 @@ def ready(
         refuse_unsafe(target, scenario.tenant_keys, production=command.production)
         if target.python:
             find_class(target.python)
+    tenants = [tenant.key for tenant in scenario.tenants]
+    credentials = {
+        side: Credentials(target, tenants, environ_of(side, os.environ)) for side, target in targets.items()
+    }
     for side, target in targets.items():
-        _refuse_told_secrets(command, side, target, scenario)
+        _refuse_told_secrets(command, side, target, credentials[side])
+    withheld = command.withheld.difference(*(one.names for one in credentials.values()))
     for turn in turns:
         refuse_used(turn.folder)
     _refuse_over_quota(scenario, targets, at_once=any(len(turn.sides) > 1 for turn in turns))
@@ -128,7 +135,7 @@ def ready(
             known[side].write_text(inventory.model_dump_json(), encoding="utf-8")
 
         def make(turn: Turn) -> None:
-            drive_one(_launch(command, turn, known), progress.titled(turn.title))
+            drive_one(_launch(command, turn, known, withheld), progress.titled(turn.title))
 
         yield make
 
@@ -163,7 +170,9 @@ def plan_of(scenario: Scenario, targets: Mapping[str, Target], *, at_once: bool)
     return [make_plan(scenario, target) for target in targets.values()]
 
 
-def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
+def _launch(command: Drive, turn: Turn, known: Mapping[str, Path], withheld: frozenset[str]) -> Launch:
+    # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
+    environ = environ_of(turn.sides[0], os.environ)
     chosen = [replace(command.targets[side], inventory=known[side]) for side in turn.sides]
     return Launch(
         command.scenario,
@@ -177,14 +186,12 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path]) -> Launch:
         production=command.production,
         workers=command.workers,
         metrics_port=command.metrics_port,
-        # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
-        environ=environ_of(turn.sides[0], os.environ),
+        environ={name: value for name, value in environ.items() if name.removesuffix("_FILE") not in withheld},
     )
 
 
-def _refuse_told_secrets(command: Drive, side: str, target: Target, scenario: Scenario) -> None:
+def _refuse_told_secrets(command: Drive, side: str, target: Target, credentials: Credentials) -> None:
     """Raises InputError for a secret on the command line: it would be in the process list and in run.json."""
-    credentials = Credentials(target, [tenant.key for tenant in scenario.tenants], environ_of(side, os.environ))
     words = {f"--set {key}": value for key, value in command.targets[side].variables.items()}
     words |= {f"--label {key}": value for key, value in command.labels.items()} | {"--purpose": command.purpose}
     for flag, value in words.items():

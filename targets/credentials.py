@@ -137,10 +137,16 @@ class Credentials:
         self._now = now
         self._tokens: dict[tuple[object, ...], Token] = {}
         self._secrets: set[str] = set()
+        self._names: set[str] = set()
         common = self._way("auth", target.auth, target.base_url, None)
         self._ways: dict[str | None, _Way] = {None: common}
         for tenant in tenants:
             self._ways[tenant] = self._way_of(tenant, common)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that hold the secrets."""
+        return frozenset(self._names)
 
     def base_url_for(self, tenant: str | None) -> str:
         """Where the tenant's requests go."""
@@ -240,5 +246,6 @@ class Credentials:
                 f"the environment variable {name} is not set; the target {self._target.name} needs it ({where}); "
                 f"export {name}=... (or {name}_FILE=, a file that holds it)"
             )
+        self._names.add(name)
         self._secrets |= {form for one in (secret, secret.split()[-1]) for form in _forms_of(one)}
         return secret

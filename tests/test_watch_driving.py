@@ -1,12 +1,15 @@
-"""A watch that drives, and credentials that are rotated under it."""
+"""A watch that drives: credentials that are rotated under it, and what the process that it starts may know."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from misbehaving_server import Asked, Behaviour, Reply, misbehaving
 
 from benchmarks.watch_survival import decisions
 from benchmarks.watched_runs import write_run
 from savepath.watching.beginning import Wanted, watch
+from savepath.watching.beside import Beside
 
 SCENARIO = """\
 name: short
@@ -40,6 +43,7 @@ class Rotated(Behaviour):
         super().__init__()
         self.password = "the old one"
         self.reads = 0
+        self.variables: list[set[bytes]] = []
 
     def reply(self, asked: Asked) -> Reply:
         if asked.line == "POST /login":
@@ -51,6 +55,7 @@ class Rotated(Behaviour):
             return Reply(200, {"cases": [{"id": "1"}, {"id": "2"}]})
         self.reads += 1
         if self.reads == FIRST_READS:
+            self.variables = variables_of_children()
             self.password = "the new one"
         return Reply(200, {"id": "1"})
 
@@ -59,12 +64,20 @@ class Rotated(Behaviour):
         return self.password.replace(" ", "-")
 
 
+def variables_of_children() -> list[set[bytes]]:
+    """The names in the environments of the processes that this one has started."""
+    pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    texts = [Path(f"/proc/{pid}/environ").read_bytes() for pid in pids]
+    return [{line.partition(b"=")[0] for line in text.split(b"\0")} for text in texts]
+
+
 def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_is_read_for_the_next_block(
     tmp_path, monkeypatch
 ):
     secret = tmp_path / "secret"
     secret.write_text("the old one\n")
     monkeypatch.setenv("DESK_PASSWORD_FILE", str(secret))
+    monkeypatch.setenv("HOOK", "http://127.0.0.1:9/hook-of-the-watch")
     monkeypatch.chdir(tmp_path)
     for number in range(10):
         write_run(tmp_path / "before", number, lasts_s=BLOCK_S)
@@ -79,7 +92,7 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
         if len(said) == 3:
             raise KeyboardInterrupt
 
-    with misbehaving(Rotated()) as url:
+    with misbehaving(behaviour := Rotated()) as url:
         wanted = Wanted(
             state=tmp_path / "state",
             baseline=(tmp_path / "before",),
@@ -93,6 +106,7 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
             day_s=200,
             required_events=(),
             until_clear=False,
+            beside=Beside(token_env="DESK_PASSWORD", webhook_env="HOOK"),  # of which the target names one as well
         )
         watch(wanted, say, quiet=True)
     rotated, shut_out, let_in = decisions(tmp_path / "state")
@@ -105,3 +119,5 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
     assert "cannot log in" in shut_out["sentence"]
     assert "credentials" not in let_in["sentence"]
     assert let_in["block"]["counts"][0][1] > FIRST_READS
+    (variables,) = behaviour.variables
+    assert variables & {b"DESK_PASSWORD_FILE", b"HOOK"} == {b"DESK_PASSWORD_FILE"}

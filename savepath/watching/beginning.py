@@ -186,6 +186,7 @@ def _drive(wanted: Wanted, scenario: Scenario, target: ChosenTarget) -> Drive:
         purpose="watch",
         allow_python=wanted.allow_python,
         production=wanted.production,
+        withheld=wanted.beside.secrets,
     )
 
 

@@ -19,6 +19,11 @@ class Beside:
     token_env: str = ""
     webhook_env: str = ""
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The variables with the secrets that are for this process alone."""
+        return frozenset({self.token_env, self.webhook_env} - {""})
+
     def refuse(self) -> None:
         """Raises InputError for what cannot be, before anything is begun."""
         if self.listen:
