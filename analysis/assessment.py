@@ -23,6 +23,7 @@ from analysis.origin import imported_from
 from analysis.runs import Question, Run
 from analysis.selection import Kept, Selection, select
 from analysis.slope import compare_slopes
+from analysis.standing_out import compare_to_the_rest
 from analysis.tail import check_tail
 from analysis.timeline import draw_timeline
 from analysis.verdict import judge
@@ -36,7 +37,8 @@ SLOPE_ALPHA: Final = 0.01
 def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> Assessment:
     """Hold the runs after a change against the runs before it.
 
-    In order: design and pairs, checks, cells, slopes, failures, integrity, verdict. Latency is compared
+    In order: design and pairs, checks, cells, slopes, cells against the rest of their runs, failures,
+    integrity, verdict. Latency is compared
     over the pairs whose generator is beyond reproach, failures and integrity over every run. Where the
     question names no required cell, every cell that occurs is required. Raises IncomparableRuns for runs
     of different plans or scenarios. Missing data is never an error: it is HOLD.
@@ -50,6 +52,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
     question = _complete(question, runs)
     comparison = compare(*histograms, question, oppose, pairs=pairs)
     slopes = compare_slopes(*histograms, question, oppose, alpha=SLOPE_ALPHA)
+    standouts = compare_to_the_rest(*histograms, question, oppose)
     failures = compare_failures(before, after)
     integrity = check_integrity(before, after, question)
     differences = compare_settings(before, after, question)
@@ -75,6 +78,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         integrity,
         checks,
         design,
+        standouts=standouts,
         beyond=comparison.beyond,
         objectives=objectives,
     )
@@ -103,6 +107,7 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
         warnings=kept.warnings,
         imported_from=imported_from(runs),
         objectives=objectives,
+        standouts=standouts,
     )
 
 

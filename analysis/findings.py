@@ -52,6 +52,7 @@ class Reason(StrEnum):
     UNVERIFIED = "unverified"
     LATENCY = "latency"
     GROWTH = "growth-with-custom-fields"
+    STANDS_OUT = "stands-out"
     FAILURES = "failures"
     INTEGRITY = "integrity"
     OBJECTIVE = "objective"
@@ -90,7 +91,7 @@ class CellFinding:
 
 
 class Measure(StrEnum):
-    """What of the response times of a cell its slope is taken of."""
+    """What of the response times of a cell is set against other cells of its runs."""
 
     MEAN = "mean"  # of the logarithms: the geometric mean
     P95 = "p95"
@@ -123,6 +124,25 @@ class SlopeFinding:
     def pooled(self) -> bool:
         """Whether it tells what several operations have in common."""
         return len(self.operations) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class StandoutFinding:
+    """A cell against the rest of the same runs: how much more it slowed down than all others together.
+
+    ``ratio`` is that of its change to the mean change of the others. ``stands_out`` and ``fires`` are decided
+    simultaneously over all cells; only the latter is a reason for ESCALATE.
+    """
+
+    operation: str
+    custom_fields: int
+    measure: Measure
+    ratio: float
+    low: float
+    high: float
+    stands_out: bool
+    fires: bool
+    p_value: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +320,7 @@ class Assessment:
     details: Details = field(default_factory=Details)  # for engineers; the verdict does not rest on them
     imported_from: str = ""  # the tool whose results these are; empty where savepath drove every run
     objectives: tuple[ObjectiveFinding, ...] = ()
+    standouts: tuple[StandoutFinding, ...] = ()  # every cell against the rest of its runs
     ranking: tuple[Ranked, ...] = ()  # of several candidates, the best first; the rest is then the first one's
 
     @property

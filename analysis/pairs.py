@@ -22,8 +22,9 @@ from analysis.failures import p_more_failures
 from analysis.levels import Cell, Floats, measure
 from analysis.runs import Question
 from analysis.samples import WRITES_FIELDS
-from analysis.slope import COHORTS, LEARNT, MARGIN, POOLED_SHARE, line
+from analysis.slope import COHORTS, MARGIN, POOLED_SHARE, line
 from analysis.variation import QUANTISATION, Prior, Variation, expected_own, simultaneous, vary
+from analysis.within import LEARNT
 
 #: The promise: so often is a change of this size found, or the absence of one shown.
 POWER: Final = 0.90

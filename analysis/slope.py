@@ -1,15 +1,8 @@
 """The custom-field slope: did an operation slow down more, the more custom fields a case has?
 
-Noise is mostly common to all cells of a run, and a contrast between cells of the same run cancels it:
-this is by far the most powerful test here, on a noisy host as on a quiet one. What it cannot see is a
-defect at one middle cohort; the list of cells can.
-
-Where a host slows cells down unequally (a full queue adds seconds, not shares), its noise tilts the slopes
-as well. By how much is learnt from the runs of either side: the slope of a run is regressed on what all
-cells of that run share, and what follows from the difference of the sides in it is taken off (analysis of
-covariance). Runs by turns or at once have enough of them for that; nights apart have not. It is taken off
-only as far as noise explains that difference: a change that made everything three times as slow is far
-beyond the range in which the tilt was learnt, and drawing the line on to there would drown any growth.
+Noise is mostly common to all cells of a run, and a contrast between cells of the same run cancels it
+(``analysis.within``): this is the most powerful test of the incident, on a noisy host as on a quiet one. What
+it cannot see is a defect at one middle cohort; ``analysis.standing_out`` can.
 
 The slope is taken of the mean of the logarithms, which all samples bear, and of the p95, which sees a
 tail that the mean hardly feels. One hypothesis goes before the others: what the operations that write
@@ -32,6 +25,7 @@ from analysis.levels import Contrast, Floats, measure
 from analysis.runs import Question
 from analysis.samples import WRITES_FIELDS
 from analysis.variation import QUANTISATION, expected_own, vary_about
+from analysis.within import Shared, shared_by, within
 
 #: Fewer cohorts than this make a line that fits by construction.
 COHORTS: Final = 3
@@ -40,29 +34,9 @@ COHORTS: Final = 3
 MARGIN: Final = math.log(1.10)
 #: Share of the allowed error that the pooled slope of the means has to itself.
 POOLED_SHARE: Final = 0.75
-#: What is learnt from the runs before any is left to tell their noise: two means and a tilt.
-LEARNT: Final = 3
 #: Joins the names of pooled operations.
 AND: Final = "+"
 _QUANTILES: Final = {Measure.MEAN: None, Measure.P95: 0.95}
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What all cells of a run have in common, by the mean of the logarithms."""
-
-    runs: Floats  # about the mean of their side
-    moved: float  # from before to after
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """The slopes of the operations: their estimates, and from what their errors are learnt."""
-
-    estimate: Floats  # [operations]
-    deviations: Floats  # [runs or pairs, operations]
-    df: int
-    factor: float  # variance of an estimate over that of a deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +69,14 @@ def compare_slopes(
     """
     cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
     slopes: list[_Slope] = []
-    shared: _Shared | None = None
+    shared: Shared | None = None
     for of, q in _QUANTILES.items():
         levels = measure(before, cells, q), measure(after, cells, q)
         judged = sufficient(*levels, 0.5 if q is None else q)
         if judged.any():
             contrast = oppose(levels[0].of(judged), levels[1].of(judged))
-            if of is Measure.MEAN and len(contrast.runs) > LEARNT:
-                shared = _Shared(contrast.runs.mean(axis=1), float(contrast.estimate.mean()))
+            if of is Measure.MEAN:
+                shared = shared_by(contrast)
             slopes += _slopes(contrast, of, shared)
     level = 1 - 0.05 / (2 * max(len(slopes), 1))
     found = []
@@ -139,7 +113,7 @@ def _weights(slopes: Sequence[_Slope]) -> list[float]:
     return [POOLED_SHARE if one.goes_first else others for one in slopes]
 
 
-def _slopes(contrast: Contrast, of: Measure, shared: _Shared | None) -> list[_Slope]:
+def _slopes(contrast: Contrast, of: Measure, shared: Shared | None) -> list[_Slope]:
     """The slopes of one measure: by operation, then pooled.
 
     Their variation has two levels like that of the cells: noise tilts all operations of a run together,
@@ -160,7 +134,7 @@ def _slopes(contrast: Contrast, of: Measure, shared: _Shared | None) -> list[_Sl
     if not operations:
         return []
     across = np.array(lines).T
-    fitted = _lines(contrast, across, shared)
+    fitted = within(contrast, across, shared)
     variation = vary_about(fitted.deviations, fitted.df, expected @ across**2)
     # Of the variance of the mean over the operations, what their own parts do not explain.
     tilt = max(variation.common - float(variation.own.mean()) / len(operations), 0.0)
@@ -176,31 +150,6 @@ def _slopes(contrast: Contrast, of: Measure, shared: _Shared | None) -> list[_Sl
         df = variance**2 / max(tilted**2 / variation.common_df + own_part**2 / variation.own_df, variance**2 / 1e6)
         found.append(_Slope(name, of, float(weights @ fitted.estimate), math.sqrt(fitted.factor * variance), df))
     return found
-
-
-def _lines(contrast: Contrast, across: Floats, shared: _Shared | None) -> _Lines:
-    """The slopes of the operations, less what follows from the noise that all cells share."""
-    estimate = contrast.estimate @ across
-    spread = float(shared.runs @ shared.runs) if shared else 0.0
-    if shared is None or spread == 0:
-        rows = contrast.rows @ across
-        return _Lines(estimate, rows - rows.mean(axis=0), len(rows) - 1, contrast.factor)
-    slopes = contrast.runs @ across
-    tilt = shared.runs @ slopes / spread
-    moved = _explained_by_noise(shared.moved, spread, len(slopes))
-    return _Lines(
-        estimate - tilt * moved,
-        slopes - np.outer(shared.runs, tilt),
-        len(slopes) - LEARNT,
-        4 / len(slopes) + moved**2 / spread,  # two sides of half as many runs each
-    )
-
-
-def _explained_by_noise(moved: float, spread: float, runs: int) -> float:
-    """As much of ``moved`` as the difference of two sides of ``runs`` runs in all reaches by their noise alone."""
-    df = runs - 2
-    reach = float(special.stdtrit(df, 0.975)) * math.sqrt(4 / runs * spread / df)
-    return min(max(moved, -reach), reach)
 
 
 def _against_the_others(writing: np.ndarray[tuple[int], np.dtype[np.bool_]], own: Floats, tilt: float) -> Floats:

@@ -1,7 +1,8 @@
 """The verdict: CLEAR, HOLD or ESCALATE, and why.
 
 ESCALATE if integrity is broken after the change, if failures rose, if times grow with the custom
-fields, if a required cell is surely slower than agreed, or if an objective is surely broken. HOLD if a
+fields, if a required cell is surely slower than agreed or than the rest of its runs, or if an objective is
+surely broken. HOLD if a
 required cell or an objective is not answered, or a check stands in the way. CLEAR otherwise. No data is HOLD.
 """
 
@@ -23,6 +24,7 @@ from analysis.findings import (
     ObjectiveOutcome,
     Reason,
     SlopeFinding,
+    StandoutFinding,
     Verdict,
     Word,
 )
@@ -49,6 +51,7 @@ def judge(
     checks: Sequence[Check],
     design: Design,
     *,
+    standouts: Sequence[StandoutFinding] = (),
     beyond: Collection[tuple[str, int, float]] = (),
     objectives: Sequence[ObjectiveFinding] = (),
 ) -> Judgement:
@@ -65,6 +68,7 @@ def judge(
         (Reason.FAILURES, any(one.fires for one in failures)),
         (Reason.GROWTH, not void and any(one.fires for one in slopes)),
         (Reason.LATENCY, bool(alarm)),
+        (Reason.STANDS_OUT, not void and design is not Design.APART and _more_stands_out(standouts, alarm)),
         (Reason.OBJECTIVE, any(_counts_as_broken(one, void) for one in objectives)),
     ]
     raised = tuple(reason for reason, raises in alarms if raises)
@@ -112,6 +116,12 @@ def _from_cells(cells: Sequence[CellFinding], design: Design, void: bool) -> lis
     if design is Design.APART:
         reasons.append(Reason.CONFOUNDED)
     return reasons
+
+
+def _more_stands_out(standouts: Sequence[StandoutFinding], alarm: Collection[CellFinding]) -> bool:
+    """Whether a cell stands out that is not among the slower ones of the alarm already."""
+    named = {(one.operation, one.custom_fields) for one in alarm}
+    return any(one.fires and (one.operation, one.custom_fields) not in named for one in standouts)
 
 
 def _counts_as_broken(one: ObjectiveFinding, void: bool) -> bool:

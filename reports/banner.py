@@ -6,7 +6,7 @@ import math
 
 from analysis.findings import Assessment, ObjectiveOutcome, Reason, Verdict, Word
 from reports import units, words
-from reports.claims import HOLD_ORDER, Claims, standing_in_the_way
+from reports.claims import HOLD_ORDER, Claims, raising, standing_in_the_way
 from reports.matrix import lay_out
 from reports.objectives import broken_of, told_in_a_clause
 
@@ -22,7 +22,11 @@ def headline(assessment: Assessment, claims: Claims) -> str:
 def _headline(assessment: Assessment, claims: Claims) -> str:
     match assessment.verdict:
         case Verdict.ESCALATE:
-            clauses = [*_latency_clauses(claims), *_failure_clauses(claims), *_integrity_clauses(claims)]
+            clauses = [
+                *_latency_clauses(assessment, claims),
+                *_failure_clauses(claims),
+                *_integrity_clauses(claims),
+            ]
             clauses += _objective_clauses(assessment, claims)
             text = ", and ".join(clauses) if clauses else "the change did harm"
             return f"{words.capital(text)}."
@@ -42,6 +46,9 @@ def promise(claims: Claims) -> str:
     text = f"{units.of_hundred(cell.quantile)} {what} finished within {before} before; now {_now(before, after)}."
     if claims.void:
         return f"{text} These times were measured, but a failed check leaves them without a verdict."
+    place = (cell.operation, cell.custom_fields)
+    if any(one.fires and (one.operation, one.custom_fields) == place for one in claims.standing_out):
+        return f"{text} More than the rest of the same runs, and more than chance."
     if cell.word in (Word.UNCLEAR, Word.TOO_LITTLE_DATA):
         return f"{text} Whether that is more than chance is not known yet."
     return text
@@ -68,18 +75,16 @@ def _operations(names: tuple[str, ...]) -> str:
     return words.capital(words.listed([words.operations(name) for name in names]))
 
 
-def _latency_clauses(claims: Claims) -> list[str]:
+def _latency_clauses(assessment: Assessment, claims: Claims) -> list[str]:
     growing = [slope.operation for slope in claims.growing]
     grown = list(dict.fromkeys(growing))
     if not claims.slower:
-        return (
-            [
+        if grown:
+            return [
                 f"{words.listed([words.doing(name) for name in grown])} slowed down "
                 f"with the number of custom fields more than before"
             ]
-            if grown
-            else []
-        )
+        return _standing_out_clauses(assessment, claims)
     slow = list(dict.fromkeys(cell.operation for cell in claims.slower))
     lead = claims.telling.operation if claims.telling and claims.telling.operation in slow else slow[0]
     much = "much " if any(c.word is Word.MUCH_SLOWER for c in claims.slower if c.operation == lead) else ""
@@ -95,6 +100,14 @@ def _latency_clauses(claims: Claims) -> list[str]:
         named = words.listed([words.doing(name) for name in others])
         clauses.append(f"{named} grew with the number of custom fields")
     return clauses
+
+
+def _standing_out_clauses(assessment: Assessment, claims: Claims) -> list[str]:
+    """Of the cells that stand out; where slower or growing ones are named, these say it already."""
+    found = tuple((one.operation, one.custom_fields) for one in raising(assessment, claims))
+    if not found:
+        return []
+    return [f"{words.places(found)} became slower than the rest of the same runs"]
 
 
 def _where(operation: str, claims: Claims) -> str:

@@ -23,6 +23,7 @@ from analysis.findings import (
     IntegrityFinding,
     Reason,
     SlopeFinding,
+    StandoutFinding,
     Word,
 )
 from reports import words
@@ -50,6 +51,7 @@ class Claims:
     void: bool  # a check failed: nothing may be said about latency
     slower: tuple[CellFinding, ...]
     growing: tuple[SlopeFinding, ...]  # that of the cell which stands for the report first
+    standing_out: tuple[StandoutFinding, ...]  # told of, one a cell; what fires first
     failing: tuple[FailureFinding, ...]
     broken: tuple[IntegrityFinding, ...]
     suspected: tuple[CellFinding, ...]  # required and measured slower, but the verdict does not rest on it
@@ -86,6 +88,7 @@ def claim(assessment: Assessment) -> Claims:
         void=void,
         slower=slower,
         growing=growing,
+        standing_out=() if void else _standing_out(assessment),
         failing=_failing(assessment),
         broken=tuple(sorted((item for item in assessment.integrity if not item.held), key=words.effect_rank)),
         suspected=suspected,
@@ -136,6 +139,20 @@ def _growing(assessment: Assessment) -> tuple[SlopeFinding, ...]:
     # Where an operation fires alone, what it has in common with others says nothing more.
     fired = [slope for slope in fired if not slope.pooled] or fired
     return tuple(sorted(fired, key=lambda slope: (-_known(slope.growth), words.operation_rank(slope.operation))))
+
+
+def _standing_out(assessment: Assessment) -> tuple[StandoutFinding, ...]:
+    """The cells told to stand out, each by its mean where that does: those of the alarm, then the furthest out."""
+    told: dict[tuple[str, int], StandoutFinding] = {}
+    for one in sorted(assessment.standouts, key=lambda one: (not one.fires, words.measure_rank(one.measure))):
+        if one.stands_out:
+            told.setdefault((one.operation, one.custom_fields), one)
+    return tuple(sorted(told.values(), key=lambda one: (not one.fires, -_known(one.ratio))))
+
+
+def raising(assessment: Assessment, claims: Claims) -> list[StandoutFinding]:
+    """The cells on whose standing out ESCALATE rests."""
+    return [one for one in claims.standing_out if one.fires and Reason.STANDS_OUT in assessment.reasons]
 
 
 def _failing(assessment: Assessment) -> tuple[FailureFinding, ...]:
@@ -202,6 +219,11 @@ def _telling(
         grown = [cell for cell in shown if cell.operation in growing[0].operations]
         if grown:
             return max(grown, key=lambda cell: cell.custom_fields)
+    standing_out = [(one.operation, one.custom_fields) for one in assessment.standouts if one.fires]
+    if standing_out and Reason.STANDS_OUT in assessment.reasons:
+        out = [cell for cell in shown if _place(cell) in standing_out]
+        if out:
+            return _worst_first(out)[0]
     required = [cell for cell in shown if cell.required]
     ordered = _worst_first(required or shown)
     return ordered[0] if ordered else None

@@ -18,7 +18,7 @@ from analysis.findings import (
     Word,
 )
 from reports import units, words
-from reports.claims import HARMLESS, HOLD_ORDER, Claims, standing_in_the_way
+from reports.claims import HARMLESS, HOLD_ORDER, Claims, raising, standing_in_the_way
 from reports.evidence import checked_effects, evidence_told
 from reports.model import ReportMeta
 from reports.objectives import broken_of, row_of
@@ -94,6 +94,8 @@ def _who(assessment: Assessment, claims: Claims) -> str:
             parts.append(f"Cases with {_cohorts(spared, assessment)}: no harm for 95 of 100.")
     elif claims.growing:
         parts.append("The more custom fields a case has, the more its users notice.")
+    elif raised := raising(assessment, claims):
+        parts.append(f"Users of cases with {_cohorts({one.custom_fields for one in raised}, assessment)}.")
     whole = [finding for finding in claims.failing if finding.custom_fields is None] or list(claims.failing)
     if whole:
         parts.append(f"Users whose requests fail: {words.listed_up_to([_failures_told(item) for item in whole])}.")
@@ -171,13 +173,17 @@ def _cell_sureness(assessment: Assessment, claims: Claims) -> list[str]:
     if objectives and not claims.slower:
         return [f"{row.text}: {row.between} (95 % range), from {row.basis}." for row in objectives[:2]]
     cell = claims.telling
-    growth = [] if claims.slower or not claims.growing else [_growth_sureness(claims.growing[0])]
+    sure = [] if claims.slower or not claims.growing else [_growth_sureness(claims.growing[0])]
+    if not claims.slower and not sure:
+        sure = [
+            f"Against the rest of its runs: {words.standout_told(one)}." for one in raising(assessment, claims)[:1]
+        ]
     if cell is None or not (math.isfinite(cell.low) and math.isfinite(cell.high)):
         return [f"No range can be given from {runs}."]
     between = units.interval(cell.low, cell.high, cell.limit)
     limit = units.change(cell.limit)
     return [
-        *growth,
+        *sure,
         f"{words.capital(words.place(cell.operation, cell.custom_fields))}: {between}, limit {limit}, "
         f"from {runs} (the lower end holds for all cells at once, the upper for this one).",
     ]

@@ -66,6 +66,7 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
         "legend": _LEGEND,
         "example_strip": _strip_svg(1.03, 0.94, 1.14, matrix.limit),
         "common": sections.common_told(assessment),
+        "standing_out": sections.standing_out_told(assessment),
         "objectives": objectives.rows_of(assessment),
         "objectives_told": objectives.summary(assessment, void=claim(assessment).void),
         "growth": sections.growth_told(assessment),

@@ -23,6 +23,7 @@ from analysis.findings import (
     Ranked,
     Reason,
     SlopeFinding,
+    StandoutFinding,
     Verdict,
 )
 from reports import banner, objectives, sections, units, words
@@ -63,7 +64,7 @@ def render(assessment: Assessment, meta: ReportMeta) -> bytes:
 
 
 def test_cases(assessment: Assessment) -> list[TestCase]:
-    """Required cells, slopes, failures, integrity, objectives and checks, in the order of the report."""
+    """Cells, slopes, what stands out, failures, integrity, objectives and checks, in the order of the report."""
     claims = claim(assessment)
     cells = sorted(
         (cell for cell in assessment.cells if cell.required),
@@ -77,6 +78,7 @@ def test_cases(assessment: Assessment) -> list[TestCase]:
         ),
         *(_of_cell(cell, assessment, claims) for cell in cells),
         *(_of_slope(slope, assessment, claims) for slope in slopes),
+        *(_of_standout(one, assessment) for one in claims.standing_out),
         *(_of_failures(finding, assessment) for finding in assessment.failures),
         *(_of_integrity(finding) for finding in sorted(assessment.integrity, key=words.effect_rank)),
         *(_of_objective(one, claims) for one in assessment.objectives),
@@ -125,6 +127,14 @@ def _of_slope(slope: SlopeFinding, assessment: Assessment, claims: Claims) -> Te
     if slope.fires and Reason.GROWTH not in assessment.reasons:
         return TestCase("growth", name, "skipped", f"{message}; the verdict does not rest on it")
     return TestCase("growth", name, "failure" if slope.fires else "passed", message)
+
+
+def _of_standout(finding: StandoutFinding, assessment: Assessment) -> TestCase:
+    name = f"against the rest of the runs: {words.place(finding.operation, finding.custom_fields)}"
+    message = words.standout_told(finding)
+    if finding.fires and Reason.STANDS_OUT in assessment.reasons:
+        return TestCase("standing out", name, "failure", message)
+    return TestCase("standing out", name, "skipped", f"{message}; the verdict does not rest on it")
 
 
 def _of_failures(finding: FailureFinding, assessment: Assessment) -> TestCase:

@@ -7,7 +7,7 @@ from typing import Final
 
 from analysis.findings import Assessment, IntegrityFinding, SlopeFinding, Word
 from reports import units, words
-from reports.claims import HARMLESS, Claims
+from reports.claims import HARMLESS, Claims, raising
 from reports.evidence import checked_effects, failed_requests
 from reports.matrix import lay_out
 
@@ -30,6 +30,7 @@ def key_figures(assessment: Assessment, claims: Claims) -> tuple[Figure, ...]:
     middle = [
         *_broken_figures(claims),
         *_growth_figures(claims.growing),
+        *_standout_figures(assessment, claims),
         *_failing_figures(claims),
         *_quiet_figures(assessment),
     ]
@@ -85,6 +86,21 @@ def _growth_figures(growing: tuple[SlopeFinding, ...]) -> list[Figure]:
             f"{words.growth_between(slope)} ({slope.measure.value})",
             "bad",
         )
+    ]
+
+
+def _standout_figures(assessment: Assessment, claims: Claims) -> list[Figure]:
+    """The cell furthest out, where nothing else tells that times became longer."""
+    if claims.slower or claims.growing:
+        return []
+    return [
+        Figure(
+            units.change(one.ratio),
+            f"against the rest of its runs: {words.place(one.operation, one.custom_fields)}",
+            f"{units.interval(one.low, one.high, 1.10)} ({one.measure.value})",
+            "bad",
+        )
+        for one in raising(assessment, claims)[:1]
     ]
 
 

@@ -81,9 +81,9 @@ def _matrix(assessment: Assessment) -> Iterable[str]:
         f"Change in the time within which {units.of_hundred(matrix.quantile)} requests finish, by the number of "
         f"custom fields on the case; limit {units.change(matrix.limit)}."
     )
-    common = sections.common_told(assessment)
-    if common:
-        yield common
+    for told in (sections.common_told(assessment), sections.standing_out_told(assessment)):
+        if told:
+            yield markdown_text(told)
     yield ""
     rows = [
         (f"**{markdown_text(words.operation(row.operation))}**", *(_cell(cell) for cell in row.cells))

@@ -64,6 +64,15 @@ def common_told(assessment: Assessment) -> str:
     return f"All cells together: {units.change(common.ratio)} ({between})."
 
 
+def standing_out_told(assessment: Assessment) -> str:
+    """Which cells slowed down against the rest of their runs; empty where none did."""
+    found = claim(assessment).standing_out
+    if not found:
+        return ""
+    told = words.listed_up_to([words.standout_told(one) for one in found], most=4)
+    return f"Against the rest of the same runs slower, whatever the host did: {told}."
+
+
 def settled_told(
     assessment: Assessment, points_before: list[TimelinePoint], points_after: list[TimelinePoint]
 ) -> str:
@@ -114,6 +123,8 @@ def method_told(assessment: Assessment) -> tuple[str, ...]:
         "is not the same as unharmed.",
         "Growth is the slope of the change over the number of custom fields within the same run, where most of "
         "the noise of a host cancels. It is blind to a defect in one middle cohort: read it beside the table.",
+        "A part stands out where it slowed down more than all others of the same runs on average, by the mean of "
+        "the logarithms or by p95 (Holm over all parts, 1 %). It says nothing of what all parts did together.",
         "Integrity is counted, not estimated. A failed check voids the answer on speed and growth, never "
         "integrity or failures.",
         *([words.DESIGNS[Design.CANDIDATES]] if assessment.ranking else []),

@@ -129,9 +129,9 @@ def _matrix_parts(assessment: Assessment, width: int) -> Iterable[RenderableType
             yield ""
         yield _matrix_table(matrix, matrix.cohorts[start : start + fitting], texts, column)
     yield Text(_legend(matrix, width), style="dim")
-    common = sections.common_told(assessment)
-    if common:
-        yield Text(common)
+    for told in (sections.common_told(assessment), sections.standing_out_told(assessment)):
+        if told:
+            yield Text(told)
     growing = plain_table(header=False, gap=1)
     for slope in claims.growing:
         between = units.interval(1 + slope.low, 1 + slope.high, 1.10)

@@ -25,6 +25,7 @@ from analysis.findings import (
     Reason,
     Side,
     SlopeFinding,
+    StandoutFinding,
     TimelinePoint,
     Verdict,
     Word,
@@ -442,6 +443,18 @@ ESCALATE_GROWTH = assessment(
     timeline=(),
 )
 
+ESCALATE_STANDS_OUT = assessment(
+    verdict=Verdict.ESCALATE,
+    reasons=(Reason.STANDS_OUT,),
+    cells=_with(cells(), cell("save_custom", 50, 1.24, low=0.88, high=1.6, pairs_needed=60)),
+    standouts=(
+        StandoutFinding("save_custom", 50, Measure.MEAN, 1.23, 1.15, 1.31, True, True, 1e-6),
+        StandoutFinding("save_custom", 50, Measure.P95, 1.25, 1.08, 1.44, True, True, 1e-5),
+        StandoutFinding("save_custom", 200, Measure.MEAN, 0.99, 0.93, 1.05, False, False, 0.6),
+    ),
+    timeline=(),
+)
+
 _SLOW_DISK = dataclasses.replace(ESCALATE_INCIDENT, timeline=())
 CANDIDATES = assessment(
     design=Design.CANDIDATES,
@@ -482,6 +495,7 @@ EXAMPLES = {
     "hold-settling": HOLD_SETTLING,
     "hold-confounded-with-time": HOLD_CONFOUNDED,
     "escalate-growth": ESCALATE_GROWTH,
+    "escalate-stands-out": ESCALATE_STANDS_OUT,
     "candidates": CANDIDATES,
     "imported": IMPORTED,
 }

@@ -11,10 +11,12 @@ from analysis.findings import (
     Design,
     FailureFinding,
     IntegrityFinding,
+    Measure,
     ObjectiveFinding,
     ObjectiveOutcome,
     Reason,
     SlopeFinding,
+    StandoutFinding,
     Verdict,
     Word,
 )
@@ -31,6 +33,7 @@ def cell(word, *, p=1e-9, q=0.95, required=True, fields=500):
 
 FINE = cell(Word.NO_HARM, p=0.5)
 SLOPE = SlopeFinding("save_custom", 0.95, 0.5, 0.3, 0.7, True, 1e-9)
+OUT = StandoutFinding("save_custom", 50, Measure.MEAN, 1.25, 1.2, 1.3, True, True, 1e-9)
 FAILING = FailureFinding("save_custom", None, 1, 50, 1000, 1000, 0.03, 0.07, True, 1e-9)
 LOST = IntegrityFinding("value", "lost", 0, 1, 100, 100, 0, False)
 OVER = ObjectiveFinding("p95 <= 2 s", "s", 2, 1.9, 3, 2.8, 3.2, 500, ObjectiveOutcome.BROKEN, latency=True)
@@ -102,6 +105,16 @@ def test_no_required_cell_at_all_is_no_data():
 
 def test_growth_escalates():
     assert judged(slopes=[SLOPE]) == (Verdict.ESCALATE, (Reason.GROWTH,))
+
+
+def test_a_cell_that_stands_out_escalates_where_it_fires():
+    assert judged(standouts=[OUT]) == (Verdict.ESCALATE, (Reason.STANDS_OUT,))
+    assert judged(standouts=[replace(OUT, fires=False)]) == (Verdict.CLEAR, ())
+
+
+def test_standing_out_wakes_nobody_apart_in_time_nor_where_a_check_failed():
+    assert judged(standouts=[OUT], design=Design.APART) == (Verdict.HOLD, (Reason.CONFOUNDED,))
+    assert judged(standouts=[OUT], checks=[SPOILED]) == (Verdict.HOLD, (Reason.INVALID_LOAD,))
 
 
 def test_failures_escalate():

@@ -52,6 +52,7 @@ def told(found: Assessment) -> str:
             *(f"{row.label} {row.text}" for row in story.trust),
             f"growth: {sections.growth_told(found)}",
             f"common: {sections.common_told(found)}",
+            f"standing out: {sections.standing_out_told(found) or '-'}",
             "",
         ]
     )

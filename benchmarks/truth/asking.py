@@ -14,11 +14,12 @@ import numpy as np
 
 from analysis.assessment import SLOPE_ALPHA
 from analysis.comparison import SLOW, compare, holm
-from analysis.findings import CellFinding, Design, Reason, SlopeFinding, Verdict, Word
+from analysis.findings import CellFinding, Design, Reason, SlopeFinding, StandoutFinding, Verdict, Word
 from analysis.histograms import BINS, Histogram, bins_of
 from analysis.levels import Cell, paired, predicted
 from analysis.runs import Question
 from analysis.slope import compare_slopes
+from analysis.standing_out import compare_to_the_rest
 from analysis.verdict import Judgement, judge
 from benchmarks.truth.worlds import CELLS, ONE_CELL, Drawn, Sides, World, draw
 
@@ -34,6 +35,7 @@ class Heard:
 
     cells: tuple[CellFinding, ...]
     slopes: tuple[SlopeFinding, ...]
+    standouts: tuple[StandoutFinding, ...]
     judgement: Judgement
 
     @property
@@ -50,6 +52,17 @@ class Heard:
     def by_growth(self) -> bool:
         """Whether growth with custom fields raised it."""
         return Reason.GROWTH in self.judgement.reasons
+
+    @property
+    def by_standing_out(self) -> bool:
+        """Whether a cell that stands out from the rest of its runs raised it."""
+        return Reason.STANDS_OUT in self.judgement.reasons
+
+    def stands_out(self, *cells: Cell) -> bool:
+        """Whether one of the cells is told to stand out; any cell where none is named."""
+        return any(
+            one.stands_out and (not cells or (one.operation, one.custom_fields) in cells) for one in self.standouts
+        )
 
     @property
     def clear(self) -> bool:
@@ -100,8 +113,9 @@ def hear(world: World, sides: Sides) -> Heard:
     comparison = compare(before, after, QUESTION, oppose, pairs=0 if apart else world.pairs)
     slopes = compare_slopes(before, after, QUESTION, oppose, alpha=SLOPE_ALPHA)
     design = Design(world.design)
-    judgement = judge(comparison.cells, slopes, (), (), (), design, beyond=comparison.beyond)
-    return Heard(comparison.cells, slopes, judgement)
+    standouts = compare_to_the_rest(before, after, QUESTION, oppose)
+    judgement = judge(comparison.cells, slopes, (), (), (), design, standouts=standouts, beyond=comparison.beyond)
+    return Heard(comparison.cells, slopes, standouts, judgement)
 
 
 def histograms_of(run: Drawn) -> dict[Cell, Histogram]:

@@ -105,6 +105,9 @@ def identical(lab: Lab) -> Iterator[Row]:
         yield row("identical", f"{name}: a cell said slower", [h.says_slower for h in heard], 0.05, most=True)
         yield row("identical", f"{name}: ESCALATE", [h.escalates for h in heard], 0.015, most=True)
         yield row("identical", f"{name}: by growth", [h.by_growth for h in heard], 0.015, most=True)
+        yield row(
+            "identical", f"{name}: a cell told to stand out", [h.stands_out() for h in heard], 0.05, most=True
+        )
 
 
 def power(lab: Lab) -> Iterator[Row]:
@@ -112,7 +115,8 @@ def power(lab: Lab) -> Iterator[Row]:
     tenth, quarter = Change(one_cell=1.10), Change(one_cell=1.25)
     busy = World(QUIET, 20, duration_s=60.0, rate_per_s=100.0, change=tenth)
     for name, world, goal in (
-        ("40 min, quiet, 30/s", replace(busy, rate_per_s=30.0), None),
+        ("20 min, quiet, 100/s", replace(busy, pairs=10), 0.90),
+        ("40 min, quiet, 30/s", replace(busy, rate_per_s=30.0), 0.90),
         ("40 min, quiet, 100/s", busy, 0.90),
         ("80 min, quiet, 100/s", replace(busy, pairs=40), 0.95),
         ("20 min at once, quiet, 100/s", replace(busy, design="concurrent"), 0.90),
@@ -120,7 +124,8 @@ def power(lab: Lab) -> Iterator[Row]:
     ):
         heard = lab.ask(world)
         at_p95 = [h.p_value(0.95) < 0.01 for h in heard]
-        yield row("power", f"+10 % in a cell, {name}: p95 by itself at 1 %", at_p95, goal)
+        yield row("power", f"+10 % in a cell, {name}: stands out", [h.stands_out(ONE_CELL) for h in heard], goal)
+        yield row("power", f"+10 % in a cell, {name}: p95 by itself at 1 %", at_p95, None)
         yield row("power", f"+10 % in a cell, {name}: found among 50 (Holm)", [h.listed() for h in heard], None)
     brief = World(QUIET, 10, duration_s=60.0, change=quarter)
     for name, world in {
@@ -128,10 +133,13 @@ def power(lab: Lab) -> Iterator[Row]:
         "10 pairs x 60 s, 30/s": brief,
         "10 pairs x 60 s, 100/s": replace(brief, rate_per_s=100.0),
         "20 runs at once x 60 s, 30/s": replace(brief, design="concurrent"),
+        "but noisy, 5 pairs x 120 s, 30/s": World(NOISY, 5, change=quarter),
+        "but gains .4 apart, 5 pairs x 120 s, 30/s": World(ROUGH["gains .4 apart"], 5, change=quarter),
     }.items():
         heard = lab.ask(world)
-        told = f"+25 % in a cell, 20 min, quiet, {name}"
-        yield row("power", f"{told}: found among 50 (Holm)", [h.listed() for h in heard], 0.95)
+        told = f"+25 % in a cell, 20 min, quiet, {name}".replace("quiet, but ", "")
+        yield row("power", f"{told}: stands out", [h.stands_out(ONE_CELL) for h in heard], 0.95)
+        yield row("power", f"{told}: found among 50 (Holm)", [h.listed() for h in heard], None)
         yield row("power", f"{told}: ESCALATE", [h.escalates for h in heard], None)
     for name, host in {"quiet": QUIET, "noisy": NOISY, "gains .4 apart": ROUGH["gains .4 apart"]}.items():
         heard = lab.ask(World(host, 5, change=Change(growth=1.20)))
@@ -143,6 +151,15 @@ def power(lab: Lab) -> Iterator[Row]:
     for name, host in {"quiet": QUIET, "noisy": NOISY}.items():
         heard = lab.ask(World(host, 5, change=Change(uniform=1.10)))
         yield row("power", f"uniform +10 %, 20 min, {name}: taken for growth", _growth(heard), 0.07, most=True)
+    # All others became faster by a fifth, one stayed: it may be told to stand out, and must wake nobody.
+    left = Change(uniform=0.8, one_cell=1.25)
+    for name, host in {"quiet": QUIET, "noisy": NOISY}.items():
+        heard = lab.ask(World(host, 5, change=left))
+        woken = [h.by_standing_out for h in heard]
+        goal = 0.015 if host is QUIET else None
+        yield row(
+            "power", f"all but one cell faster by 20 %, {name}: ESCALATE by standing out", woken, goal, most=True
+        )
     heard = lab.ask(World(QUIET, 5, after_busy=1.05))
     yield row("power", "queue saturated after, 20 min, quiet: ESCALATE", [h.escalates for h in heard], 0.95)
 
@@ -238,6 +255,13 @@ def rivals(lab: Lab) -> Iterator[Row]:
                 yield row("rivals", f"{rule}|{name}|found", [r[rule][planted] for r in other], None)
             calm = lab.run(partial(ask, world), _RIVALS_SHARE)
             hit = lab.run(partial(ask, replace(world, change=Change(one_cell=1.25))), _RIVALS_SHARE)
+            out = [np.mean([h.stands_out(cell) for cell in CELLS]) for h in calm]
+            yield row("rivals", f"savepath, against the rest|{name}|one cell", out, None)
+            yield row(
+                "rivals", f"savepath, against the rest|{name}|any cell", [h.stands_out() for h in calm], None
+            )
+            hits = [h.stands_out(ONE_CELL) for h in hit]
+            yield row("rivals", f"savepath, against the rest|{name}|found", hits, None)
             listed = [np.mean([h.listed(cell) for cell in CELLS]) for h in calm]
             yield row("rivals", f"savepath, pairs|{name}|one cell", listed, None)
             yield row(

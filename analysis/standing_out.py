@@ -1,0 +1,118 @@
+"""Does one cell stand out: did it slow down against the rest of the same runs?
+
+By itself a cell is only as sure as the host is quiet, since what all cells of a run share moves it as well.
+Against the rest of its runs (``analysis.within``) that cancels: a cell that became 25 % slower is found on a host
+whose runs differ by 30 %, where by itself it is hardly ever. It says what slowed down *beside* the rest, never
+what all cells did together. A change that made the rest faster leaves a cell behind that did not change: then
+it is shown, and nobody is woken.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+from analysis.comparison import Histograms, Opposing, cells_of, holm, sufficient
+from analysis.findings import Measure, StandoutFinding
+from analysis.levels import Cell, Contrast, measure, ratio_of
+from analysis.runs import Question
+from analysis.variation import QUANTISATION, expected_own, vary, vary_about
+from analysis.within import Shared, shared_by, within
+
+#: With fewer cells there is no rest that one of them could stand out from.
+CELLS: Final = 4
+#: What is told of is surely slower than the rest, and by more than this.
+TOLD: Final = math.log(1.05)
+#: Of all that is told of by mistake in a comparison.
+TOLD_ALPHA: Final = 0.01
+#: Of an alarm: less, as it is only one of the reasons for one, and their errors add up.
+ALARM_ALPHA: Final = 0.002
+_QUANTILES: Final = {Measure.MEAN: None, Measure.P95: 0.95}
+
+
+@dataclass(frozen=True, slots=True)
+class _Against:
+    """One cell against the rest of its runs, on the log scale, and its standard error."""
+
+    cell: Cell
+    measure: Measure
+    estimate: float
+    se: float
+    df: float
+
+    @property
+    def p_value(self) -> float:
+        return float(special.stdtr(self.df, -self.estimate / self.se))
+
+
+def compare_to_the_rest(
+    before: Histograms, after: Histograms, question: Question, oppose: Opposing
+) -> tuple[StandoutFinding, ...]:
+    """Every cell against the mean of all others, by the mean of the logarithms and by p95.
+
+    ``stands_out`` holds for all of them at once (Holm at ``TOLD_ALPHA``) and needs more than ``TOLD``; ``fires``
+    (Holm at ``ALARM_ALPHA``) needs more than the tolerance, a required cell, and a rest that did not surely
+    become faster. The intervals are simultaneous at 95 % (Bonferroni). Needs two rows and ``CELLS`` cells; else
+    there are none.
+    """
+    cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
+    found: list[_Against] = []
+    left_behind = False
+    shared: Shared | None = None
+    for of, q in _QUANTILES.items():
+        levels = measure(before, cells, q), measure(after, cells, q)
+        judged = sufficient(*levels, 0.5 if q is None else q)
+        if judged.sum() < CELLS:
+            continue
+        contrast = oppose(levels[0].of(judged), levels[1].of(judged))
+        if of is Measure.MEAN:
+            shared, left_behind = shared_by(contrast), _surely_faster(contrast)
+        found += _against_the_rest(contrast, of, shared)
+    level = 1 - 0.05 / (2 * max(len(found), 1))
+    told = []
+    for one, adjusted in zip(found, holm([one.p_value for one in found]), strict=True):
+        reach = float(special.stdtrit(one.df, level)) * one.se
+        told.append(
+            StandoutFinding(
+                operation=one.cell[0],
+                custom_fields=one.cell[1],
+                measure=one.measure,
+                ratio=ratio_of(one.estimate),
+                low=ratio_of(one.estimate - reach),
+                high=ratio_of(one.estimate + reach),
+                stands_out=adjusted < TOLD_ALPHA and one.estimate > TOLD,
+                fires=adjusted < ALARM_ALPHA
+                and one.estimate > math.log1p(question.tolerance)
+                and one.cell in question.required
+                and not left_behind,
+                p_value=one.p_value,
+            )
+        )
+    return tuple(told)
+
+
+def _against_the_rest(contrast: Contrast, of: Measure, shared: Shared | None) -> list[_Against]:
+    """Every cell of one measure less the mean of the others."""
+    cells = len(contrast.cells)
+    across = (np.eye(cells) - 1 / cells) * cells / (cells - 1)
+    fitted = within(contrast, across, shared)
+    expected = np.maximum(expected_own(contrast.rows, contrast.sampling), QUANTISATION)
+    # What the contrasts have in common is nothing: they add up to zero. What is a cell's own is the variance
+    # of its contrast, which is larger than that of the cell itself by the mean of the others.
+    variation = vary_about(fitted.deviations, fitted.df, expected)
+    own = np.maximum(variation.own * (cells - 1) / cells, QUANTISATION)
+    return [
+        _Against(cell, of, float(estimate), math.sqrt(fitted.factor * float(variance)), variation.own_df)
+        for cell, estimate, variance in zip(contrast.cells, fitted.estimate, own, strict=True)
+    ]
+
+
+def _surely_faster(contrast: Contrast) -> bool:
+    """Whether all cells together became faster, by more than chance (97.5 %)."""
+    variation = vary(contrast.rows)
+    reach = float(special.stdtrit(variation.common_df, 0.975))
+    return float(contrast.estimate.mean()) + reach * math.sqrt(contrast.factor * variation.common) < 0
