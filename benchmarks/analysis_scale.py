@@ -26,7 +26,8 @@ import pyarrow as pa
 from analysis import notable
 from analysis.samples import EFFECT_COLUMNS, OPERATIONS, arrow_schema
 from analysis.slices import fold, width_for
-from loadgen.run_folder import Asked, Ledger, RunFolder, RunInfo
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import Asked, Ledger, RunInfo
 from loadgen.tables import compress_effects, compress_samples, fold_samples, write_notable, write_slices
 from savepath.comparing import Sides, compare_runs
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from casedesk.process import running_desk
-from loadgen.run_folder import RunFolder, RunInfo
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import RunInfo
 from scenarios.library import load_scenario
 from targets.mail_sink import running_sink
 from tests import pocketbase_server, roundup_server

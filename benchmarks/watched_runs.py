@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from loadgen.recorder import Recorder, Sample
-from loadgen.run_folder import Asked, Ledger, RunFolder, RunInfo
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import Asked, Ledger, RunInfo
 from scenarios.objectives import parse_objective
 
 BEGIN = datetime(2026, 11, 23, 19, tzinfo=UTC)

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.load import Bench, row, server
-from loadgen.run_folder import RunInfo
+from loadgen.run_info import RunInfo
 
 REPEATS = 3
 SAME_RATE_PER_S, DURATION_S = 3000.0, 6

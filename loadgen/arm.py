@@ -23,7 +23,8 @@ from loadgen.logins import Logins
 from loadgen.operations import Listener, Operations
 from loadgen.part import ArmCounts
 from loadgen.recorder import Recorder, Sample
-from loadgen.run_folder import ArmFacts, Ledger, RunFolder, Verified
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import ArmFacts, Ledger, Verified
 from loadgen.seqs import Seqs
 from loadgen.verifier import OPEN_AT_ONCE, Verifier
 from scenarios.arrivals import Arrival

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from loadgen.run_folder import Unknowable, effects_of_all
+from loadgen.run_info import Unknowable, effects_of_all
 from loadgen.tally import CellTally, cells_of_all
 from scenarios.source import StrictModel
 

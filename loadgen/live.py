@@ -9,7 +9,7 @@ from pydantic import Field
 
 from analysis.samples import EFFECT_OUTCOMES, UNDECIDED
 from loadgen.ending import Phase, Progress
-from loadgen.run_folder import Unknowable, effects_of_all
+from loadgen.run_info import Unknowable, effects_of_all
 from loadgen.tally import CellTally
 from scenarios.model import Operation
 from scenarios.source import StrictModel

@@ -11,11 +11,11 @@ from pydantic import Field
 
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
 from loadgen.health import quantile_of
-from loadgen.run_folder import (
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import (
     ArmFacts,
     Generator,
     Ledger,
-    RunFolder,
     Unknowable,
     Verified,
     WorkerFacts,

@@ -35,12 +35,12 @@ from loadgen.operations import Listener
 from loadgen.part import Part, facts_of_arm, facts_of_workers, generator_of, with_foreign
 from loadgen.plan import plan_for
 from loadgen.reception import Reception
-from loadgen.run_folder import (
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import (
     ArmFacts,
     Asked,
     Cell,
     IntegrityLimit,
-    RunFolder,
     RunInfo,
     arms_of_run,
     facts_of_all,

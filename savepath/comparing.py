@@ -16,7 +16,8 @@ from analysis.errors import IncomparableRuns
 from analysis.findings import Assessment
 from analysis.ranking import rank
 from analysis.runs import Objective, Origin, Question, Run
-from loadgen.run_folder import RunFolder, RunInfo, find_runs
+from loadgen.run_folder import RunFolder, find_runs
+from loadgen.run_info import RunInfo
 from reports import units
 from reports.model import ReportMeta
 from savepath import __version__

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pandas as pd
 
-from loadgen.run_folder import RunFolder, RunInfo
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import RunInfo
 from savepath import __version__
 from scenarios.errors import Aborted, InputError
 from scenarios.tokens import trace_id

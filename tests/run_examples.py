@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from loadgen.recorder import Effect, Recorder, Sample
-from loadgen.run_folder import ArmFacts, Asked, Generator, Ledger, RunFolder, RunInfo
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import ArmFacts, Asked, Generator, Ledger, RunInfo
 
 PER_CELL = 120
 Cells = Sequence[tuple[str, int]]

@@ -10,7 +10,8 @@ from misbehaving_server import Asked, Behaviour, ExpiringTokens, Reply, Scripted
 from loadgen.chosen import ChosenTarget
 from loadgen.client import Client
 from loadgen.logins import Logins
-from loadgen.run_folder import RunFolder, RunInfo
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import RunInfo
 from loadgen.session import Session, Settings
 from scenarios.errors import Aborted
 from targets.credentials import Credentials

@@ -19,17 +19,8 @@ from hypothesis import strategies as st
 from analysis.samples import EFFECT_COLUMNS, EFFECT_OUTCOMES, OPERATIONS, OUTCOMES, SAMPLE_COLUMNS
 from analysis.slices import fold, width_for
 from loadgen.recorder import Effect, Recorder, Sample
-from loadgen.run_folder import (
-    Asked,
-    Cell,
-    Generator,
-    IntegrityLimit,
-    Ledger,
-    RunFolder,
-    RunInfo,
-    find_runs,
-    open_run,
-)
+from loadgen.run_folder import RunFolder, find_runs, open_run
+from loadgen.run_info import Asked, Cell, Generator, IntegrityLimit, Ledger, RunInfo
 from loadgen.shards import by_seq, read_shard
 from loadgen.tables import compress_samples, restore_samples
 from scenarios.errors import InputError, Refused

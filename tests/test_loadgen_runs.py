@@ -19,7 +19,8 @@ import pytest
 
 from analysis.samples import SAMPLE_COLUMNS
 from casedesk.process import RunningDesk, running_desk
-from loadgen.run_folder import RunFolder, RunInfo
+from loadgen.run_folder import RunFolder
+from loadgen.run_info import RunInfo
 from loadgen.shards import read_shard
 from scenarios.arrivals import arrivals
 from scenarios.library import parse_scenario

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from analysis.samples import OPERATIONS
-from loadgen.run_folder import Asked, Ledger, Origin, RunFolder, RunInfo, refuse_used
+from loadgen.run_folder import RunFolder, refuse_used
+from loadgen.run_info import Asked, Ledger, Origin, RunInfo
 from savepath import __version__
 from savepath.importing.collecting import Collected
 from savepath.importing.formats import recognise

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from loadgen.run_folder import RunInfo
+from loadgen.run_info import RunInfo
 from savepath.importing.folder import Reading, listed
 from savepath.importing.label_map import Meaning
 
