@@ -20,8 +20,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,20 +29,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
 from loadgen.run_info import SCHEMA, RunInfo
-from loadgen.shards import by_seq, shard_schema
 from loadgen.tables import (
-    call_foreign,
-    compress_effects,
-    compress_samples,
     fold_samples,
     pick_notable,
     read_slices,
     restore_effects,
     restore_samples,
-    write_notable,
-    write_slices,
 )
 from scenarios.errors import InputError, Refused
 from targets.footprint import FOLDER as FOOTPRINTS
@@ -52,9 +44,6 @@ _Table = TypeVar("_Table")
 
 #: A run may not fill its disk beyond this.
 KEPT_FREE_BYTES = 200_000_000
-
-#: Arrivals whose rows are compacted at a time, so that the memory it takes does not grow with the run.
-COMPACTED_AT_ONCE = 500_000
 
 
 class RunFolder:
@@ -104,42 +93,16 @@ class RunFolder:
         write_whole(self.path / name, content, lasting=lasting)
 
     def compact(self, strays: Collection[int] = ()) -> dict[str, int]:
-        """Shards to ``samples.parquet`` and ``effects.parquet``, sorted by arrival; the samples to slices.
+        """Shards to tables; see ``loadgen.compaction``."""
+        from loadgen.compaction import compact
 
-        The slices are folded from the samples as they are stored, so that whoever folds them again finds
-        the same numbers. ``strays`` are saves whose values one worker has seen in a case of its own and another
-        has called lost: these are foreign. Returns how many there were in each arm.
-        """
-        self._keep("samples", self._shards("samples", SAMPLE_COLUMNS), compress_samples)
-        moved: Counter[str] = Counter()
-
-        def put_right(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
-            for piece in pieces:
-                effects, number = call_foreign(piece, strays)
-                moved.update(number)
-                yield effects
-
-        self._keep("effects", put_right(self._shards("effects", EFFECT_COLUMNS)), compress_effects)
-        self._keep_slices()
-        return dict(moved)
-
-    def _shards(self, name: str, columns: Mapping[str, str]) -> Iterator[pa.Table]:
-        return by_seq(sorted(self.shards.glob(f"worker-*-{name}*.arrow")), columns, COMPACTED_AT_ONCE)
+        return compact(self.path, self.shards, strays)
 
     def keep(self, samples: pa.Table) -> None:
         """Keep the samples of a run that no worker recorded here; it has no effects. Columns as in a shard."""
-        self._keep("samples", [samples], compress_samples)
-        self._keep("effects", [shard_schema(EFFECT_COLUMNS).empty_table()], compress_effects)
-        self._keep_slices()
+        from loadgen.compaction import keep
 
-    def _keep(self, name: str, table: Any, write: Callable[[Any, Path], None]) -> None:
-        temporary = self.path / f".{name}.tmp"
-        write(table, temporary)
-        temporary.replace(self.path / f"{name}.parquet")
-
-    def _keep_slices(self) -> None:
-        self._keep("slices", fold_samples(self.path / "samples.parquet"), write_slices)
-        self._keep("notable", pick_notable(self.path / "samples.parquet"), write_notable)
+        keep(self.path, samples)
 
     def finish(self, info: RunInfo) -> None:
         """Make the folder a run: the last thing that is written. The shards go: the tables hold their rows."""
