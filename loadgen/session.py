@@ -296,9 +296,14 @@ class Session:
             self.finished.set()
 
     def _finish(self, parts: Sequence[Part]) -> None:
+        # Loaded now, as it takes what no run needs before its end; and here, so that its locks are of this thread.
+        from loadgen.compaction import compact
+
         # In a thread of its own: the loop goes on, so that a second Ctrl-C is heard.
         strays = {seq for part in parts for seq in part.strays}
-        found_elsewhere = gevent.get_hub().threadpool.apply(self.folder.compact, (strays,))
+        found_elsewhere = gevent.get_hub().threadpool.apply(
+            compact, (self.folder.path, self.folder.shards, strays)
+        )
         driven_s = max(part.driven_s for part in parts)
         arms = self._arm_facts(parts, driven_s, found_elsewhere)
         ledger = facts_of_all(arms).ledger

@@ -16,8 +16,9 @@ from analysis.errors import IncomparableRuns
 from analysis.findings import Assessment
 from analysis.ranking import rank
 from analysis.runs import Objective, Origin, Question, Run
-from loadgen.run_folder import RunFolder, find_runs
+from loadgen.run_folder import RunFolder
 from loadgen.run_info import RunInfo
+from loadgen.runs import find_runs
 from reports import units
 from reports.model import ReportMeta
 from savepath import __version__

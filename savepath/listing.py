@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.findings import Assessment
-from loadgen.run_folder import RunFolder, looks_like_run
+from loadgen.run_folder import RunFolder
+from loadgen.runs import looks_like_run
 from reports import units
 from reports.console import plain_table, printed
 from reports.escaping import one_line

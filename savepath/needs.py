@@ -27,7 +27,8 @@ from analysis.pairs import (
     typical_noise,
 )
 from loadgen.plan import Plan
-from loadgen.run_folder import RunFolder, find_runs
+from loadgen.run_folder import RunFolder
+from loadgen.runs import find_runs
 from reports import units
 from savepath.comparing import load_arms, load_run
 from scenarios.arrivals import expected_in_cells

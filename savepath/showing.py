@@ -17,8 +17,9 @@ from analysis.account import Account, CellAccount, Time, account_of
 from analysis.findings import ObjectiveOutcome
 from analysis.outages import Outage, find_outages
 from loadgen.plan import CLOSED_LOOP
-from loadgen.run_folder import RunFolder, find_runs, looks_like_run
+from loadgen.run_folder import RunFolder
 from loadgen.run_info import RunInfo, WorkerFacts
+from loadgen.runs import find_runs, looks_like_run
 from reports import units, words
 from reports.console import plain_table, printed
 from reports.escaping import one_line

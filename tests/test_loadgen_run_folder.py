@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from analysis.samples import EFFECT_COLUMNS, EFFECT_OUTCOMES, OPERATIONS, OUTCOMES, SAMPLE_COLUMNS
 from analysis.slices import fold, width_for
 from loadgen.recorder import Effect, Recorder, Sample
-from loadgen.run_folder import RunFolder, find_runs, open_run
+from loadgen.run_folder import RunFolder
 from loadgen.run_info import Asked, Cell, Generator, IntegrityLimit, Ledger, RunInfo
+from loadgen.runs import find_runs, read_info
 from loadgen.shards import by_seq, read_shard
 from loadgen.tables import compress_samples, restore_samples
 from scenarios.errors import InputError, Refused
@@ -271,7 +272,7 @@ def spoil_tables(path: Path) -> Path:
 def test_what_is_no_whole_run_is_refused_with_what_was_found(tmp_path, spoil, message):
     path = spoil(tmp_path)
     with pytest.raises(InputError, match=message) as refused:
-        open_run(path)
+        read_info(path)
     assert str(path) in str(refused.value)
 
 
@@ -384,10 +385,10 @@ def test_a_disk_that_is_too_small_for_a_run_is_refused_with_numbers(tmp_path):
         folder.refuse_small_disk(10**15)
 
 
-def test_reading_runs_imports_neither_locust_nor_gevent():
+def test_reading_runs_imports_neither_locust_nor_gevent_and_driving_them_no_pandas():
     code = (
-        "import sys, loadgen.run_folder, loadgen.plan\n"
-        "print([m for m in ('locust', 'gevent', 'geventhttpclient') if m in sys.modules])"
+        "import sys, loadgen.run_folder, loadgen.plan, loadgen.part, loadgen.ending\n"
+        "print([m for m in ('locust', 'gevent', 'geventhttpclient', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

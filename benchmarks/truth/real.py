@@ -23,7 +23,7 @@ from analysis.runs import Run
 from analysis.slices import cell_histograms
 from analysis.variation import vary
 from benchmarks.truth.figures import Row, shown
-from loadgen.run_folder import find_runs
+from loadgen.runs import find_runs
 from savepath.comparing import load_run, question_of
 
 SPLITS_MOST: Final = 200

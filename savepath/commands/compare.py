@@ -69,7 +69,7 @@ def command(
         raise click.UsageError("give --before RUN... and --after RUN..., or --both RUN... of run --versus.")
 
     from analysis.evidence import FASTER
-    from loadgen.run_folder import find_runs
+    from loadgen.runs import find_runs
     from savepath.comparing import Sides, compare_runs
     from savepath.exits import exit_code
     from savepath.screen import note, suggest, wants_color

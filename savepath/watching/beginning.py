@@ -17,7 +17,7 @@ from analysis.window.blocks import Block
 from analysis.window.hours import busiest_hour
 from analysis.window.streams import Cell
 from loadgen.chosen import ChosenTarget
-from loadgen.run_folder import find_runs
+from loadgen.runs import find_runs
 from savepath.comparing import question_of
 from savepath.driving import BEFORE, Drive
 from savepath.exits import exit_code
