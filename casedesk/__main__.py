@@ -35,7 +35,8 @@ def say_ready(url: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="casedesk", description="A case-management service to load.")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 is any free one")
+    parser.add_argument("--port", type=int, default=0, help="0 is any free one")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 is every address; takes --api-key-env")
     parser.add_argument("--disk", default="healthy", help="packaged disk profile, or a YAML file")
     parser.add_argument("--data", type=Path, help="data folder; default: a temporary one, removed at exit")
     parser.add_argument("--seed", type=int, default=1, help="seed of jitter and faults")
@@ -50,8 +51,14 @@ def _settings(found: argparse.Namespace) -> DeskSettings:
         raise StartError(f"--port is {found.port}; expected 0 to 65535")
     if not 0 < found.deadline_s <= 3600:
         raise StartError(f"--deadline-s is {found.deadline_s}; expected more than 0, at most 3600")
+    if found.host != "127.0.0.1" and found.api_key_env is None:
+        raise StartError(
+            f"--host {found.host} can be reached from elsewhere; name the variable that holds the key which "
+            "askers need with --api-key-env, or listen on 127.0.0.1"
+        )
     return DeskSettings(
         port=found.port,
+        host=found.host,
         disk=found.disk,
         data=found.data,
         seed=found.seed,

@@ -32,10 +32,11 @@ class DeskSettings:
 
     ``disk`` is the name of a packaged profile or the path of a YAML file; ``data`` None is a fresh
     temporary folder, removed at the end; ``smtp`` None is the internal sink; ``api_key`` None
-    asks for no key; ``port`` 0 is any free one.
+    asks for no key, and is refused for a ``host`` that others can reach; ``port`` 0 is any free one.
     """
 
     port: int = 0
+    host: str = "127.0.0.1"
     disk: str = "healthy"
     data: Path | None = None
     seed: int = 1

@@ -31,14 +31,14 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 
 
 def serve(settings: DeskSettings, *, ready: Callable[[str], None]) -> None:
-    """Serve a desk on 127.0.0.1 until SIGINT or SIGTERM; ``ready`` gets the URL when it can be used.
+    """Serve a desk until SIGINT or SIGTERM; ``ready`` gets the URL when it can be used.
 
     :class:`DeskError` if the disk profile, the data folder or the port cannot be used.
     """
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        with _bound(settings.port) as listener, open_desk(settings) as desk:
+        with _bound(settings.host, settings.port) as listener, open_desk(settings) as desk:
             _Server(desk, ready).run(sockets=[listener])
     finally:
         sys.setswitchinterval(interval_s)
@@ -129,17 +129,17 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _bound(port: int) -> Iterator[socket.socket]:
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
     # The protocol is named because asyncio turns Nagle's algorithm off only where it is: without it
     # every answer on a kept connection waits 40 ms for a delayed acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise StartError(
-            f"port {port} on 127.0.0.1 cannot be used: {error.strerror}; choose another, or 0 for any free one"
+            f"port {port} on {host} cannot be used: {error.strerror}; choose another, or 0 for any free one"
         ) from error
     with listener:
         yield listener

@@ -143,6 +143,7 @@ def test_a_port_in_use_is_refused():
         (["--smtp", "nonsense"], "--smtp is 'nonsense'; expected HOST:PORT"),
         (["--port", "70000"], "--port is 70000; expected 0 to 65535"),
         (["--deadline-s", "0"], "--deadline-s is 0.0; expected more than 0"),
+        (["--host", "0.0.0.0"], "--host 0.0.0.0 can be reached from elsewhere; name the variable"),
         (["--api-key-env", "NOT_SET_ANYWHERE"], "the environment variable NOT_SET_ANYWHERE is not set"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the documentation offers to deploy: commands that exist, metrics that are served, rules that fire."""
+"""What the documentation offers to deploy: commands that exist, names that lead somewhere, rules that fire."""
 
 import json
 import re
