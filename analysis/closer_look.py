@@ -14,6 +14,7 @@ from analysis.course import draw_course, draw_heat
 from analysis.details import Details
 from analysis.findings import Design
 from analysis.notable import tell_notable
+from analysis.outages import tell_outages
 from analysis.runs import Run
 from analysis.selection import select
 from analysis.spread import distributions, shifts
@@ -23,7 +24,9 @@ HEAT_SLICES: Final = 24
 
 
 def look(before: Sequence[Run], after: Sequence[Run]) -> Details:
-    """Distributions, shifts and course of the runs whose latency was compared; notable samples of all runs."""
+    """Distributions, shifts and course of the runs whose latency was compared; of all runs the notable samples
+    and the outages.
+    """
     before, after = (tuple(sorted(runs, key=lambda run: (run.started_at, run.id))) for runs in (before, after))
     selection = select(before, after)
     kept, sides = selection.kept, selection.histograms
@@ -36,4 +39,5 @@ def look(before: Sequence[Run], after: Sequence[Run]) -> Details:
             *draw_heat("after", kept.after, SAVES, HEAT_SLICES),
         ),
         notable=(*tell_notable("before", before), *tell_notable("after", after)),
+        outages=(*tell_outages("before", before), *tell_outages("after", after)),
     )

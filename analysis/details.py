@@ -7,6 +7,10 @@ cohort. Times are seconds, ratios are after / before; what is not known is NaN.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+#: Saves that were acknowledged so long before an outage are looked at: did they survive it?
+KEPT_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,66 @@ class Notable:
 
 
 @dataclass(frozen=True, slots=True)
+class CellOutage:
+    """An operation of a cohort in an outage. What never came is NaN.
+
+    ``down_s``: from the beginning of the outage to the first arrival that failed; NaN where none did. ``gone_s``:
+    from there to the first after the last of them that was answered; 0 where none failed. ``again_s``: from the
+    beginning of the outage until it was as before.
+    """
+
+    operation: str
+    custom_fields: int
+    requests: int
+    failed: int
+    slow: int  # answered, but hung
+    down_s: float
+    gone_s: float
+    again_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutageKind:
+    """How requests failed in an outage, and how many did in this way."""
+
+    outcome: str
+    detail: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of saves that were acknowledged in the ``KEPT_S`` seconds before an outage."""
+
+    acknowledged: int
+    checked: int  # of them, those whose value or scripts were looked at
+    lost: int  # of these, those that are not there, or not once
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An outage of a run. ``ended_s`` is NaN where the run ended in it. Times as in the samples."""
+
+    begun_s: float
+    ended_s: float
+    failed: int
+    requests: int
+    kinds: tuple[OutageKind, ...]  # the most frequent first
+    cells: tuple[CellOutage, ...]
+    kept: Kept
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutage:
+    """An outage of one of the runs of a comparison."""
+
+    side: str
+    run: str
+    started_at: str  # of the run: ISO 8601, UTC; its second 0
+    outage: Outage
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """All of it. Empty where there was nothing to look at."""
 
@@ -87,3 +151,4 @@ class Details:
     course: tuple[CoursePoint, ...] = ()
     heat: tuple[HeatMap, ...] = ()
     notable: tuple[Notable, ...] = ()
+    outages: tuple[RunOutage, ...] = ()

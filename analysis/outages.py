@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from datetime import UTC
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from analysis.details import KEPT_S, CellOutage, Kept, Outage, OutageKind, RunOutage
+from analysis.runs import Run
 from analysis.samples import FAILURES
 
 IN_A_ROW: Final = 5
@@ -27,57 +29,17 @@ HANGS_LEAST_S: Final = 0.1
 AS_BEFORE: Final = 2.0
 #: Outages less than this apart are one.
 JOINED_S: Final = 5.0
-#: Saves that were acknowledged so long before an outage are looked at: did they survive it?
-KEPT_S: Final = 30.0
+#: What is read of samples and effects, besides the arm.
+READS: Final = ("seq", "operation", "custom_fields", "scheduled_s", "done_s", "outcome", "detail")
+READS_EFFECTS: Final = ("seq", "kind", "outcome")
 
 _LOST: Final = {"value": ("lost", "partial", "foreign"), "script": ("missed", "doubled")}
-
-
-@dataclass(frozen=True, slots=True)
-class CellOutage:
-    """An operation of a cohort in an outage.
-
-    ``gone_s``: from the first arrival that failed to the first after the last of them that was answered; 0 where
-    none failed, infinite where none was answered after. ``again_s``: from the beginning of the outage until it was
-    as before; NaN where it never was.
-    """
-
-    operation: str
-    custom_fields: int
-    requests: int
-    failed: int
-    slow: int  # answered, but hung
-    gone_s: float
-    again_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What became of saves that were acknowledged in the ``KEPT_S`` seconds before an outage."""
-
-    acknowledged: int
-    checked: int  # of them, those whose value or scripts were looked at
-    lost: int  # of these, those that are not there, or not once
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """An outage of a run. ``ended_s`` is infinite where the run ended in it. Times as in the samples."""
-
-    begun_s: float
-    ended_s: float
-    failed: int
-    requests: int
-    kinds: tuple[tuple[str, str, int], ...]  # outcome, detail, how often; the most frequent first
-    cells: tuple[CellOutage, ...]
-    kept: Kept
 
 
 def find_outages(samples: pd.DataFrame, effects: pd.DataFrame) -> tuple[Outage, ...]:
     """The outages of one run, or of one arm of it, in order.
 
-    Reads operation, custom_fields, scheduled_s, done_s, outcome, detail and seq of the samples, warm-up included,
-    and seq, kind and outcome of the effects.
+    Reads the columns ``READS`` of the samples, warm-up included, and ``READS_EFFECTS`` of the effects.
     """
     rows = samples[samples["outcome"] != "aborted"].sort_values("scheduled_s", kind="stable")
     if rows.empty:
@@ -86,6 +48,9 @@ def find_outages(samples: pd.DataFrame, effects: pd.DataFrame) -> tuple[Outage, 
     failed = rows["outcome"].isin(FAILURES).to_numpy() & (rows["outcome"] != "conflict").to_numpy()
     cell = rows.groupby(["operation", "custom_fields"], observed=True, sort=True).ngroup().to_numpy()
     usual_s = _medians(took_s, failed, cell)[cell]
+    slow = ~failed & (took_s > np.maximum(HANGS * usual_s, HANGS_LEAST_S))
+    if np.count_nonzero(failed | slow) < IN_A_ROW:
+        return ()
     table = pd.DataFrame(
         {
             "seq": rows["seq"].to_numpy(),
@@ -96,13 +61,22 @@ def find_outages(samples: pd.DataFrame, effects: pd.DataFrame) -> tuple[Outage, 
             "outcome": rows["outcome"].astype(str).to_numpy(),
             "detail": rows["detail"].astype(str).to_numpy(),
             "failed": failed,
-            "slow": ~failed & (took_s > np.maximum(HANGS * usual_s, HANGS_LEAST_S)),
+            "slow": slow,
             "usual": ~failed & ~(took_s > AS_BEFORE * usual_s),
         }
     )
     spans = _joined([*_spans(table), *(s for _, part in table.groupby("operation") for s in _spans(part))])
     following = [*(begun_s for begun_s, _ in spans[1:]), math.inf]
     return tuple(_outage(table, effects, *span, next_s) for span, next_s in zip(spans, following, strict=False))
+
+
+def tell_outages(side: str, runs: Sequence[Run]) -> tuple[RunOutage, ...]:
+    """Those of all runs of a side, run by run; of runs in which nobody looked there are none."""
+    return tuple(
+        RunOutage(side, run.id, run.started_at.astimezone(UTC).isoformat(), outage)
+        for run in runs
+        for outage in run.outages or ()
+    )
 
 
 def _medians(took_s: np.ndarray, failed: np.ndarray, cell: np.ndarray) -> np.ndarray:
@@ -128,7 +102,7 @@ def _spans(rows: pd.DataFrame) -> Iterator[tuple[float, float]]:
             yield float(due_s[begun]), float(due_s[place])
             begun = None
     if begun is not None:
-        yield float(due_s[begun]), math.inf
+        yield float(due_s[begun]), math.inf  # nothing comes after
 
 
 def _in_a_row(what: np.ndarray, start: int) -> int:
@@ -163,10 +137,10 @@ def _outage(table: pd.DataFrame, effects: pd.DataFrame, begun_s: float, ended_s:
     ]
     return Outage(
         begun_s=begun_s,
-        ended_s=ended_s,
+        ended_s=ended_s if math.isfinite(ended_s) else math.nan,
         failed=len(failed),
         requests=len(inside),
-        kinds=tuple((str(outcome), str(detail), n) for (outcome, detail), n in kinds),
+        kinds=tuple(OutageKind(str(outcome), str(detail), n) for (outcome, detail), n in kinds),
         cells=tuple(cells),
         kept=_kept(table, effects, begun_s),
     )
@@ -176,14 +150,15 @@ def _cell(operation: str, fields: int, rows: pd.DataFrame, begun_s: float, ended
     """One cell from the beginning of an outage to that of the next."""
     inside = rows[rows["due_s"] < ended_s]
     failed = inside[inside["failed"]]
-    gone_s = 0.0
+    down_s, gone_s = math.nan, 0.0
     if len(failed):
-        first_s, last_s = float(failed["due_s"].iloc[0]), float(failed["due_s"].iloc[-1])
+        first_s, last_s = max(float(failed["due_s"].iloc[0]), begun_s), float(failed["due_s"].iloc[-1])
         answered = rows[~rows["failed"] & (rows["due_s"] > last_s)]["due_s"]
-        gone_s = float(answered.iloc[0]) - max(first_s, begun_s) if len(answered) else math.inf
+        down_s, gone_s = first_s - begun_s, float(answered.iloc[0]) - first_s if len(answered) else math.nan
     place = _in_a_row(rows["usual"].to_numpy(), 0)
     again_s = max(float(rows["due_s"].iloc[place]) - begun_s, 0.0) if place >= 0 else math.nan
-    return CellOutage(operation, fields, len(inside), len(failed), int(inside["slow"].sum()), gone_s, again_s)
+    slow = int(inside["slow"].sum())
+    return CellOutage(operation, fields, len(inside), len(failed), slow, down_s, gone_s, again_s)
 
 
 def _kept(table: pd.DataFrame, effects: pd.DataFrame, begun_s: float) -> Kept:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from analysis.details import Outage
 from analysis.reduction import Reduction
 
 
@@ -52,6 +53,7 @@ class Run:
     users: int = 0  # of a closed loop, each of whom waited for the answer; 0: the load was open
     origin: Origin | None = None  # None: driven by savepath, which tells everything
     notable: pd.DataFrame = field(default_factory=pd.DataFrame)  # analysis.notable.COLUMNS and trace_id
+    outages: tuple[Outage, ...] | None = ()  # None: nobody looked
     reason: str = ""  # why it did not go through to its end
     reduced: Reduction = field(init=False, repr=False, compare=False)  # its sums, made when they are asked for
 

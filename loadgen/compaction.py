@@ -16,8 +16,10 @@ from loadgen.tables import (
     compress_effects,
     compress_samples,
     fold_samples,
+    look_for_outages,
     pick_notable,
     write_notable,
+    write_outages,
     write_slices,
 )
 
@@ -66,3 +68,6 @@ def _write(folder: Path, name: str, table: Any, write: Callable[[Any, Path], Non
 def _write_slices(folder: Path) -> None:
     _write(folder, "slices", fold_samples(folder / "samples.parquet"), write_slices)
     _write(folder, "notable", pick_notable(folder / "samples.parquet"), write_notable)
+    outages = look_for_outages(folder / "samples.parquet", folder / "effects.parquet")
+    if outages is not None:
+        _write(folder, "outages", outages, write_outages)

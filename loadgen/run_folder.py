@@ -7,6 +7,7 @@
     effects.parquet   the effects, compacted        }
     slices.parquet    the samples, folded           } what every comparison reads
     notable.parquet   the slowest and failed samples}
+    outages.parquet   when requests failed in a row }
     run.json          the facts of the run, written last and by rename
     failure.json      only where the run could not begin: {exit_code, message, unauthorised}
     footprint/        what was made on the target, for ``savepath clean`` (``targets.footprint``)
@@ -33,6 +34,8 @@ from targets.footprint import FOLDER as FOOTPRINTS
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from analysis.details import Outage
 
 #: A run may not fill its disk beyond this.
 KEPT_FREE_BYTES = 200_000_000
@@ -128,6 +131,12 @@ class RunFolder:
         from loadgen.run_tables import read_notable
 
         return read_notable(self.path)
+
+    def read_outages(self) -> Mapping[str, tuple[Outage, ...]] | None:
+        """The outages of each arm that has any; None where there are too many samples to look."""
+        from loadgen.run_tables import read_outages
+
+        return read_outages(self.path)
 
 
 def write_whole(path: Path, content: bytes, *, lasting: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.details import Outage
 from loadgen import tables
 from scenarios.errors import InputError
 
@@ -43,6 +44,16 @@ def read_notable(folder: Path) -> pd.DataFrame:
     return _read(folder, "samples", tables.pick_notable)
 
 
+def read_outages(folder: Path) -> Mapping[str, tuple[Outage, ...]] | None:
+    """The outages of each arm that has any; an older run's are found here and now.
+
+    None where there are too many samples to look.
+    """
+    if (folder / "outages.parquet").exists():
+        return _read(folder, "outages", tables.read_outages)
+    return _read(folder, "samples", lambda path: tables.look_for_outages(path, folder / "effects.parquet"))
+
+
 def _read(folder: Path, name: str, read: Callable[[Path], _Table]) -> _Table:
     """A table of the run by its name. Raises InputError if its file is damaged, or of another time."""
     path = folder / f"{name}.parquet"
@@ -51,7 +62,7 @@ def _read(folder: Path, name: str, read: Callable[[Path], _Table]) -> _Table:
     except (OSError, pa.ArrowException, ValueError) as error:  # ValueError: names that are no text
         what = (
             "delete it, it is made of the samples"
-            if name in ("slices", "notable")
+            if name in ("slices", "notable", "outages")
             else "the run is damaged, make it again"
         )
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); {what}") from None

@@ -7,6 +7,7 @@ small numbers take the bits that vary and no more. Reading gives back float64 se
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,8 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from analysis.details import CellOutage, Kept, Outage, OutageKind
 from analysis.notable import READS as READS_NOTABLE
 from analysis.notable import pick, pick_again
+from analysis.outages import READS as READS_OUTAGES
+from analysis.outages import READS_EFFECTS, find_outages
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS, arrow_schema
 from analysis.slices import READS, VERSION, fold, merge, width_for
 
@@ -29,9 +33,30 @@ SCHEDULED, WAITED, SERVED = "scheduled_us", "waited_us", "served_us"
 
 #: Samples that are folded at a time: the memory it takes does not grow with the run.
 FOLDED_AT_ONCE = 1_000_000
+#: Outages are looked for in so many samples; all of them have to be in memory.
+LOOKED_THROUGH = 1_000_000
 
 _US = 1e6
 _VERSION_KEY = b"savepath.slices"
+_OUTAGES = pa.schema({
+    "arm": pa.string(),
+    "begun_s": pa.float64(),
+    "ended_s": pa.float64(),
+    "failed": pa.int64(),
+    "requests": pa.int64(),
+    "kinds": pa.list_(pa.struct({"outcome": pa.string(), "detail": pa.string(), "count": pa.int64()})),
+    "cells": pa.list_(pa.struct({
+        "operation": pa.string(),
+        "custom_fields": pa.int64(),
+        "requests": pa.int64(),
+        "failed": pa.int64(),
+        "slow": pa.int64(),
+        "down_s": pa.float64(),
+        "gone_s": pa.float64(),
+        "again_s": pa.float64(),
+    })),
+    "kept": pa.struct({"acknowledged": pa.int64(), "checked": pa.int64(), "lost": pa.int64()}),
+})  # fmt: skip
 _ZSTD = {"compression": "zstd", "compression_level": 9, "write_statistics": False}
 
 
@@ -83,6 +108,37 @@ def pick_notable(path: Path) -> pd.DataFrame:
         pieces = file.iter_batches(FOLDED_AT_ONCE, columns=stored)
         parts = (restore_samples(pa.Table.from_batches([piece]), READS_NOTABLE) for piece in pieces)
         return pick_again(pick(part) for part in parts)
+
+
+def look_for_outages(samples: Path, effects: Path) -> dict[str, tuple[Outage, ...]] | None:
+    """The outages of each arm that has any; None where there are too many samples to look."""
+    with pq.ParquetFile(samples) as file:
+        if file.metadata.num_rows > LOOKED_THROUGH:
+            return None
+        stored = [name for name in READS_OUTAGES if not name.endswith("_s")]
+        rows = restore_samples(file.read(["arm", *stored, SCHEDULED, WAITED, SERVED]), ("arm", *READS_OUTAGES))
+    promised: pd.DataFrame = pq.read_table(effects, columns=["arm", *READS_EFFECTS]).to_pandas()
+    arms = rows["arm"].unique().tolist()
+    found = {arm: find_outages(rows[rows["arm"] == arm], promised[promised["arm"] == arm]) for arm in arms}
+    return {arm: outages for arm, outages in found.items() if outages}
+
+
+def write_outages(found: Mapping[str, Sequence[Outage]], path: Path) -> None:
+    """Write the outages of each arm to Parquet."""
+    rows = [{"arm": arm, **dataclasses.asdict(one)} for arm, outages in found.items() for one in outages]
+    pq.write_table(pa.Table.from_pylist(rows, _OUTAGES), path, compression="zstd")
+
+
+def read_outages(path: Path) -> dict[str, tuple[Outage, ...]]:
+    """The outages of each arm that has any."""
+    found: dict[str, tuple[Outage, ...]] = {}
+    for row in pq.read_table(path, schema=_OUTAGES).to_pylist():
+        arm = row.pop("arm")
+        kinds = tuple(OutageKind(**kind) for kind in row.pop("kinds"))
+        cells = tuple(CellOutage(**cell) for cell in row.pop("cells"))
+        outage = Outage(kinds=kinds, cells=cells, kept=Kept(**row.pop("kept")), **row)
+        found[arm] = (*found.get(arm, ()), outage)
+    return found
 
 
 def write_notable(picked: pd.DataFrame, path: Path) -> None:

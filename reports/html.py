@@ -12,6 +12,7 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from analysis.details import RunOutage
 from analysis.findings import Assessment, CellFinding, FailureFinding, IntegrityFinding, Word
 from reports import (
     detail_figures,
@@ -19,6 +20,7 @@ from reports import (
     evidence,
     figures,
     objectives,
+    outages,
     pages,
     ranking,
     sections,
@@ -29,6 +31,7 @@ from reports import (
 from reports.claims import claim
 from reports.matrix import Matrix, MatrixRow, lay_out
 from reports.model import ReportMeta, presentable
+from reports.outage_figure import outage_figure
 
 #: The scale of the little intervals, as ratios; beyond it they end in an arrow.
 _STRIP_LOW, _STRIP_HIGH = 0.70, 1.60
@@ -74,6 +77,12 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
         "growth_cells": _growth_cells(matrix),
         "integrity": integrity_tables(assessment),
         "timeline_chart": _timeline_chart(assessment),
+        "outages_told": outages.summary(assessment),
+        "outages_head": [name.capitalize() for name in outages.HEAD],
+        "outages": [
+            (one, told, _outage_chart(one, number))
+            for number, (one, told) in enumerate(outages.told_of(assessment))
+        ],
         "settled": sections.settled_told(assessment, before, after),
         "failures": sorted(assessment.failures, key=_failure_rank),
         "checks": evidence.checks_told(assessment),
@@ -159,6 +168,10 @@ def _growth_charts(assessment: Assessment) -> list[Markup]:
 def _timeline_chart(assessment: Assessment) -> Markup:
     figure = figures.timeline_figure(assessment)
     return _long(figure, "timeline", "Before and after over the elapsed time, and failed requests")
+
+
+def _outage_chart(one: RunOutage, number: int) -> Markup:
+    return _long(outage_figure(one.outage), f"outage{number}", f"How long each operation was gone in {one.run}")
 
 
 def _charts(drawn: Sequence[Figure], prefix: str, label: str) -> list[Markup]:

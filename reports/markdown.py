@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from analysis.findings import Assessment, CheckOutcome, Word
-from reports import evidence, objectives, ranking, sections, sentences, units, words
+from reports import evidence, objectives, outages, ranking, sections, sentences, units, words
 from reports.claims import claim
 from reports.escaping import markdown_text
 from reports.matrix import MatrixCell, lay_out
@@ -44,6 +44,7 @@ def _sections(assessment: Assessment) -> Iterable[str]:
     yield markdown_text(sections.growth_told(assessment))
     yield ""
     yield from _integrity(assessment)
+    yield from _outages(assessment)
     yield from _failures(assessment)
     yield from _differences(assessment)
     yield from _checks(assessment)
@@ -159,6 +160,24 @@ def _integrity(assessment: Assessment) -> Iterable[str]:
         for finding in sorted(assessment.integrity, key=words.effect_rank)
     ]
     yield from table(("Of", "Outcome", "Before", "After", "Rule", "Result"), rows, numbers=(2, 3))
+
+
+def _outages(assessment: Assessment) -> Iterable[str]:
+    found = outages.told_of(assessment)
+    if not found:
+        return
+    yield "### Was it away?"
+    yield ""
+    yield outages.summary(assessment)
+    yield ""
+    for one, told in found:
+        yield f"✗ **{one.side}, run {markdown_text(one.run)}**: {told.when}"
+        yield ""
+        for text in (*told.kinds, *([told.kept] if told.kept else [])):
+            yield f"- {markdown_text(text)}"
+        yield ""
+        rows = [(markdown_text(operation), *numbers) for operation, *numbers in told.rows]
+        yield from table([name.capitalize() for name in outages.HEAD], rows, numbers=range(1, len(outages.HEAD)))
 
 
 def _failures(assessment: Assessment) -> Iterable[str]:

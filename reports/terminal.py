@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.findings import Assessment, CellFinding, CheckOutcome, Verdict, Word
-from reports import evidence, objectives, ranking, sections, sentences, units, words
+from reports import evidence, objectives, outages, ranking, sections, sentences, units, words
 from reports.claims import claim
 from reports.console import NARROWEST, plain_table, printed
 from reports.matrix import Matrix, MatrixCell, lay_out
@@ -58,6 +58,7 @@ def _parts(assessment: Assessment, meta: ReportMeta, width: int) -> Iterable[Ren
     yield from _matrix_parts(assessment, width)
     yield from _objective_parts(assessment)
     yield from _integrity_parts(assessment)
+    yield from _outage_parts(assessment)
     yield from _failure_parts(assessment)
     yield from _trust_parts(assessment, story)
 
@@ -233,6 +234,14 @@ def _integrity_parts(assessment: Assessment) -> Iterable[RenderableType]:
 
 def _kind(kind: str) -> str:
     return {"script": "script", "value": "save", "mail": "e-mail"}.get(kind, kind)
+
+
+def _outage_parts(assessment: Assessment) -> Iterable[RenderableType]:
+    found = outages.told_of(assessment)
+    if found:
+        yield Text(f"\n{outages.summary(assessment)}")
+    for one, told in found:
+        yield from outages.parts(told, f" {one.side} ({one.run})")
 
 
 def _failure_parts(assessment: Assessment) -> Iterable[RenderableType]:

@@ -15,10 +15,11 @@ from analysis.closer_look import look
 from analysis.errors import IncomparableRuns
 from analysis.findings import Assessment
 from analysis.ranking import rank
-from analysis.runs import Objective, Origin, Question, Run
+from analysis.runs import Objective, Origin, Question, Run, listed
 from loadgen.run_folder import RunFolder
 from loadgen.run_info import RunInfo
 from loadgen.runs import find_runs
+from loadgen.tables import LOOKED_THROUGH
 from reports import units
 from reports.model import ReportMeta
 from savepath import __version__
@@ -55,7 +56,8 @@ def compare_runs(
         else:
             before, after, first = _load_both(sides.both) if sides.both else _load_sides(sides)
             assessment = assess(before, after, question_of(first, planned))
-            assessment = replace(assessment, details=look(before, after))
+            warnings = (*assessment.warnings, *_unlooked([*before, *after]))
+            assessment = replace(assessment, details=look(before, after), warnings=warnings)
     except IncomparableRuns as error:
         raise InputError(str(error)) from None
     command = ["savepath", "compare", *sides.words, *(word for key in planned for word in ("--planned", key))]
@@ -67,6 +69,13 @@ def compare_runs(
         commands=(shlex.join(command),),
     )
     return assessment, meta
+
+
+def _unlooked(runs: Sequence[Run]) -> list[str]:
+    """What to say of runs in which nobody looked for outages."""
+    large = [run.id for run in runs if run.outages is None]
+    most = units.count(LOOKED_THROUGH)
+    return [f"Outages were not looked for where a run has over {most} samples: {listed(large)}."] if large else []
 
 
 def _title(assessment: Assessment) -> str:
@@ -143,6 +152,7 @@ def load_run(path: Path) -> Run:
     """One run folder as the analysis wants it."""
     folder = RunFolder(path)
     info = folder.read()
+    outages = folder.read_outages()
     return Run(
         id=info.id,
         started_at=datetime.fromisoformat(info.started_at),
@@ -167,6 +177,7 @@ def load_run(path: Path) -> Run:
         users=info.users.count if info.users else 0,
         origin=_origin_of(info),
         notable=_traced(folder.read_notable(), info),
+        outages=None if outages is None else outages.get("", ()),
         reason=info.reason,
     )
 
@@ -185,7 +196,7 @@ def _origin_of(info: RunInfo) -> Origin | None:
 
 def load_arms(path: Path) -> dict[str, Run]:
     """The two sides of a run that drove two targets at once, each as a run of its own."""
-    whole, info = load_run(path), RunFolder(path).read()
+    whole, info, outages = load_run(path), RunFolder(path).read(), RunFolder(path).read_outages()
     return {
         arm: replace(
             whole,
@@ -200,6 +211,7 @@ def load_arms(path: Path) -> dict[str, Run]:
             slices=whole.slices[whole.slices["arm"] == arm],
             effects=whole.effects[whole.effects["arm"] == arm],
             notable=whole.notable[whole.notable["arm"] == arm],
+            outages=None if outages is None else outages.get(arm, ()),
             labels={**whole.labels, "address": facts.address},
             fingerprint=facts.fingerprint,
             stored_cases=facts.stored_cases,

@@ -14,19 +14,19 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.account import Account, CellAccount, Time, account_of
+from analysis.details import Outage
 from analysis.findings import ObjectiveOutcome
-from analysis.outages import Outage, find_outages
 from loadgen.plan import CLOSED_LOOP
 from loadgen.run_folder import RunFolder
 from loadgen.run_info import RunInfo, WorkerFacts
 from loadgen.runs import find_runs, looks_like_run
-from reports import units, words
+from loadgen.tables import LOOKED_THROUGH
+from reports import outages, units, words
 from reports.console import plain_table, printed
 from reports.escaping import one_line
 from reports.objectives import row_of
 from savepath.comparing import load_arms, load_run, question_of
 from savepath.importing.telling import CANNOT
-from savepath.outages import tell_outage
 from savepath.planning import tell_users
 from scenarios.errors import InputError
 
@@ -35,8 +35,6 @@ CAVEAT: Final = (
     "One run by itself, no comparison: a range (95 %) says how well its own requests pin down a time of this "
     "run, not by how much the next run of the same system would differ."
 )
-#: Outages are looked for in so many samples; in more it would take seconds.
-LOOKED_THROUGH: Final = 3_000_000
 _MOST_FAILURES: Final = 12
 _BAD: Final = "bold bright_red"
 
@@ -48,7 +46,7 @@ class Shown:
     folder: Path
     info: RunInfo
     accounts: Mapping[str, Account]
-    outages: Mapping[str, tuple[Outage, ...]] | None  # by arm; None where there are too many samples to look
+    outages: Mapping[str, tuple[Outage, ...] | None]  # None where there are too many samples to look
 
 
 def show_run(folder: Path) -> Shown:
@@ -64,18 +62,7 @@ def show_run(folder: Path) -> Shown:
     question = question_of(folder, ())
     runs = load_arms(folder) if info.arms else {"": load_run(folder)}
     accounts = {arm: account_of(run, question) for arm, run in runs.items()}
-    return Shown(folder, info, accounts, _outages_of(folder, info, accounts))
-
-
-def _outages_of(
-    folder: Path, info: RunInfo, accounts: Mapping[str, Account]
-) -> Mapping[str, tuple[Outage, ...]] | None:
-    if info.ledger.recorded > LOOKED_THROUGH:
-        return None
-    samples, effects = RunFolder(folder).read_samples(), RunFolder(folder).read_effects()
-    if not info.arms:
-        return {arm: find_outages(samples, effects) for arm in accounts}
-    return {arm: find_outages(samples[samples["arm"] == arm], effects[effects["arm"] == arm]) for arm in accounts}
+    return Shown(folder, info, accounts, {arm: run.outages for arm, run in runs.items()})
 
 
 def tell_run(shown: Shown, *, width: int = 80, color: bool = False) -> str:
@@ -100,9 +87,10 @@ def run_as_json(shown: Shown) -> str:
         "folder": str(shown.folder),
         "run": shown.info.model_dump(mode="json", by_alias=True),
         "accounts": accounts,
-        "outages": None
-        if shown.outages is None
-        else {arm: [dataclasses.asdict(one) for one in found] for arm, found in shown.outages.items()},
+        "outages": {
+            arm: None if found is None else [dataclasses.asdict(one) for one in found]
+            for arm, found in shown.outages.items()
+        },
     }
     return json.dumps(_plain(document), indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -150,11 +138,11 @@ def _parts(shown: Shown) -> Iterator[RenderableType]:
             facts = info.arms[arm]
             yield Text(f"\n{arm}: {one_line(facts.target)} at {one_line(facts.address)}", style="bold")
         yield from _account_parts(account)
-        for outage in (shown.outages or {}).get(arm, ()):
+        for outage in shown.outages[arm] or ():
             yield ""
-            yield from tell_outage(outage, info.started_at)
-    if shown.outages is None:
-        yield Text(f"outages: not looked for in more than {units.count(LOOKED_THROUGH)} samples")
+            yield from outages.parts(outages.told(outage, info.started_at))
+        if shown.outages[arm] is None:
+            yield Text(f"outages: not looked for in more than {units.count(LOOKED_THROUGH)} samples")
     yield ""
     yield _facts(shown)
 

@@ -7,7 +7,19 @@ import functools
 import math
 from typing import Any
 
-from analysis.details import CoursePoint, Details, Distribution, HeatMap, Notable, Shift
+from analysis.details import (
+    CellOutage,
+    CoursePoint,
+    Details,
+    Distribution,
+    HeatMap,
+    Kept,
+    Notable,
+    Outage,
+    OutageKind,
+    RunOutage,
+    Shift,
+)
 from analysis.findings import (
     Assessment,
     CellFinding,
@@ -254,7 +266,31 @@ def details(slowed: dict[int, float]) -> Details:
             )
         )
     ]
-    return Details(tuple(distributions), tuple(shifts), tuple(course), tuple(heat), tuple(notable))
+    return Details(tuple(distributions), tuple(shifts), tuple(course), tuple(heat), tuple(notable), (OUTAGE,))
+
+
+#: A move to a new host in the second run after: gone for a second and a half, custom fields slow for longer; reads
+#: of 500 fields are not as before within the run.
+OUTAGE = RunOutage(
+    "after",
+    "a02",
+    "2026-11-20T08:30:00+00:00",
+    Outage(
+        begun_s=61.25,
+        ended_s=62.9,
+        failed=40,
+        requests=66,
+        kinds=(OutageKind("refused", "connection refused", 37), OutageKind("timeout", "10 s", 3)),
+        cells=(
+            CellOutage("save_custom", 500, 16, 12, 4, 0.0, 1.65, 24.0),
+            CellOutage("save_standard", 0, 15, 14, 0, 0.1, 1.5, 1.6),
+            CellOutage("save_standard", 500, 15, 14, 1, 0.1, NAN, NAN),
+            CellOutage("read_case", 500, 12, 0, 9, NAN, 0.0, 3.2),
+            CellOutage("send_email", 0, 8, 0, 0, NAN, 0.0, 0.0),
+        ),
+        kept=Kept(acknowledged=812, checked=798, lost=2),
+    ),
+)
 
 
 def assessment(**changes: Any) -> Assessment:

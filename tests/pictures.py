@@ -63,6 +63,11 @@ def take(browser: Browser, room: Path) -> dict[str, bytes]:
     found["did-it-settle"] = browser.picture()
     browser.open(page, width=1000)
     browser.run(
+        "document.querySelectorAll('body > *:not(main), main > *:not(#outages)').forEach(one => one.remove())"
+    )
+    found["was-it-away"] = browser.picture(height=_end_of(browser, "#outages"))
+    browser.open(page, width=1000)
+    browser.run(
         "document.querySelectorAll('body > *:not(main), main > *:not(#appendix)').forEach(one => one.remove())"
     )
     browser.run("document.querySelector('details').open = true")

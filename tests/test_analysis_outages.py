@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.outages import CellOutage, Kept, find_outages
+from analysis.details import Kept, OutageKind
+from analysis.outages import find_outages
 
 NO_EFFECTS = pd.DataFrame({"seq": [], "kind": [], "outcome": []})
 OK_S = 0.01
@@ -47,11 +48,12 @@ def test_a_run_without_a_request_has_none():
 def test_requests_that_fail_in_a_row_are_an_outage_with_its_length_by_cell():
     (found,) = find_outages(run(bad=[(20, 23)]), NO_EFFECTS)
     assert (found.begun_s, found.ended_s, found.requests, found.failed) == (20.0, 23.1, 31, 30)
-    assert found.kinds == (("refused", "connection refused", 30),)
-    # Due at 20.0, 20.4, ..., 22.8; the first that is answered again was due at 23.2.
+    assert found.kinds == (OutageKind("refused", "connection refused", 30),)
+    # Reads of 0 fields are due at 20.0, 20.4, ..., 22.8; the first that is answered again at 23.2.
     cell = found.cells[0]
     assert (cell.operation, cell.custom_fields, cell.requests, cell.failed, cell.slow) == ("read_case", 0, 8, 8, 0)
     assert (cell.gone_s, cell.again_s) == (pytest.approx(3.2), pytest.approx(3.2))
+    assert [round(one.down_s, 6) for one in found.cells] == [0.0, 0.2, 0.1, 0.3]
     assert [(one.operation, one.custom_fields) for one in found.cells] == [
         ("read_case", 0), ("read_case", 500), ("save_custom", 0), ("save_custom", 500),
     ]  # fmt: skip
@@ -62,6 +64,7 @@ def test_requests_that_hang_in_a_row_are_one_as_well():
     assert (found.begun_s, found.ended_s, found.failed) == (20.0, 25.1, 0)
     assert {cell.slow for cell in found.cells} == {12, 13}
     assert {cell.gone_s for cell in found.cells} == {0.0}
+    assert all(math.isnan(cell.down_s) for cell in found.cells)
 
 
 def test_what_is_slow_after_it_was_gone_is_as_before_later():
@@ -94,8 +97,8 @@ def test_conflicts_are_somebody_elses_saves_and_none():
 
 def test_an_outage_that_the_run_ends_in_has_no_end_and_was_never_as_before():
     (found,) = find_outages(run(bad=[(50, 60)]), NO_EFFECTS)
-    assert found.ended_s == math.inf
-    assert all(math.isinf(cell.gone_s) and math.isnan(cell.again_s) for cell in found.cells)
+    assert math.isnan(found.ended_s)
+    assert all(math.isnan(cell.gone_s) and math.isnan(cell.again_s) for cell in found.cells)
 
 
 def test_two_that_are_close_are_one_and_two_that_are_not_are_two():
@@ -125,6 +128,8 @@ def test_the_order_of_the_rows_has_no_meaning():
 
 
 def test_a_cell_that_was_never_answered_is_gone_for_ever_and_slow_never():
-    samples = run(bad=[(0, 60)])
-    (found,) = find_outages(samples, NO_EFFECTS)
-    assert CellOutage("read_case", 0, 150, 150, 0, math.inf, math.nan).failed == found.cells[0].failed
+    (found,) = find_outages(run(bad=[(0, 60)]), NO_EFFECTS)
+    cell = found.cells[0]
+    assert (cell.requests, cell.failed, cell.slow) == (150, 150, 0)
+    assert math.isnan(cell.gone_s)
+    assert math.isnan(cell.again_s)

@@ -392,3 +392,23 @@ def test_reading_runs_imports_neither_locust_nor_gevent_and_driving_them_no_pand
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_outages_are_kept_with_the_run_and_found_again_where_they_are_not(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.create()
+    recorder = Recorder(folder, worker=0)
+    for seq in range(60):
+        gone = 20 <= seq < 30
+        times = (seq / 10, seq / 10, seq / 10 + 0.01)
+        outcome = (0, "refused", "gone") if gone else (200, "ok", "")
+        recorder.sample(Sample(seq, 0, "", "t", 5, "read_case", *times, *outcome, 10, 10))
+    recorder.close()
+    folder.compact()
+    (outage,) = folder.read_outages()[""]
+    assert (outage.begun_s, outage.ended_s, outage.failed) == (2.0, 3.0, 10)
+    (tmp_path / "outages.parquet").unlink()
+    assert repr(folder.read_outages()) == repr({"": (outage,)})  # NaN is not equal to itself
+    (tmp_path / "outages.parquet").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"outages\.parquet cannot be read .* delete it"):
+        folder.read_outages()
