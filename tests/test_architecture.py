@@ -15,7 +15,15 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "scenarios": set(),
     "targets": {"scenarios"},
-    "loadgen": {"scenarios", "targets", "analysis.samples", "analysis.slices", "analysis.notable"},
+    "loadgen": {
+        "scenarios",
+        "targets",
+        "analysis.samples",
+        "analysis.slices",
+        "analysis.notable",
+        "analysis.outages",
+        "analysis.details",
+    },
     "locustfiles": {"loadgen"},
     "analysis": set(),
     "reports": {"analysis"},
