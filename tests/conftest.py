@@ -1,6 +1,13 @@
-"""What every test shares: laws are tried the same way each time, so that a failure can be repeated."""
+"""What every test shares: laws are tried the same way each time, and what is imported is compiled once."""
+
+import os
+import sys
 
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# Some environments forbid it (as container images do): each of hundreds of children would compile savepath anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
