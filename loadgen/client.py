@@ -25,6 +25,7 @@ from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTP
 from scenarios.errors import Aborted
 from targets.hosts import LOOPBACK, AllowedHosts
 from targets.http import Request, Response
+from targets.trust import complaint_of, tls_context
 
 BODY_MAX = 32 * 1024 * 1024
 HEADERS_MAX = 1024 * 1024
@@ -170,6 +171,9 @@ class _PlainPool(ConnectionPool):
 class _SecurePool(_PlainPool, SSLConnectionPool):
     """The same over TLS, certificates checked."""
 
+    def __init__(self, host: str, port: int, request_host: str, request_port: int, **how: Any) -> None:
+        super().__init__(host, port, request_host, request_port, ssl_context_factory=tls_context, **how)
+
 
 def _head(request: Request, path: str, host: str) -> bytes:
     """Request line and headers. Raises ValueError for a line break smuggled in by a template."""
@@ -220,6 +224,6 @@ def _detail_of(error: OSError) -> str:
         case socket.gaierror():
             return "host not found"
         case ssl.SSLError():
-            return "tls error"
+            return complaint_of(error)
         case _:
             return "network error"

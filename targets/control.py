@@ -27,6 +27,7 @@ from targets.extraction import Unreadable, read_json
 from targets.forms import compile_form
 from targets.http import Request, Response
 from targets.model import RequestMapping, Target
+from targets.trust import advice_of, tls_context, tls_fault
 
 TIMEOUT_S: Final = 30.0
 #: An answer of more bytes is cut off, on the measured path as well.
@@ -62,7 +63,9 @@ class ControlClient:
         self._interval_s = max((q.in_s / q.requests for q in general), default=0.0)
         self._sleep = sleep
         # No proxy and no .netrc: the measured client uses neither, and both must reach the same system.
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False)
+        self._client = httpx.Client(
+            timeout=timeout_s, follow_redirects=False, trust_env=False, verify=tls_context()
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +108,7 @@ class ControlClient:
             try:
                 response = self._send_once(request)
             except httpx.ConnectError as error:
-                raise self._gone(request, self._reason(error)) from None
+                raise self._gone(request, error) from None
             except httpx.HTTPError as error:
                 if request.method != "GET" or attempt == last:
                     raise self.complaints.given_up(request, self._reason(error)) from None
@@ -179,12 +182,15 @@ class ControlClient:
                     raise self.complaints.given_up(request, f"the answer does not end ({what} it was cut off)")
         return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, bytes(body))
 
-    def _gone(self, request: Request, reason: str) -> Aborted:
+    def _gone(self, request: Request, error: httpx.ConnectError) -> Aborted:
         target = self._target
         start = f"start it ({target.start})" if target.start else "start it"
         parts = urlsplit(request.url)
         here = request.url.startswith(target.base_url)
         where = target.base_url if here else f"{parts.scheme}://{parts.netloc}"
+        if fault := tls_fault(error):
+            return Aborted(f"the target {target.name} is not believed at {where}: {advice_of(fault)}")
+        reason = self._reason(error)
         return Aborted(f"the target {target.name} does not answer at {where}: {reason}; {start} or set base_url")
 
 

@@ -3,11 +3,8 @@
 import contextlib
 import os
 import resource
-import shutil
 import socket
-import ssl
 import struct
-import subprocess
 import threading
 import zlib
 from collections.abc import Iterator
@@ -213,31 +210,6 @@ def test_a_name_that_leads_nowhere_is_refused():
     with pytest.raises(Unanswered) as raised:
         one.send(Request("GET", "http://nowhere.invalid/"))
     assert (raised.value.outcome, raised.value.detail) == ("refused", "host not found")
-
-
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not there to make a certificate")
-def test_a_certificate_that_nobody_vouches_for_is_a_tls_error(tmp_path):
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
-    subprocess.run(
-        ["openssl", "req", "-x509", *words, "-keyout", key, "-out", certificate], check=True, capture_output=True
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def greet() -> None:
-            connection, _ = listener.accept()
-            with contextlib.suppress(OSError):
-                context.wrap_socket(connection, server_side=True)
-            connection.close()
-
-        thread = threading.Thread(target=greet, daemon=True)
-        thread.start()
-        with client() as one, pytest.raises(Unanswered) as raised:
-            one.send(Request("GET", f"https://localhost:{listener.getsockname()[1]}/"))
-        thread.join()
-    assert (raised.value.outcome, raised.value.detail) == ("refused", "tls error")
 
 
 def test_a_host_that_answers_at_another_address_after_a_failover_is_found(monkeypatch):
