@@ -1,16 +1,21 @@
 """A machine that fails the run: its disk is full or cannot be written, its clock jumps."""
 
 import ast
+import json
+import os
 import resource
+import struct
 import subprocess
 import sys
+import time
 
 import pytest
 from command_line import called
+from slow_disk import obstacle
 from test_architecture import ROOT
 
 from casedesk.process import running_desk
-from loadgen.run_folder import refuse_used
+from loadgen.run_folder import RunFolder, refuse_used
 from savepath.cleaned import exit_code
 from savepath.cleaning import Choice, clean
 from scenarios.errors import InputError
@@ -50,6 +55,57 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_sent(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"/proc/sys cannot be written; choose another folder"):
         refuse_used(ROOT / "/proc/sys/runs/first")
+
+
+STEADY = SCENARIO.replace("rate_per_s: 100", "rate_per_s: 40").replace("duration_s: 10", "duration_s: 4")
+
+
+@pytest.mark.live
+@pytest.mark.skipif(bool(obstacle()), reason=obstacle())
+def test_a_time_of_day_that_jumps_an_hour_forward_and_two_back_changes_nothing_in_a_run(tmp_path):
+    (tmp_path / "s.yaml").write_text(STEADY)
+    shim, jump, out = tmp_path / "clock.so", tmp_path / "jump", tmp_path / "run"
+    compiled = ("gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o", shim)
+    subprocess.run([*compiled, ROOT / "tests" / "clock_jump.c"], check=True)
+    jump.write_bytes(struct.pack("q", 0))
+    environ = {**os.environ, "LD_PRELOAD": str(shim), "CLOCK_JUMP": str(jump)}
+    with running_desk() as desk, jump.open("r+b", buffering=0) as seconds:
+        words = [
+            "run",
+            "s.yaml",
+            "--target",
+            "casedesk",
+            "--set",
+            f"base_url={desk.url}",
+            "--out",
+            "run",
+            "--quiet",
+        ]
+        child = subprocess.Popen([sys.executable, "-m", "savepath", *words], cwd=tmp_path, env=environ)
+        for recorded, jump_s in ((30, 3600), (80, -3600)):
+            while progress(out).get("recorded", 0) < recorded:
+                assert child.poll() is None
+                time.sleep(0.02)
+            os.pwrite(seconds.fileno(), struct.pack("q", jump_s), 0)
+        clock = "import time; print(time.time())"
+        told = subprocess.run(
+            [sys.executable, "-c", clock], env=environ, capture_output=True, text=True, check=True
+        )
+        assert child.wait(100) == 0
+    assert time.time() - float(told.stdout) > 3500  # the jump is one
+    info, samples, effects = (getattr(RunFolder(out), name)() for name in ("read", "read_samples", "read_effects"))
+    took_s = samples["done_s"] - samples["scheduled_s"]
+    assert (info.status, info.ledger.closes, info.ledger.recorded) == ("complete", True, 160)
+    assert 0 < took_s.min() <= took_s.max() < 60
+    assert info.ended_s < 60
+    assert set(effects["outcome"]) <= {"once", "identical", "superseded"}
+
+
+def progress(out):
+    try:
+        return json.loads((out / "progress.json").read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 #: Where the time of day may be read, and why a jump of it does no harm there.
