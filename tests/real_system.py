@@ -64,6 +64,14 @@ def running_module(module: str, words: Sequence[str], ready: str, environ: Mappi
             child.stdout.close()
 
 
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a process and its children at once, as a machine does that runs out of memory."""
+    listed = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    for pid in (child.pid, *map(int, listed)):
+        os.kill(pid, signal.SIGKILL)
+    child.wait()
+
+
 def acceptable_details(target: Target) -> set[str]:
     """What may be answered to a save beside others: only a target with a precondition has conflicts."""
     conflicts = {"version conflict"} if target.operations[Operation.SAVE_CUSTOM].precondition else set()

@@ -1,7 +1,6 @@
 """``savepath clean`` on casedesk: nothing is left of a run, whole or killed, and nothing else is touched."""
 
-import os
-import signal
+import re
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import httpx
 import orjson
 import pytest
 from command_line import called
+from test_safety import Listener
 
 from casedesk.process import running_desk
 from savepath.cleaned import exit_code, tell_cleaned
@@ -21,6 +21,7 @@ from scenarios.library import load_scenario
 from targets.footprint import Footprint, Heading, Tokens, read_footprint
 from targets.mapping import load_target
 from targets.provisioning import provision
+from tests.real_system import kill
 
 pytestmark = pytest.mark.live
 
@@ -69,14 +70,6 @@ def desk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clean")
     with running_desk(data=folder / "data") as running:
         yield Desk(running.url, folder / "data", folder)
-
-
-def kill(child):
-    """Kill a process and its children at once, as a machine does that runs out of memory."""
-    listed = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
-    for pid in (child.pid, *map(int, listed)):
-        os.kill(pid, signal.SIGKILL)
-    child.wait()
 
 
 def wait_until(true):
@@ -162,9 +155,12 @@ def test_a_mapping_that_leads_elsewhere_by_now_is_asked_about(tmp_path):
 
 def test_production_is_cleaned_only_where_it_is_meant(tmp_path):
     mapping = tmp_path / "desk.yaml"
-    mapping.write_text(MAPPING.replace("base_url:", "environment: production\nbase_url:"))
-    path = footprint(tmp_path, mapping=mapping)
-    assert isinstance(error(tmp_path), Refused)
+    with Listener() as listener:
+        there = f"environment: production\nbase_url: http://127.0.0.1:{listener.port}"
+        mapping.write_text(re.sub("(?m)^base_url: .*$", there, MAPPING))
+        path = footprint(tmp_path, f"http://127.0.0.1:{listener.port}", mapping)
+        assert isinstance(error(tmp_path), Refused)
+    assert listener.connections == 0
     assert not read_footprint(path).closed
 
 

@@ -300,6 +300,33 @@ def test_a_refused_plan_sends_no_packet(command, tmp_path, monkeypatch):
     assert not Path("state").exists()
 
 
+@pytest.mark.parametrize(
+    ("guards", "scenario", "said"),
+    [
+        ("", SCENARIO, "does not say how it may be driven"),
+        (GUARDS, SCENARIO.replace("name: loadtest", "name: other"), "are not test tenants there"),
+        (
+            GUARDS.replace("rate_max_per_s: 5", "rate_max_per_s: 1"),
+            SCENARIO,
+            "the plan sends up to 2; set load.rate_per_s to 1 or less",
+        ),
+    ],
+    ids=["no cap", "not a test tenant", "over the cap"],
+)
+@pytest.mark.parametrize("command", ["plan --check --production", "run --production --out out"])
+def test_production_that_is_meant_gets_no_packet_before_cap_and_tenants_fit(
+    command, guards, scenario, said, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with Listener() as listener:
+        desk = PRODUCTIVE["environment"][0].replace("127.0.0.1:9", f"127.0.0.1:{listener.port}")
+        Path("t.yaml").write_text(desk + guards + "fingerprint: {health: GET /health}\n")
+        Path("s.yaml").write_text(scenario)
+        code, found = by_savepath(command)
+    assert said in found
+    assert (code, listener.connections) == (3, 0)
+
+
 def by_savepath(command):
     name, *more = command.split()
     with pytest.raises(Refused) as caught:
