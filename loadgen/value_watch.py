@@ -18,6 +18,7 @@ import gevent
 from gevent.pool import Pool
 
 from loadgen.client import Unanswered
+from loadgen.custom_saves import CustomSaves
 from loadgen.effects import SAID_NO, Origin
 from loadgen.pace import Pace
 from loadgen.recorder import Effect
@@ -102,7 +103,7 @@ class ValueWatch:
         self._now = now
         self._guarded = guarded  # runs a step; a mistake in it ends the run
         self._tenants = {tenant.key: tenant for tenant in scenario.tenants}
-        self._saves: dict[int, CustomSave] = {}
+        self._saves = CustomSaves()
         self._open = Pool()
         self._later: dict[tuple[str, str], _Later] = {}
         self._waiting = 0  # saves in all of them
@@ -146,9 +147,8 @@ class ValueWatch:
         if self._own is not None:
             self._own.add(call.seq)
         self._written[key] += call.tenant.custom_fields if custom else STANDARD_CHANGES
-        if not custom:
-            return
-        self._saves[call.seq] = CustomSave(call.seq, call.tenant.key, call.case, sent_s)
+        if custom:
+            self._saves.sending(call.seq, call.tenant.key, call.case, sent_s)
 
     def answered(self, call: Call, origin: Origin) -> None:
         """A save is done, of custom fields or others. Never blocks."""
@@ -157,21 +157,20 @@ class ValueWatch:
         saves = self._under_way.get((call.tenant.key, call.case))
         if saves is not None and origin.seq in saves:
             saves[origin.seq].ended_s = self._end_of(origin)
-        save = self._saves.get(call.seq)
-        if save is None:
+        if not self._saves.answered(call.seq, origin.done_s, acknowledged=origin.acknowledged):
             return
-        save.done_s, save.acknowledged = origin.done_s, origin.acknowledged
         told = origin.acknowledged or origin.outcome in SAID_NO
-        if not told or not self._binding.reads_values or not chosen(call.seq, self._rules.read_back_share):
-            return
-        if self.pending >= self._rules.pending_max:
-            self._unverified(origin)
-        elif self._binding.reads_histories and self._written[call.tenant.key, call.case] <= CHANGES_MAX:
-            later = self._later.setdefault((call.tenant.key, call.case), _Later(call.tenant, call.case))
-            later.saves.append(origin)
-            self._waiting += 1
-        else:
-            self._open.spawn(self._guarded, self._read_back, call, origin)
+        if told and self._binding.reads_values and chosen(call.seq, self._rules.read_back_share):
+            if self.pending >= self._rules.pending_max:
+                self._unverified(origin)
+            elif self._binding.reads_histories and self._written[call.tenant.key, call.case] <= CHANGES_MAX:
+                later = self._later.setdefault((call.tenant.key, call.case), _Later(call.tenant, call.case))
+                later.saves.append(origin)
+                self._waiting += 1
+            else:
+                self._open.spawn(self._guarded, self._read_back, call, origin)
+                return
+        self._saves.over(call.seq)
 
     # in the course of the run
 
@@ -183,6 +182,7 @@ class ValueWatch:
             read_s = self._now()
         finally:  # also where the sweep's time is up
             self._judge_read(origin, read, read_s)
+            self._saves.over(origin.seq)
 
     def _judge_read(self, origin: Origin, read: ReadBack | None, read_s: float) -> None:
         if read is None:
@@ -193,7 +193,7 @@ class ValueWatch:
             if writer is not None and writer.seq == origin.seq:
                 self._record(failed_but_saved(origin, read_s))
             return
-        outcome = classify_values(self._saves[origin.seq], read.values, writer, self._values_of)
+        outcome = classify_values(self._known(origin), read.values, writer, self._values_of)
         if outcome in ("lost", "partial") and self._had_company(origin, read_s):
             # A target may write whole records, or only what differs from what it had read: nobody can tell.
             outcome = "superseded"
@@ -204,7 +204,7 @@ class ValueWatch:
 
     def _had_company(self, origin: Origin, read_s: float) -> bool:
         """Whether another save of the case was under way between the sending of this one and the read."""
-        sent_s = self._saves[origin.seq].sent_s
+        sent_s = self._known(origin).sent_s
         saves = self._under_way.get((origin.tenant.key, origin.case))
         others = saves.values() if saves is not None else ()
         return any(one.seq != origin.seq and one.sent_s < read_s and one.ended_s > sent_s for one in others)
@@ -314,7 +314,7 @@ class ValueWatch:
                     self._unverified(origin)
                 elif origin.acknowledged:
                     # Where its other values stood there before, the token was all that it had to change.
-                    expected = self._values_of(self._saves[origin.seq])
+                    expected = self._values_of(self._known(origin))
                     stood = any(all_but_the_token(expected, held) for _, held in held_after_saves(changes, now))
                     if_there = "unverified" if cut else "partial" if stood else "lost"
                     self._missing.append(_Missing(origin, if_there))
@@ -398,7 +398,13 @@ class ValueWatch:
             return None
         if self._own is not None and number not in self._own:
             return CustomSave(number, *NOWHERE, -math.inf)
-        return self._saves.get(number)
+        return self._saves.find(number)
+
+    def _known(self, origin: Origin) -> CustomSave:
+        """What is known of a custom save that was sent."""
+        save = self._saves.find(origin.seq)
+        assert save is not None  # noqa: S101  # it was told of its sending
+        return save
 
     def _values_of(self, save: CustomSave) -> Mapping[str, Value]:
         token = save_id(self._run_key, save.seq)
