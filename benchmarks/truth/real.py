@@ -68,6 +68,8 @@ def _said(name: str, found: Sequence[Assessment]) -> Iterator[Row]:
     said: dict[str, Callable[[Assessment], object]] = {
         "ESCALATE by latency": lambda one: Reason.LATENCY in one.reasons,
         "ESCALATE by growth": lambda one: Reason.GROWTH in one.reasons,
+        "ESCALATE by standing out": lambda one: Reason.STANDS_OUT in one.reasons,
+        "a cell told to stand out": lambda one: any(out.stands_out for out in one.standouts),
         "ESCALATE by failures": lambda one: Reason.FAILURES in one.reasons,
         "a cell said slower": lambda one: any(cell.word in SLOW for cell in one.cells),
         "CLEAR": lambda one: one.verdict is Verdict.CLEAR,
