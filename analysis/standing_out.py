@@ -28,7 +28,7 @@ CELLS: Final = 4
 #: What is told of is surely slower than the rest, and by more than this.
 TOLD: Final = math.log(1.05)
 #: Of all that is told of by mistake in a comparison.
-TOLD_ALPHA: Final = 0.01
+TOLD_ALPHA: Final = 0.02
 #: Of an alarm: less, as it is only one of the reasons for one, and their errors add up.
 ALARM_ALPHA: Final = 0.002
 _QUANTILES: Final = {Measure.MEAN: None, Measure.P95: 0.95}

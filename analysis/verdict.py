@@ -31,7 +31,7 @@ from analysis.findings import (
 
 #: Holm-adjusted p below which a slower cell raises the alarm; stricter where time itself may be the cause.
 ALPHA: Final = 0.05
-ALPHA_APART: Final = 0.01
+ALPHA_APART: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)

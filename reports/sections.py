@@ -124,7 +124,7 @@ def method_told(assessment: Assessment) -> tuple[str, ...]:
         "Growth is the slope of the change over the number of custom fields within the same run, where most of "
         "the noise of a host cancels. It is blind to a defect in one middle cohort: read it beside the table.",
         "A part stands out where it slowed down more than all others of the same runs on average, by the mean of "
-        "the logarithms or by p95 (Holm over all parts, 1 %). It says nothing of what all parts did together.",
+        "the logarithms or by p95 (Holm over all parts, 2 %). It says nothing of what all parts did together.",
         "Integrity is counted, not estimated. A failed check voids the answer on speed and growth, never "
         "integrity or failures.",
         *([words.DESIGNS[Design.CANDIDATES]] if assessment.ranking else []),
