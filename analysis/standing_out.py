@@ -3,8 +3,8 @@
 By itself a cell is only as sure as the host is quiet, since what all cells of a run share moves it as well.
 Against the rest of its runs (``analysis.within``) that cancels: a cell that became 25 % slower is found on a host
 whose runs differ by 30 %, where by itself it is hardly ever. It says what slowed down *beside* the rest, never
-what all cells did together. A change that made the rest faster leaves a cell behind that did not change: then
-it is shown, and nobody is woken.
+what all cells did together. A change that made the rest faster leaves a cell behind that did not change: that
+is shown, and nobody is woken, as an alarm needs a cell that became slower by itself as well.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from analysis.comparison import Histograms, Opposing, cells_of, holm, sufficient
 from analysis.findings import Measure, StandoutFinding
 from analysis.levels import Cell, Contrast, measure, ratio_of
 from analysis.runs import Question
-from analysis.variation import QUANTISATION, expected_own, vary, vary_about
+from analysis.variation import QUANTISATION, expected_own, vary_about
 from analysis.within import Shared, shared_by, within
 
 #: With fewer cells there is no rest that one of them could stand out from.
@@ -43,6 +43,7 @@ class _Against:
     estimate: float
     se: float
     df: float
+    by_itself: float  # the change of the cell, whatever the rest did
 
     @property
     def p_value(self) -> float:
@@ -55,13 +56,12 @@ def compare_to_the_rest(
     """Every cell against the mean of all others, by the mean of the logarithms and by p95.
 
     ``stands_out`` holds for all of them at once (Holm at ``TOLD_ALPHA``) and needs more than ``TOLD``; ``fires``
-    (Holm at ``ALARM_ALPHA``) needs more than the tolerance, a required cell, and a rest that did not surely
-    become faster. The intervals are simultaneous at 95 % (Bonferroni). Needs two rows and ``CELLS`` cells; else
-    there are none.
+    (Holm at ``ALARM_ALPHA``) needs a required cell that is slower by more than the tolerance both against the
+    rest and, by its best estimate, by itself. The intervals are simultaneous at 95 % (Bonferroni). Needs two rows
+    and ``CELLS`` cells; else there are none.
     """
     cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
     found: list[_Against] = []
-    left_behind = False
     shared: Shared | None = None
     for of, q in _QUANTILES.items():
         levels = measure(before, cells, q), measure(after, cells, q)
@@ -70,7 +70,7 @@ def compare_to_the_rest(
             continue
         contrast = oppose(levels[0].of(judged), levels[1].of(judged))
         if of is Measure.MEAN:
-            shared, left_behind = shared_by(contrast), _surely_faster(contrast)
+            shared = shared_by(contrast)
         found += _against_the_rest(contrast, of, shared)
     level = 1 - 0.05 / (2 * max(len(found), 1))
     told = []
@@ -86,9 +86,8 @@ def compare_to_the_rest(
                 high=ratio_of(one.estimate + reach),
                 stands_out=adjusted < TOLD_ALPHA and one.estimate > TOLD,
                 fires=adjusted < ALARM_ALPHA
-                and one.estimate > math.log1p(question.tolerance)
-                and one.cell in question.required
-                and not left_behind,
+                and min(one.estimate, one.by_itself) > math.log1p(question.tolerance)
+                and one.cell in question.required,
                 p_value=one.p_value,
             )
         )
@@ -105,14 +104,10 @@ def _against_the_rest(contrast: Contrast, of: Measure, shared: Shared | None) ->
     # of its contrast, which is larger than that of the cell itself by the mean of the others.
     variation = vary_about(fitted.deviations, fitted.df, expected)
     own = np.maximum(variation.own * (cells - 1) / cells, QUANTISATION)
+    se = np.sqrt(fitted.factor * own)
     return [
-        _Against(cell, of, float(estimate), math.sqrt(fitted.factor * float(variance)), variation.own_df)
-        for cell, estimate, variance in zip(contrast.cells, fitted.estimate, own, strict=True)
+        _Against(
+            cell, of, float(fitted.estimate[at]), float(se[at]), variation.own_df, float(contrast.estimate[at])
+        )
+        for at, cell in enumerate(contrast.cells)
     ]
-
-
-def _surely_faster(contrast: Contrast) -> bool:
-    """Whether all cells together became faster, by more than chance (97.5 %)."""
-    variation = vary(contrast.rows)
-    reach = float(special.stdtrit(variation.common_df, 0.975))
-    return float(contrast.estimate.mean()) + reach * math.sqrt(contrast.factor * variation.common) < 0
