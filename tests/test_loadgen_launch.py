@@ -265,7 +265,7 @@ def test_a_client_of_locust_drives_a_run_as_well_and_it_is_kept_which(files, cli
     out = files / "run"
     with misbehaving(Desk()) as url:
         words = ("--target", files / "desk.yaml", "--set", f"base_url={url}", "--out", out, "--client", client)
-        done = spawned("run", files / "reads.yaml", *words)
+        done = savepath("run", files / "reads.yaml", *words)
     assert done.returncode == 0, done.stderr
     samples = RunFolder(out).read_samples()
     assert (RunFolder(out).read().generator.client, len(samples), set(samples["outcome"])) == (client, 20, {"ok"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command_line import savepath, spawned
+from command_line import savepath
 
 from casedesk.process import running_desk
 from loadgen.plan import plan_for
@@ -54,7 +54,7 @@ def made(tmp_path_factory) -> Made:
     scenario.write_text(TINY)
     with running_desk() as well, running_desk(seed=2) as ill:
         ill.set_faults(script_lost=0.3)
-        done = spawned(
+        done = savepath(
             "run", scenario, "--target", "casedesk", "--set", f"base_url={well.url}",
             "--versus", "casedesk", "--versus-set", f"base_url={ill.url}", "--pairs", 2, "--out", out,
         )  # fmt: skip
