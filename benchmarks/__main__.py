@@ -30,6 +30,7 @@ BENCHES = {
     "watch": ("benchmarks.watch_truth",),
     "watch-live": ("benchmarks.watch_live",),
     "chaos": ("benchmarks.chaos",),
+    "clean-real": ("benchmarks.clean_real",),
     "fuzz": ("benchmarks.fuzz",),
     "wrong-clear": ("benchmarks.wrong_clear",),
     "at-once": ("benchmarks.at_once",),

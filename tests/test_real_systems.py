@@ -6,9 +6,11 @@ them is in the file of its name.
 """
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ import pytest
 
 from loadgen.run_folder import RunFolder
 from loadgen.values import same_values
+from savepath.cleaned import exit_code, tell_cleaned
+from savepath.cleaning import Choice, clean
 from scenarios.errors import Aborted, InputError
 from scenarios.model import Operation
 from targets import pocketbase_prepare, request_tracker_prepare, roundup_prepare
@@ -25,7 +29,7 @@ from targets.binding import Judgement
 from targets.control import preflight
 from targets.mail_sink import running_sink
 from tests import pocketbase_server, request_tracker_server, roundup_server
-from tests.real_system import Driven, acceptable_details
+from tests.real_system import Driven, acceptable_details, kill
 
 pytestmark = pytest.mark.live
 
@@ -107,6 +111,18 @@ def _pocketbase_rows(home: Path) -> dict[str, int]:
     return {table: _count(home / "data" / "data.db", f"select count(*) from {table}") for table in tables}
 
 
+def _request_tracker_rows(home: Path) -> dict[str, int]:
+    """Cases and script runs that are not deleted."""
+    file = home / "rt.sqlite3"
+    counted = (
+        "select count(*) from Tickets join Queues on Queues.id = Tickets.Queue where Tickets.Status <> 'deleted'"
+    )
+    return {
+        "cases": _count(file, f"{counted} and Queues.Name <> 'scriptrun'"),
+        "script_runs": _count(file, f"{counted} and Queues.Name = 'scriptrun'"),
+    }
+
+
 def _count(file: Path, query: str) -> int:
     with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
         (number,) = database.execute(query).fetchone()
@@ -147,7 +163,7 @@ REQUEST_TRACKER = System(
     fact="request_tracker",
     version="5.",
     mails=True,
-    rows=lambda home: {},
+    rows=_request_tracker_rows,
     # Request Tracker writes field by field, so that who reads meanwhile sees a part of a save.
     values=frozenset({"identical", "superseded", "partial"}),
     clients=4,
@@ -270,12 +286,19 @@ def test_each_mail_arrives_once_at_the_one_it_was_sent_to(mailing, operation):
     assert mailing.mails(operation, call) == [(*one, 1) for one in zip(tokens, recipients, strict=True)]
 
 
-def test_a_run_is_whole_and_finds_every_effect_once(served, tmp_path):
-    out, system = tmp_path / "run", served.system
+def words_of_a_run(served, scenario_file, out):
     settings = [word for key, value in served.settings.items() for word in ("--set", f"{key}={value}")]
-    words = ("run", served.scenario_file, "--target", system.target, *settings, "--out", out)
+    words = ("run", scenario_file, "--target", served.system.target, *settings, "--out", out, "--quiet")
+    return [sys.executable, "-m", "savepath", *map(str, words)]
+
+
+def test_a_run_is_whole_finds_every_effect_once_and_leaves_nothing_when_it_is_cleaned_up(
+    served, tmp_path, monkeypatch
+):
+    out, system = tmp_path / "run", served.system
+    before = system.rows(served.home)
     done = subprocess.run(
-        [sys.executable, "-m", "savepath", *map(str, words)],
+        words_of_a_run(served, served.scenario_file, out),
         capture_output=True, text=True, env=os.environ | system.environ, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -287,6 +310,34 @@ def test_a_run_is_whole_and_finds_every_effect_once(served, tmp_path):
     assert found.pop("value") <= system.values
     assert found == {"script": {"once"}} | ({"mail": {"once"}} if system.mails else {})
     assert script_effects(effects) == scripts_due(samples)
+    clean_up(served, out, monkeypatch)
+    assert system.rows(served.home) == before
+
+
+def test_after_a_kill_in_the_middle_of_a_run_its_clean_up_leaves_nothing(served, tmp_path, monkeypatch):
+    before, more, out = served.system.rows(served.home), tmp_path / "more.yaml", tmp_path / "run"
+    text = served.scenario_file.read_text().replace("cases: 2", "cases: 3")
+    more.write_text(re.sub("duration_s: .*", "duration_s: 60", text))
+    child = subprocess.Popen(words_of_a_run(served, more, out), env=os.environ | served.system.environ)
+    deadline = time.monotonic() + 100
+    while not any(path.stat().st_size > 1000 for path in out.glob("shards/*samples*")):
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    kill(child)
+    assert (
+        sum(served.system.rows(served.home).values()) > sum(before.values()) + 3
+    )  # the cases, and what saves left
+    clean_up(served, out, monkeypatch)
+    assert served.system.rows(served.home) == before
+
+
+def clean_up(served, out, monkeypatch):
+    """As ``savepath clean`` does, which waits longer for requests that are under way."""
+    for name, value in served.system.environ.items():
+        monkeypatch.setenv(name, value)
+    cleaned = clean([out], Choice(), lambda _: None, settle_s=1)
+    assert exit_code(cleaned) == 0, tell_cleaned(cleaned)
 
 
 def script_effects(effects):
