@@ -87,11 +87,15 @@ bench-real: .venv/dev ## Roundup on a slowed disk, through run and compare
 bench-watch: .venv/dev ## false alarms, delays, CLEAR and survival of the watch, on simulated months; WATCH=--write puts them into docs/method.md
 	$(BIN)/python -m benchmarks watch $(WATCH)
 
-bench-fuzz: .venv/dev ## broken files in bulk for every reader, FUZZ_S=30 seconds each
-	$(BIN)/python -m benchmarks fuzz
+bench-fuzz: .venv/fuzz ## a hundred thousand broken files for every reader, guided by coverage (hours); goes on where it was ended; FUZZ="--inputs 2000", FUZZ=--write for docs/security.md
+	$(BIN)/python -m benchmarks fuzz $(FUZZ)
 
-bench-chaos: .venv/dev ## a hundred kills each of run, compare, watch and clean (CHAOS_KILLS=20 for less)
-	$(BIN)/python -m benchmarks chaos
+.venv/fuzz: .venv/dev requirements-fuzz.txt
+	@$(PIP) install --require-hashes -r requirements-fuzz.txt
+	@touch $@
+
+bench-chaos: .venv/dev ## a hundred kills each of run, compare, watch and clean (half an hour); goes on where it was ended; CHAOS="--kills 20", CHAOS=--write for docs/security.md
+	$(BIN)/python -m benchmarks chaos $(CHAOS)
 
 bench-clean-real: .venv/dev ## what clean leaves on Roundup and PocketBase after runs and kills (CLEAN_KILLS=5 for less)
 	$(BIN)/python -m benchmarks clean-real
@@ -121,6 +125,7 @@ lock: .venv/dev ## pin the versions again, with hashes and without addresses (ne
 	uv pip compile $(LOCK) pyproject.toml --output-file requirements.txt
 	uv pip compile $(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
 	printf 'hatchling\neditables\n' | uv pip compile $(LOCK) --constraint requirements-dev.txt - --output-file requirements-build.txt
+	printf 'atheris==3.0.0\n' | uv pip compile $(LOCK) - --output-file requirements-fuzz.txt
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate --no-emit-package savepath
 

@@ -36,7 +36,7 @@ BENCHES = {
     "at-once": ("benchmarks.at_once",),
 }
 #: Those whose ``measure()`` takes the words that follow the name.
-WITH_OPTIONS = {"performance", "truth", "watch", "watch-live", "wrong-clear"}
+WITH_OPTIONS = {"performance", "truth", "watch", "watch-live", "wrong-clear", "chaos", "fuzz"}
 OUT = Path(__file__).parent / "out"
 
 

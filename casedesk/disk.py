@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from casedesk.problems import ProfileError
 
 _CONFIG: Final = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+#: What PyYAML raises for text that it cannot read; of numbers, dates and tags it hands on what Python says.
+_UNREADABLE: Final = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
 
 
 class Stalls(BaseModel):
@@ -110,7 +112,7 @@ def parse_profile(text: str, *, where: str) -> DiskProfile:
     """The profile in this YAML text; ``where`` is what error messages call the text."""
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _UNREADABLE as error:
         raise ProfileError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
     return check_profile(content, where=where)
 

@@ -68,6 +68,10 @@ def _parse(file: Path, text: str) -> RunInfo:
             f"{file}:{error.lineno}:{error.colno}: not valid JSON ({error.msg}); the file is damaged, "
             "copy it again or make the run again"
         ) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or brackets without end
+        raise InputError(
+            f"{file}: no JSON that savepath writes; the file is damaged, copy it again or make the run again"
+        ) from None
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         schema = found.get("schema") if isinstance(found, dict) else None
         raise InputError(
@@ -91,7 +95,7 @@ def _unfinished(path: Path) -> str:
     said = ""
     try:
         said = str(json.loads((path / "failure.json").read_text(encoding="utf-8"))["message"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         said = ""
     why = f"it could not begin: {said}" if said else "it was killed, or is still going on"
     return (

@@ -70,6 +70,8 @@ def from_json(data: bytes) -> tuple[Assessment, ReportMeta]:
         raise ResultsError(f"results.json:{error.lineno}:{error.colno}: not JSON ({error.msg})") from None
     except RecursionError:
         raise ResultsError("results.json: nested too deep to be a result of this program") from None
+    except ValueError:  # of thousands of digits, which Python does not take for a number
+        raise ResultsError("results.json: a number is too long to be one of this program") from None
     if not isinstance(document, dict):
         raise ResultsError(f"results.json holds {_found(document)}; expected an object")
     if document.get("schema") != SCHEMA:

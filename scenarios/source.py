@@ -24,6 +24,8 @@ from scenarios.errors import InputError, Problem, did_you_mean
 #: Keys and list positions that lead from the top of a document to a value.
 Path = tuple[str | int, ...]
 
+#: What PyYAML raises for text that it cannot read; of numbers, dates and tags it hands on what Python says.
+UNREADABLE: typing.Final = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
 #: A document may not unfold to more values than this: aliases multiply ("billion laughs").
 MAX_VALUES = 200_000
 #: Nor be nested deeper than this.
@@ -141,7 +143,7 @@ class _Reader:
     def _read_scalar(self, node: Node) -> Any:
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+        except UNREADABLE as error:
             place = _position(node)
             reason = str(error).splitlines()[0]
             self.problems.append(Problem(f"cannot read this value: {reason}", self.file, place.line, place.column))

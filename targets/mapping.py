@@ -11,7 +11,7 @@ import yaml
 from scenarios.errors import InputError, Problem, did_you_mean
 from scenarios.library import find_text
 from scenarios.model import Operation
-from scenarios.source import Path, Source, check, dotted, read_yaml
+from scenarios.source import UNREADABLE, Path, Source, check, dotted, read_yaml
 from targets.forms import compile_form
 from targets.literal_secrets import literal_secrets
 from targets.model import ENVIRONMENT, Login, Removal, RequestMapping, Target, Variable, check_base_url
@@ -133,7 +133,7 @@ def _like(value: Variable, settings: Mapping[str, str], name: str) -> Variable:
         return settings.get(name, value)
     try:
         found = yaml.safe_load(settings[name])
-    except yaml.YAMLError:
+    except UNREADABLE:
         found = None
     if isinstance(found, float | int) and isinstance(found, bool) == isinstance(value, bool):
         return found

@@ -1,23 +1,64 @@
-"""Broken files, a few of each kind; ``make bench-fuzz`` tries as many as half a minute each allows."""
+"""Broken files, a few of each kind; ``make bench-fuzz`` tries a hundred thousand, guided by coverage."""
 
 import random
 
 import pytest
 
-from benchmarks.fuzz import Reader, fuzz, readers
+from benchmarks.fuzz import Found, feed, inputs_of
+from benchmarks.fuzz_readers import OF_THE_HOUSE, Reader, readers
 from casedesk.problems import ProfileError
 from scenarios.errors import InputError
 
 NAMES = (
-    "scenario", "target", "disk profile", "label map", "results.json", "run.json", "samples.parquet",
-    "slices.parquet", "shard", "footprint", "import k6", "import locust", "import jtl", "import vegeta",
+    "scenario", "target", "disk profile", "results.json", "shard", "samples.parquet", "slices.parquet",
+    "effects.parquet", "import k6 json", "import k6 csv", "import locust csv", "import jtl csv", "import jtl xml",
+    "import vegeta json", "import vegeta csv", "label map", "recording", "run.json", "footprint",
+    "watch watch.json", "watch baseline.jsonl", "watch decisions.jsonl",
 )  # fmt: skip
-EACH = 25
+EACH = 20
+LONG, NOW = b"9" * 5000, b"1763900000000000000"
+#: What ended in a traceback once, and how it is told now.
+MENDED = {
+    "a date that is none": ("disk profile", b"name: 2026-13-45", "not valid YAML: month must be in 1..12"),
+    "a tag that does not fit": ("disk profile", b"name: !!timestamp x", "not valid YAML"),
+    "brackets without end": ("disk profile", b"[\n" * 900, "not valid YAML: maximum recursion depth"),
+    "such a tag in a scenario": ("scenario", b"name: !!timestamp x", r"1:7: cannot read this value"),
+    "a long number": ("results.json", LONG, "a number is too long"),
+    "a long number of a run": ("run.json", LONG, "run.json: no JSON that savepath writes"),
+    "a deep run": ("run.json", b"[" * 3000, "run.json: no JSON that savepath writes"),
+    "a deep line": ("watch baseline.jsonl", b"[" * 3000, "baseline.jsonl cannot be read"),
+    "a deep decision": ("watch decisions.jsonl", b"[" * 3000 + b"\n", "decisions.jsonl:1: no line of a watch"),
+    "no shifts": (
+        "watch decisions.jsonl", b'{"kind":"decision","at_s":1,"block":{"counts":[]},"shifts":[1]}\n',
+        "a line cannot be read",
+    ),
+    "a long time": ("import jtl csv", b"timeStamp,elapsed,label\n%b,5,a\n" % LONG, "expected milliseconds since"),
+    "a long status": (
+        "import vegeta csv", b"%b,200,5,1,2,,,a,0\n%b,%b,5,1,2,,,a,1\n" % (NOW, NOW, LONG), "expected nanoseconds",
+    ),
+    "no duration": (
+        "import k6 csv", b"metric_name,timestamp,metric_value\nhttp_req_duration,1763900000,nan\n",
+        ":2: metric_value is 'nan'; expected a number",
+    ),
+    "tags that are none": (
+        "import k6 json",
+        b'{"type":"Metric"}\n{"metric":"http_req_duration","type":"Point","data":{"time":"x","value":1,"tags":[1]}}\n',
+        ":2: a Point of http_req_duration without time, value and tags",
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory):
     return {reader.name: reader for reader in readers(tmp_path_factory.mktemp("fuzz"))}
+
+
+def fed(reader, seed):
+    """What comes of some inputs that no coverage guides."""
+    found, inputs = Found(), inputs_of(reader, random.Random(seed))
+    for _ in range(EACH):
+        feed(reader, next(inputs), found)
+    return found
 
 
 def test_every_reader_has_its_turn(known):
@@ -26,8 +67,16 @@ def test_every_reader_has_its_turn(known):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_broken_files_are_told_without_a_traceback(known, name):
-    found = fuzz(known[name], random.Random(f"test {name}"), seconds=60, at_most=EACH)
-    assert (found.inputs, dict(found.tracebacks), found.hangs) == (EACH, {}, 0)
+    for whole in known[name].seeds:
+        known[name].read(whole)
+    assert fed(known[name], f"test {name}").tracebacks == {}
+
+
+@pytest.mark.parametrize("what", MENDED)
+def test_what_was_a_traceback_is_told(known, what):
+    name, data, said = MENDED[what]
+    with pytest.raises(OF_THE_HOUSE, match=said):
+        known[name].read(data)
 
 
 def test_a_reader_that_lets_an_error_through_is_found_out():
@@ -35,7 +84,8 @@ def test_a_reader_that_lets_an_error_through_is_found_out():
         if data != b"whole":
             raise (InputError("said"), ProfileError("said"), KeyError("not said"))[len(data) % 3]
 
-    found = fuzz(Reader("careless", [b"whole"], careless), random.Random(1), seconds=60, at_most=EACH)
-    assert 0 < found.refused < found.inputs
-    assert 0 < found.tracebacks.total() <= EACH - found.refused
+    found = fed(Reader("careless", [b"whole"], careless), 1)
+    assert 0 < found.refused < found.inputs == EACH
+    assert 0 < sum(found.tracebacks.values()) <= EACH - found.refused
     assert all(place.startswith("KeyError") for place in found.tracebacks)
+    assert found.examples.keys() == found.tracebacks.keys()

@@ -53,6 +53,7 @@ def test_settings_replace_the_address_and_keep_the_type_of_a_variable():
     [
         ({"rom": "5"}, "the target small has no setting 'rom' (did you mean room?)"),
         ({"room": "five"}, "--set room: found 'five'; expected a number"),
+        ({"room": "2026-13-45"}, "--set room: found '2026-13-45'; expected a number"),
         (
             {"base_url": "127.0.0.1:2"},
             "--set base_url: '127.0.0.1:2' is not a base URL; expected http://host:port or https://host",

@@ -159,7 +159,7 @@ def block_as_plain(block: Block) -> dict[str, Any]:
 
 
 def block_from_plain(plain: Mapping[str, Any]) -> Block:
-    """The block that ``block_as_plain`` told of. Raises KeyError, TypeError or ValueError for anything else."""
+    """The block that ``block_as_plain`` told of. For anything else what Python raises."""
     return Block(
         start_s=float(plain["start_s"]),
         length_s=float(plain["length_s"]),

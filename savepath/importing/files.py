@@ -20,6 +20,7 @@ LONGEST_LINE: Final = 64 * 2**20
 #: Fields of a CSV file may be as long as a line.
 csv.field_size_limit(LONGEST_LINE)
 _CHUNK: Final = 2**18
+_DIGITS_MOST: Final = 40
 
 
 class Line(NamedTuple):
@@ -90,7 +91,12 @@ def read_rows(path: Path, delimiter: str = ",") -> Iterator[Row]:
 
 def whole_number(text: str) -> int:
     """A number of bytes or a status, 0 where the tool wrote none or a word."""
-    return int(text) if text.isdecimal() else 0
+    return int(text) if is_whole_number(text) else 0
+
+
+def is_whole_number(text: str) -> bool:
+    """Whether these are digits, and not the thousands that Python takes for no number."""
+    return len(text) <= _DIGITS_MOST and text.isdecimal()
 
 
 def _decoded(path: Path) -> Iterator[str]:

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Final
 from xml.parsers import expat
 
-from savepath.importing.files import broken, place_columns, read_chunks, read_head, read_rows, whole_number
+from savepath.importing.files import (
+    broken,
+    is_whole_number,
+    place_columns,
+    read_chunks,
+    read_head,
+    read_rows,
+    whole_number,
+)
 from savepath.importing.requests import MS, Request, judge
 
 #: Attribute in XML -> column in CSV.
@@ -95,14 +103,14 @@ def read_xml(path: Path) -> Iterator[Request]:
 def _request(path: Path, line: int, row: Mapping[str, str]) -> Request:
     """A sample from the texts of its columns."""
     sent, took = row.get("timeStamp", ""), row.get("elapsed", "")
-    if not sent.isdecimal():
+    if not is_whole_number(sent):
         broken(
             path,
             line,
             f"timeStamp is {sent!r}; expected milliseconds since 1970 "
             "(jmeter.save.saveservice.timestamp_format=ms): a date without its zone is no moment",
         )
-    if not took.isdecimal():
+    if not is_whole_number(took):
         broken(path, line, f"elapsed is {took!r}; expected whole milliseconds")
     code = row.get("responseCode", "")
     status = whole_number(code) if len(code) == 3 else 0

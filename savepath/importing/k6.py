@@ -15,6 +15,7 @@ The label is the method and the tag ``name``, which is the URL where the script 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -65,9 +66,13 @@ def _json_points(path: Path) -> Iterator[_Point]:
             continue
         data: Any = found.get("data")
         try:
-            yield _Point(number, found["metric"], data["time"], float(data["value"]), data["tags"] or {})
-        except (KeyError, TypeError, ValueError):
+            point = _Point(number, found["metric"], data["time"], float(data["value"]), data["tags"] or {})
+            whole = all(isinstance(text, str) for text in (point.time, *point.tags.values()))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            whole = False
+        if not whole or not math.isfinite(point.value):
             broken(path, number, f"a Point of {found['metric']} without time, value and tags")
+        yield point
 
 
 def _csv_points(path: Path) -> Iterator[_Point]:
@@ -89,6 +94,8 @@ def _csv_points(path: Path) -> Iterator[_Point]:
         try:
             number = float(fields[value])
         except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
             broken(path, line, f"metric_value is {fields[value]!r}; expected a number")
         yield _Point(line, fields[metric], fields[time], number, {name: fields[i] for name, i in tags.items()})
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import orjson
 
-from savepath.importing.files import broken, read_lines, read_rows, whole_number
+from savepath.importing.files import broken, is_whole_number, read_lines, read_rows, whole_number
 from savepath.importing.requests import Request, judge, rfc3339_ns
 
 
@@ -44,7 +44,7 @@ def read_csv(path: Path) -> Iterator[Request]:
         if len(fields) < 9:
             broken(path, line, f"found {len(fields)} fields, expected 9 or 12: the line is cut off; remove it")
         sent, code, took, out, received, error, _, attack = fields[:8]
-        if not (sent.isdecimal() and code.isdecimal() and took.isdecimal()):
+        if not all(map(is_whole_number, (sent, code, took))):
             broken(
                 path,
                 line,

@@ -10,6 +10,7 @@ from reports.closing import Closing
 from savepath import __version__, screen
 from savepath.telling import Formats, write
 from savepath.watching.history import History
+from savepath.watching.journal import UNREADABLE
 from savepath.watching.state import found_in_a_day, read_baseline
 from savepath.watching.status import status_of
 from savepath.watching.view import watched_of
@@ -23,7 +24,7 @@ def tell_closing(state: Path, formats: Formats, *, quiet: bool, color: bool) -> 
     history, now_s = History(state), time.time()
     try:
         watched, status = watched_of(history, now_s), status_of(history, now_s)
-    except (KeyError, TypeError, ValueError):
+    except UNREADABLE:
         raise InputError(f"{state}: the last decision cannot be read; the journal is damaged") from None
     closing = Closing(watched, __version__, found_in_a_day(read_baseline(state, history.agreed)))
     bytes_of = {

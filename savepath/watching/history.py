@@ -12,7 +12,7 @@ from typing import Any
 from analysis.findings import Verdict
 from reports.watched import Moment, Remark
 from savepath.watching.agreed import read_agreed
-from savepath.watching.journal import Journal, Line
+from savepath.watching.journal import UNREADABLE, Journal, Line
 from scenarios.errors import InputError
 
 
@@ -40,7 +40,7 @@ class History:
         for line in self._journal.read_on():
             try:
                 self._take(line)
-            except (KeyError, TypeError, ValueError):
+            except UNREADABLE:
                 kind = line["kind"]
                 self._damage = (
                     f"{self._journal.path}: a line of kind {kind} cannot be read; the journal is damaged"

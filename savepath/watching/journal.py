@@ -19,6 +19,8 @@ from scenarios.errors import InputError
 
 NAME: Final = "decisions.jsonl"
 KINDS: Final = ("decision", "note", "ack", "event", "end")
+#: What a line raises that was changed, where its parts are taken for what they should be.
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 Line = Mapping[str, Any]
 
@@ -93,7 +95,7 @@ class Journal:
     def _parse(self, number: int, text: bytes) -> Line:
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or found.get("kind") not in KINDS:
             raise InputError(

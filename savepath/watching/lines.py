@@ -73,7 +73,7 @@ def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
 
 
 def alarms_of(line: Mapping[str, Any]) -> tuple[Alarm, ...]:
-    """The alarms of a line. Raises KeyError, TypeError or ValueError for what is none."""
+    """The alarms of a line. Raises one of UNREADABLE for what is none."""
     return tuple(
         Alarm(Kind(one["kind"]), str(one["what"]), float(one["raised_s"]), str(one["text"]))
         for one in line["alarms"]

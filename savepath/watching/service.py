@@ -24,6 +24,7 @@ from savepath import __version__
 from savepath.listening import Address, bound
 from savepath.watching.guarding import Guard
 from savepath.watching.history import History
+from savepath.watching.journal import UNREADABLE
 from savepath.watching.metrics import exposition
 from savepath.watching.status import Status, most_silent_s, status_of
 from savepath.watching.view import watched_of
@@ -105,7 +106,7 @@ def build_app(state: Path) -> Starlette:
     routes = {"/": front.page, "/status.json": front.json, "/metrics": front.metrics, "/healthz": front.health}
     return Starlette(
         routes=[Route(path, answer) for path, answer in routes.items()],
-        exception_handlers=dict.fromkeys((InputError, KeyError, TypeError, ValueError), _unreadable),
+        exception_handlers=dict.fromkeys((InputError, *UNREADABLE), _unreadable),
     )
 
 

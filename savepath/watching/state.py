@@ -20,7 +20,7 @@ from analysis.window.streams import TELLING
 from analysis.window.watch import acknowledge, begin, evidence, see, step
 from loadgen.run_folder import write_whole
 from savepath.watching.agreed import Agreed, read_agreed
-from savepath.watching.journal import Journal, Line
+from savepath.watching.journal import UNREADABLE, Journal, Line
 from savepath.watching.lines import Note, Told, line_of
 from scenarios.errors import InputError
 
@@ -82,7 +82,7 @@ class Watching:
                 self._note = Note(float(line["at_s"]), str(line["text"])), True
             elif line["kind"] == "event":
                 self.state = see(self.state, str(line["text"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise InputError(f"{self.journal.path}: a line cannot be read ({error}); it was changed") from None
 
 
@@ -111,7 +111,7 @@ def read_baseline(state: Path, agreed: Agreed) -> Baseline:
     try:
         blocks = [block_from_plain(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
         return learn_baseline(blocks, day_s=agreed.day_s)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RecursionError, *UNREADABLE) as error:
         raise InputError(f"{path} cannot be read ({error}); it is damaged, begin a new watch") from None
 
 

@@ -9,7 +9,7 @@ from savepath.watching.status import status_of
 
 
 def watched_of(history: History, now_s: float) -> Watched:
-    """The watch as it stands at ``now_s``. Raises KeyError, TypeError or ValueError for a damaged last line."""
+    """The watch as it stands at ``now_s``. Raises one of UNREADABLE for a damaged last line."""
     status, last = status_of(history, now_s), history.last
     return Watched(
         source=status.source,

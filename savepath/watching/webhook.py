@@ -134,7 +134,7 @@ class Webhook:
             found = json.loads(self._path.read_bytes())["told"]
         except FileNotFoundError:
             return self._begin()
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             found = None
         if not isinstance(found, int) or found < 0:
             raise InputError(f"{self._path} cannot be read; it is damaged, remove it to go on from here")
