@@ -1,8 +1,12 @@
 """Killed with SIGKILL at random moments: compare, watch, clean and run, and what the next command makes of it.
 
+``python -m benchmarks chaos [--kills N] [--commands NAME ...] [--seconds S] [--write]``
+
 A moment is drawn evenly from the time that the command takes undisturbed. Afterwards nothing half-written may be
 there under its name, the same command again must come to what it comes to undisturbed, without counting anything
-twice, and whoever speaks must do so without a traceback. ``CHAOS_KILLS`` kills of each (100); seed 8.
+twice, and whoever speaks must do so without a traceback. A hundred kills of each; what was found is kept after
+every kill in ``benchmarks/out/chaos``, and a bench that was ended, or had only so many seconds, goes on there.
+``--write`` puts the table into docs/security.md.
 
 All but the run are forked from this process, which has loaded what they need: the kill then meets the work and not
 the loading. A run is killed as a machine kills: the command, the load generator that it started, or both.
@@ -10,10 +14,14 @@ the loading. A run is killed as a machine kills: the command, the load generator
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import itertools
 import json
+import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +29,7 @@ import tempfile
 import time
 import traceback
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +37,7 @@ import httpx
 import matplotlib.figure  # noqa: F401  # loaded here, so that no child has to
 import scipy.stats  # noqa: F401
 
+from benchmarks.records import put_table, read_record, record_of, write_record
 from benchmarks.watch_survival import decisions
 from benchmarks.watched_runs import write_run
 from casedesk.process import running_desk
@@ -68,31 +76,62 @@ PATIENCE_S = 60.0
 class Tally:
     """What was found after the kills of one command."""
 
-    command: str
     kills: int = 0
     in_time: int = 0  # kills that met the command at work
-    wrong: Counter[str] = field(default_factory=Counter)
+    wrong: dict[str, int] = field(default_factory=dict)
 
     def note(self, what: str, wrong: bool) -> None:
         """Count something that must not be."""
-        self.wrong[what] += wrong
+        self.wrong[what] = self.wrong.get(what, 0) + wrong
 
 
-def measure() -> list[dict[str, object]]:
-    kills = int(os.environ.get("CHAOS_KILLS", KILLS))
-    rows = []
-    for torment in (torment_compare, torment_watch, torment_clean, torment_run):
-        with tempfile.TemporaryDirectory(prefix="savepath-chaos-") as room:
-            tally = torment(Path(room), kills, random.Random(f"{SEED} {torment.__name__}"))
-        print(
-            f"{tally.command}: {tally.kills} kills, {tally.in_time} at work, {dict(tally.wrong)}", file=sys.stderr
-        )
-        rows += _rows(tally)
-    return rows
+def measure(options: Sequence[str] = ()) -> list[dict[str, object]]:
+    """A row for the kills of each command that met it at work, and one for each thing that must not be."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=KILLS, help="of each command")
+    parser.add_argument("--commands", nargs="+", default=[*TORMENTS], choices=[*TORMENTS], help="only these")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of this sitting")
+    parser.add_argument("--write", action="store_true", help="into docs/security.md")
+    asked = parser.parse_args(options)
+    ends_s = time.monotonic() + asked.seconds
+    for command in asked.commands:
+        _go_on(command, asked.kills, ends_s)
+    found = {command: read_record(record_of("chaos", command), Tally()) for command in TORMENTS}
+    if asked.write:
+        put_table("make bench-chaos", markdown(found))
+    return [row for command, tally in found.items() for row in _rows(command, tally)]
 
 
-def _rows(tally: Tally) -> list[dict[str, object]]:
-    first = f"{tally.command}: kills that met it at work, of {tally.kills}"
+def _go_on(command: str, kills: int, ends_s: float) -> None:
+    """Kill the command until its record has so many kills, or the time is up."""
+    record = record_of("chaos", command)
+    tally = read_record(record, Tally())
+    if tally.kills >= kills or time.monotonic() > ends_s:
+        return
+    rng = random.Random(f"{SEED} {command} {tally.kills}")
+    with (
+        tempfile.TemporaryDirectory(prefix="savepath-chaos-") as room,
+        contextlib.closing(TORMENTS[command](Path(room), rng, tally)) as torment,
+    ):
+        for _ in torment:
+            write_record(record, tally)
+            if tally.kills >= kills or time.monotonic() > ends_s:
+                break
+    print(f"{command}: {tally.kills} kills, {tally.in_time} at work, {tally.wrong}", file=sys.stderr)
+
+
+def markdown(found: Mapping[str, Tally]) -> str:
+    """The table, a line a command."""
+    lines = [
+        f"| `{command}` | {one.kills} | {one.in_time} | {sum(one.wrong.values())} | {', '.join(one.wrong)} |"
+        for command, one in found.items()
+    ]
+    head = "| killed | kills | at work | found wrong | what was looked for |"
+    return "\n".join([head, "|---|---:|---:|---:|---|", *lines])
+
+
+def _rows(command: str, tally: Tally) -> list[dict[str, object]]:
+    first = f"{command}: kills that met it at work, of {tally.kills}"
     rows: list[dict[str, object]] = [_row(first, tally.in_time, "", None)]
     return rows + [_row(f"  {what}", number, "0", number == 0) for what, number in tally.wrong.items()]
 
@@ -104,7 +143,7 @@ def _row(figure: str, value: int, goal: str, reached: bool | None) -> dict[str, 
 # -- compare -------------------------------------------------------------------------------------------
 
 
-def torment_compare(room: Path, kills: int, rng: random.Random) -> Tally:
+def torment_compare(room: Path, rng: random.Random, tally: Tally) -> Iterator[None]:
     """Every output that is there is whole, and the same command again comes to the same results."""
     for side in ("before", "after"):
         for number in range(3):
@@ -118,8 +157,7 @@ def torment_compare(room: Path, kills: int, rng: random.Random) -> Tally:
     whole = room / "whole"
     seconds = _undisturbed(command(whole), room)
     expected = _results(whole / "results.json")
-    tally = Tally("compare")
-    for number in range(kills):
+    for number in itertools.count():
         out = room / f"out-{number}"
         _, said = _killed(command(out), room, rng.uniform(0, seconds), tally)
         there = [path for path in out.glob("*") if not path.name.startswith(".")] if out.is_dir() else []
@@ -128,7 +166,8 @@ def torment_compare(room: Path, kills: int, rng: random.Random) -> Tally:
         tally.note("other results the second time", _results(out / "results.json") != expected)
         tally.note("tracebacks", "Traceback" in said + words_again)
         tally.note("other exit codes the second time", again not in (0, 10, 20))
-    return tally
+        shutil.rmtree(out, ignore_errors=True)
+        yield
 
 
 def _results(path: Path) -> object:
@@ -157,7 +196,7 @@ def _is_whole(path: Path) -> bool:
 # -- watch ---------------------------------------------------------------------------------------------
 
 
-def torment_watch(room: Path, kills: int, rng: random.Random) -> Tally:
+def torment_watch(room: Path, rng: random.Random, tally: Tally) -> Iterator[None]:
     """Every block is decided once, in the end as by a watch that nobody killed."""
     for number in range(20):
         write_run(room / ("before" if number < 12 else "after"), number)
@@ -168,8 +207,7 @@ def torment_watch(room: Path, kills: int, rng: random.Random) -> Tally:
 
     seconds = _undisturbed(command(room / "whole"), room)
     expected = decisions(room / "whole")
-    tally = Tally("watch")
-    for number in range(kills):
+    for number in itertools.count():
         state = room / f"state-{number}"
         _, said = _killed(command(state), room, rng.uniform(0, seconds), tally)
         _, said_again = _forked(command(state), room)
@@ -178,17 +216,17 @@ def torment_watch(room: Path, kills: int, rng: random.Random) -> Tally:
         tally.note("blocks decided twice", len(runs) != len(set(runs)))
         tally.note("other decisions in the end", found != expected)
         tally.note("tracebacks", "Traceback" in said + said_again)
-    return tally
+        shutil.rmtree(state, ignore_errors=True)
+        yield
 
 
 # -- clean ---------------------------------------------------------------------------------------------
 
 
-def torment_clean(room: Path, kills: int, rng: random.Random) -> Tally:
+def torment_clean(room: Path, rng: random.Random, tally: Tally) -> Iterator[None]:
     """In the end nothing is left of what was made, and all of what somebody else has."""
     mapping = room / "desk.yaml"
     mapping.write_text(PIECEMEAL)
-    tally = Tally("clean")
     with running_desk() as desk:
         chosen = ChosenTarget(str(mapping), {"base_url": desk.url})
         target = chosen.load(allow_python=False)
@@ -204,14 +242,14 @@ def torment_clean(room: Path, kills: int, rng: random.Random) -> Tally:
             return out
 
         seconds = _undisturbed(["clean", str(made("whole"))], room)
-        for number in range(kills):
+        for number in itertools.count():
             out = made(f"made{number}")
             _, said = _killed(["clean", str(out)], room, rng.uniform(0, seconds), tally)
             code, said_again = _forked(["clean", str(out)], room)
             tally.note("not clean the second time", code != 0)
             tally.note("objects left, or theirs gone", _tenants(desk.url) != {"theirs-some-01": 3})
             tally.note("tracebacks", "Traceback" in said + said_again)
-    return tally
+            yield
 
 
 def _tenants(url: str) -> dict[str, int]:
@@ -222,9 +260,8 @@ def _tenants(url: str) -> dict[str, int]:
 # -- run -----------------------------------------------------------------------------------------------
 
 
-def torment_run(room: Path, kills: int, rng: random.Random) -> Tally:
+def torment_run(room: Path, rng: random.Random, tally: Tally) -> Iterator[None]:
     """A folder with a run.json is a whole run, any other is none; and after a clean-up nothing is left."""
-    tally = Tally("run")
     with running_desk() as desk:
 
         def command(name: str) -> list[str]:
@@ -237,7 +274,7 @@ def torment_run(room: Path, kills: int, rng: random.Random) -> Tally:
         subprocess.run(command("whole"), check=True, capture_output=True)
         seconds = time.monotonic() - begun
         clean([room / "whole"], Choice(), lambda _: None)
-        for number in range(kills):
+        for number in itertools.count():
             out = room / f"made{number}"
             said = _killed_run(command(out.name), rng, seconds, tally)
             tally.note("half a run taken for a whole one", not _is_run_or_none(out))
@@ -246,7 +283,7 @@ def torment_run(room: Path, kills: int, rng: random.Random) -> Tally:
             tally.note("not clean afterwards", left != 0)
             tally.note("objects left", _tenants(desk.url) != {})
             tally.note("tracebacks", "Traceback" in said + shown)
-    return tally
+            yield
 
 
 def _clean_up(out: Path) -> int:
@@ -297,6 +334,9 @@ def _is_run_or_none(out: Path) -> bool:
         return False
     counted = info.ledger.recorded + info.ledger.aborted
     return info.ledger.closes and samples["seq"].is_unique and len(samples) == counted
+
+
+TORMENTS = {"compare": torment_compare, "watch": torment_watch, "clean": torment_clean, "run": torment_run}
 
 
 # -- killing -------------------------------------------------------------------------------------------
