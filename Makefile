@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-performance bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-watch-live bench-chaos bench-clean-real sbom bench-fuzz docs cli-reference lock bench-report pictures schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-performance bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-watch-live bench-chaos bench-clean-real sbom bench-fuzz bench-promises docs cli-reference lock bench-report pictures schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,9 @@ bench-watch: .venv/dev ## false alarms, delays, CLEAR and survival of the watch,
 
 bench-fuzz: .venv/fuzz ## a hundred thousand broken files for every reader, guided by coverage (hours); goes on where it was ended; FUZZ="--inputs 2000", FUZZ=--write for docs/security.md
 	$(BIN)/python -m benchmarks fuzz $(FUZZ)
+
+bench-promises: .venv/dev ## casedesk against its own OpenAPI document, two hundred requests an operation (10 minutes)
+	$(BIN)/python -m benchmarks promises
 
 .venv/fuzz: .venv/dev requirements-fuzz.txt
 	@$(PIP) install --require-hashes -r requirements-fuzz.txt

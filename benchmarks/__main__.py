@@ -32,11 +32,12 @@ BENCHES = {
     "chaos": ("benchmarks.chaos",),
     "clean-real": ("benchmarks.clean_real",),
     "fuzz": ("benchmarks.fuzz",),
+    "promises": ("benchmarks.promises",),
     "wrong-clear": ("benchmarks.wrong_clear",),
     "at-once": ("benchmarks.at_once",),
 }
 #: Those whose ``measure()`` takes the words that follow the name.
-WITH_OPTIONS = {"performance", "truth", "watch", "watch-live", "wrong-clear", "chaos", "fuzz"}
+WITH_OPTIONS = {"performance", "truth", "watch", "watch-live", "wrong-clear", "chaos", "fuzz", "promises"}
 OUT = Path(__file__).parent / "out"
 
 
