@@ -36,6 +36,9 @@ MENDED = {
     "a long status": (
         "import vegeta csv", b"%b,200,5,1,2,,,a,0\n%b,%b,5,1,2,,,a,1\n" % (NOW, NOW, LONG), "expected nanoseconds",
     ),
+    "columns without a name": (
+        "import jtl csv", b"timeStamp,elapsed,label,,,bytes\n1763900000000,9,a,1,2\n", "found 5 fields",
+    ),
     "no duration": (
         "import k6 csv", b"metric_name,timestamp,metric_value\nhttp_req_duration,1763900000,nan\n",
         ":2: metric_value is 'nan'; expected a number",

@@ -143,10 +143,13 @@ def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
 
 
 def place_columns(path: Path, header: Iterable[str], needed: Sequence[str]) -> dict[str, int]:
-    """Column -> its place. Raises InputError where one of the needed is missing, or one stands there twice."""
-    names = [name.strip() for name in header]
+    """Column -> its place. Raises InputError where one of the needed is missing, or one stands there twice.
+
+    A column without a name is called by its place, so that there are as many as in a line.
+    """
+    names = [name.strip() or f"(column {place})" for place, name in enumerate(header, 1)]
     places = {name: place for place, name in enumerate(names)}
-    if twice := [name for name in places if name and names.count(name) > 1]:
+    if twice := [name for name in places if names.count(name) > 1]:
         broken(path, 1, f"column {', '.join(twice)} stands there more than once; keep one of them")
     if missing := [name for name in needed if name not in places]:
         broken(path, 1, f"no column {', '.join(missing)}; found {', '.join(places)}")
