@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from loadgen.recorder import Effect, Recorder, Sample
 from loadgen.run_folder import RunFolder
 from loadgen.run_info import ArmFacts, Asked, Generator, Ledger, RunInfo
@@ -77,3 +79,10 @@ def driven(path: Path, arms: Sequence[str] = ("",), cells: Cells = CELLS, **chan
         )
     )
     return path
+
+
+def text_of(file: Path) -> str:
+    """Everything that a file holds, a table as its values."""
+    if file.suffix == ".parquet":
+        return str(pd.read_parquet(file).to_csv())
+    return file.read_bytes().decode("utf-8", "replace")

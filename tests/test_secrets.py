@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from command_line import called
 from misbehaving_server import Behaviour, Reply, Scripted, misbehaving
+from run_examples import text_of
 
 from savepath.cli import cli
 from scenarios.errors import Aborted, InputError
@@ -45,6 +46,8 @@ fingerprint:
   health: GET /health
   request: GET /version
   values: {said: echo.authorization, server: {answer: headers.server}, cookie: {answer: 'headers."set-cookie"'}}
+clean_up:
+  case: DELETE /cases/{{ case }}
 operations:
   read_case: {request: "GET /cases/{{ case }}", success: {condition: id}}
   save_standard: {request: {method: PATCH, path: "/cases/{{ case }}", body: {ref: "{{ save.id }}"}}}
@@ -54,7 +57,7 @@ verify:
   values: {request: "GET /cases/{{ case }}", fields: fields}
 provision:
   fields: {find: {request: GET /fields, items: fields, key: id}}
-  cases: {find: {request: "GET /cases", items: cases, key: id}}
+  cases: {find: {request: "GET /cases", items: cases, key: id}, create: {request: POST /cases, id: id}}
 """
 ENVIRON = {"DESK_PASSWORD": PASSWORD}
 
@@ -65,6 +68,7 @@ class Echo(Behaviour):
     def __init__(self) -> None:
         super().__init__()
         self.told = [PASSWORD, TOKEN]
+        self.cases = []
         self.seen_on_command_lines = []
 
     def reply(self, asked):
@@ -80,8 +84,13 @@ class Echo(Behaviour):
             return Reply(200, {"token": TOKEN, "echo": echo}, headers)
         if asked.path == "/fields":
             return Reply(200, {"fields": [{"id": "cf_001"}, {"id": "cf_002"}], "echo": echo}, headers)
+        if asked.line == "POST /cases":
+            self.cases.append({"id": str(len(self.cases) + 7)})
+            return Reply(201, {**self.cases[-1], "echo": echo}, headers)
         if asked.path == "/cases":
-            return Reply(200, {"cases": [{"id": "7"}, {"id": "8"}], "echo": echo}, headers)
+            return Reply(200, {"cases": self.cases, "echo": echo}, headers)
+        if asked.method == "DELETE":
+            return Reply(500, {"error": secrets}, {**headers, "Location": f"/?token={TOKEN}"})
         if asked.method == "PATCH" and len(self.asked) % 3 == 0:
             return Reply(500, {"error": secrets}, {**headers, "Location": f"/?token={TOKEN}"})
         if len(self.asked) % 5 == 0:
@@ -98,55 +107,46 @@ class Echo(Behaviour):
                 self.seen_on_command_lines.append(words)
 
 
-def text_of(file: Path) -> str:
-    """Everything that a file holds, a table as its values."""
-    if file.suffix == ".parquet":
-        return pd.read_parquet(file).to_csv()
-    return file.read_bytes().decode("utf-8", "replace")
-
-
 @pytest.mark.live
 def test_no_artefact_of_a_run_holds_a_secret_that_the_target_repeats(tmp_path, monkeypatch):
-    """The run is one of production, with all that this takes."""
+    """The run is one of production, with all that this takes; then what is made of it, and its clean-up."""
     monkeypatch.chdir(tmp_path)
     with misbehaving(echo := Echo()) as url:
         Path("s.yaml").write_text(SCENARIO)
         Path("t.yaml").write_text(DESK.replace("http://127.0.0.1:9", url))
-        words = [
-            "run",
-            "s.yaml",
-            "--target",
-            "t.yaml",
-            "--production",
-            "--out",
-            "out/run",
-            "--label",
-            "side=before",
-        ]
+        words = ["run", "s.yaml", "--target", "t.yaml", "--production", "--out", "out/run", "--label", "a=before"]
         done = subprocess.run(
             [sys.executable, "-m", "savepath", *words],
             capture_output=True, text=True, timeout=100, env={**os.environ, **ENVIRON, "TMPDIR": str(tmp_path)},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert sum(asked.method == "PATCH" for asked in echo.asked) >= 5
-    cli.main(["show", "out/run", "--json"], standalone_mode=False)
-    outputs = [
-        "--json",
-        "out/results.json",
-        "--html",
-        "out/report.html",
-        "--md",
-        "out/s.md",
-        "--junit",
-        "out/j.xml",
-    ]
+        cleaned = called("clean", "out/run", "--production", **ENVIRON)
+        assert cleaned.return_value == 4
+        assert "2 left" in cleaned.stdout
+        assert "***" in cleaned.output
     shutil.copytree("out/run", "out/again")
-    cli.main(["compare", "--before", "out/run", "--after", "out/again", *outputs], standalone_mode=False)
+    outputs = ["--html", "out/report.html", "--md", "out/s.md", "--junit", "out/j.xml"]
+    results = ["--json", "out/results.json"]
+    with misbehaving(collector := Scripted(Reply(200))) as url:
+        said = [
+            called(*words)
+            for words in (
+                ("show", "out/run", "--json"),
+                ("compare", "--before", "out/run", "--after", "out/again", *results, *outputs),
+                ("report", "out/results.json", "--html", "out/again.html"),
+                ("export", "out/run", "--otlp", url),
+            )
+        ]
+    assert [one.exception for one in said] == [None] * 4
     found = {str(file): text_of(file) for file in Path("out").rglob("*") if file.is_file()}
     written = {Path(name).name for name in found}
     assert {"run.json", "plan.json", "run.jsonl", "results.json", "report.html", "s.md", "j.xml"} <= written
     assert any(name.endswith(".parquet") for name in found)
-    found |= {"stdout": done.stdout, "stderr": done.stderr}
+    found |= {"stdout": done.stdout, "stderr": done.stderr, "cleaned": cleaned.output}
+    found |= {f"said {number}": one.output for number, one in enumerate(said)}
+    found |= {f"span {number}": asked.body.decode("latin-1") for number, asked in enumerate(collector.asked)}
+    assert "span 0" in found
     secrets = (PLANT, base64.b64encode(PASSWORD.encode()).decode())
     assert [name for name, text in found.items() if any(one in text for one in secrets)] == []
     assert "***" in found["out/run/run.json"]

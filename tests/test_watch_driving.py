@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 from misbehaving_server import Asked, Behaviour, Reply, misbehaving
+from run_examples import text_of
 
 from benchmarks.watch_survival import decisions
 from benchmarks.watched_runs import write_run
+from savepath.listening import Address
 from savepath.watching.beginning import Wanted, watch
 from savepath.watching.beside import Beside
+from savepath.watching.service import serving
 
 SCENARIO = """\
 name: short
@@ -33,6 +37,7 @@ operations: {read_case: {request: "GET /cases/{{ case }}"}}
 provision: {cases: {find: {request: GET /cases, items: cases, key: id}}}
 """
 FIRST_READS = 60
+PLANT = "pl4nted"
 BLOCK_S = 4.0
 
 
@@ -41,22 +46,22 @@ class Rotated(Behaviour):
 
     def __init__(self) -> None:
         super().__init__()
-        self.password = "the old one"
+        self.password = f"the old {PLANT}"
         self.reads = 0
         self.variables: list[set[bytes]] = []
 
     def reply(self, asked: Asked) -> Reply:
         if asked.line == "POST /login":
             good = asked.json["password"] == self.password
-            return Reply(200, {"token": self.token}) if good else Reply(403)
-        if asked.headers.get("authorization") != f"Bearer {self.token}":
-            return Reply(401)
+            return Reply(200, {"token": self.token}) if good else Reply(403, f"not {asked.json}".encode())
+        if (told := asked.headers.get("authorization")) != f"Bearer {self.token}":
+            return Reply(401, f"not {told}".encode(), {"Location": f"/?{told}"})
         if asked.line == "GET /cases":
             return Reply(200, {"cases": [{"id": "1"}, {"id": "2"}]})
         self.reads += 1
         if self.reads == FIRST_READS:
             self.variables = variables_of_children()
-            self.password = "the new one"
+            self.password = f"the new {PLANT}"
         return Reply(200, {"id": "1"})
 
     @property
@@ -72,10 +77,11 @@ def variables_of_children() -> list[set[bytes]]:
 
 
 def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_is_read_for_the_next_block(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, capfd
 ):
+    """The target repeats the credentials in its refusals, and no file, page or line of the watch does."""
     secret = tmp_path / "secret"
-    secret.write_text("the old one\n")
+    secret.write_text(f"the old {PLANT}\n")
     monkeypatch.setenv("DESK_PASSWORD_FILE", str(secret))
     monkeypatch.setenv("HOOK", "http://127.0.0.1:9/hook-of-the-watch")
     monkeypatch.chdir(tmp_path)
@@ -88,7 +94,7 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
     def say(line: str) -> None:
         said.append(line)
         if len(said) == 2:
-            secret.write_text("the new one\n")
+            secret.write_text(f"the new {PLANT}\n")
         if len(said) == 3:
             raise KeyboardInterrupt
 
@@ -121,3 +127,8 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
     assert let_in["block"]["counts"][0][1] > FIRST_READS
     (variables,) = behaviour.variables
     assert variables & {b"DESK_PASSWORD_FILE", b"HOOK"} == {b"DESK_PASSWORD_FILE"}
+    told = {str(file): text_of(file) for file in (tmp_path / "state").rglob("*") if file.is_file()}
+    with serving(tmp_path / "state", Address("127.0.0.1", 0), "") as page:
+        told |= {path: httpx.get(f"{page}{path}").text for path in ("/", "/status.json", "/metrics")}
+    told["said"] = "\n".join(said) + "".join(capfd.readouterr())
+    assert [name for name, text in told.items() if PLANT in text] == []
