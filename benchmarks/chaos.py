@@ -121,10 +121,11 @@ def _go_on(command: str, kills: int, ends_s: float) -> None:
 
 
 def markdown(found: Mapping[str, Tally]) -> str:
-    """The table, a line a command."""
+    """The table, a line for each command that was killed."""
     lines = [
         f"| `{command}` | {one.kills} | {one.in_time} | {sum(one.wrong.values())} | {', '.join(one.wrong)} |"
         for command, one in found.items()
+        if one.kills
     ]
     head = "| killed | kills | at work | found wrong | what was looked for |"
     return "\n".join([head, "|---|---:|---:|---:|---|", *lines])

@@ -99,11 +99,12 @@ def measure(options: Sequence[str] = ()) -> list[dict[str, object]]:
 
 
 def markdown(found: Mapping[str, Found]) -> str:
-    """The table, a line a reader."""
+    """The table, a line for each reader that had inputs."""
     lines = [
         f"| {name} | {one.inputs:,} | {one.refused:,} | {sum(one.tracebacks.values())} | {one.hangs} "
         f"| {one.memory_mb:.0f} | {one.seconds / 60:.0f} |"
         for name, one in found.items()
+        if one.inputs
     ]
     head = "| reader | inputs | refused | tracebacks | hangs | most memory, MB | minutes |"
     return "\n".join([head, "|---|---:|---:|---:|---:|---:|---:|", *lines])

@@ -122,3 +122,18 @@ def test_pocketbase_of_the_docs_is_the_one_that_is_pinned_by_its_hash():
 def test_the_packages_of_request_tracker_in_the_docs_are_those_that_make_installs():
     (named,) = re.findall(r"apt-get install (request-tracker5 .*)", (ROOT / "docs/real-systems.md").read_text())
     assert f"RT_PACKAGES := {named}\n" in (ROOT / "Makefile").read_text()
+
+
+def test_each_threat_names_tests_that_exist():
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in re.findall(r"^\| [A-Z].*\|$", page, re.M)]
+    assert len(rows) > 20
+    for threat, _, named in rows:
+        file = ""
+        for word in re.findall(r"`([^`]+)`", named):
+            if word.endswith(".py"):
+                file = (ROOT / "tests" / word).read_text(encoding="utf-8")
+            elif not word.startswith("make "):
+                like = r"def \w*" * word.startswith("...") + word.removeprefix("...").replace("...", r"\w*")
+                assert re.search(rf"{like}\b", file), f"{threat}: {word}"
+        assert file, threat

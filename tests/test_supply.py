@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,19 @@ _spec.loader.exec_module(supply)
 #: Calls that run text as code, or read data that can: by the last name, and the module where that matters.
 FORBIDDEN = {"eval", "exec", "compile", "system", "popen", "__import__"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill"}
+FILES = {str(file.relative_to(ROOT)): file for room in MAY_IMPORT for file in (ROOT / room).rglob("*.py")}
+
+
+@cache
+def nodes(file: Path) -> list[ast.AST]:
+    """All of a module."""
+    return list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
 
 
 def findings(file: Path) -> list[str]:
     """Each place in a file that could run what it reads."""
     found = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes(file):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = {alias.name.split(".")[0] for alias in node.names} | {(getattr(node, "module", "") or "")}
             found += [f"{file.name}:{node.lineno}: {name}" for name in names & FORBIDDEN_MODULES]
@@ -40,9 +48,8 @@ def findings(file: Path) -> list[str]:
 
 
 def test_nothing_runs_text_as_code_or_reads_data_that_could():
-    files = [file for room in MAY_IMPORT for file in (ROOT / room).rglob("*.py")]
-    assert len(files) > 150
-    assert [one for file in files for one in findings(file)] == []
+    assert len(FILES) > 150
+    assert [one for file in FILES.values() for one in findings(file)] == []
 
 
 @pytest.mark.parametrize(
@@ -51,6 +58,31 @@ def test_nothing_runs_text_as_code_or_reads_data_that_could():
 def test_what_must_not_be_there_would_be_found(tmp_path, code):
     (tmp_path / "it.py").write_text(code)
     assert len(findings(tmp_path / "it.py")) == 1
+
+
+#: Where a listener takes the host that it is told, and the test that others are answered only with a secret.
+GIVEN_HOSTS = {
+    "casedesk/server.py": "test_casedesk_process.py",
+    "savepath/listening.py": "test_watch_service.py",
+    "loadgen/listening.py": "test_two_machines.py",  # and 127.0.0.1 for the metrics of a run
+}
+
+
+def listeners(file: Path) -> list[str]:
+    """Each listener of a file that is on another host than 127.0.0.1, or on one that it is given."""
+    found = []
+    for node in nodes(file):
+        name = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
+        if name in ("bind", "create_server", "bind_sockets", "run_simple", "start_http_server"):
+            named = [word.value for word in node.keywords if word.arg in ("host", "addr", "sock")]
+            place = ast.unparse(named[0] if named else node.args[0])
+            if "127.0.0.1" not in place and place != "listener":
+                found.append(f"{name}({place})")
+    return found
+
+
+def test_every_listener_is_on_loopback_or_on_the_host_that_it_is_told():
+    assert {name for name, file in FILES.items() if listeners(file)} == set(GIVEN_HOSTS)
 
 
 def test_the_list_of_parts_has_every_pinned_package_with_its_hashes(tmp_path):
