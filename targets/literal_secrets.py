@@ -15,7 +15,8 @@ from typing import Any, Final
 from scenarios.errors import Problem
 from scenarios.source import Path, Source, dotted
 
-_NAME: Final = re.compile(
+#: How a key, a header or a value of a query is called that holds one.
+SECRET_NAME: Final = re.compile(
     r"(password|passwd|passphrase|secret|token|(api|access|private)[_-]?key|credentials?|authorization|cookie)$",
     re.IGNORECASE,
 )
@@ -64,9 +65,9 @@ def _remedy(path: Path, value: Any) -> str:
             return of_auth
     if "headers" in above and name.lower() in _HEADERS:
         return f"use auth: {{header: {{name: {name}, value_env: NAME}}}}"
-    if above == ["variables"] and _NAME.search(name):
+    if above == ["variables"] and SECRET_NAME.search(name):
         return "a variable is set on the command line, where everyone reads it; name it under auth"
-    if not _SENT.intersection(map(str, above)) or not _NAME.search(name) or not _is_literal(value):
+    if not _SENT.intersection(map(str, above)) or not SECRET_NAME.search(name) or not _is_literal(value):
         return ""
     if "login" in path:
         return "secrets: {it: NAME}, and write {{ secret.it }} here"
@@ -90,7 +91,7 @@ def _is_literal(value: Any) -> bool:
 def _has_form(value: Any) -> bool:
     if not isinstance(value, str):
         return False
-    return bool(_FORM.search(value)) or any(_NAME.search(name) for name in _IN_QUERY.findall(value))
+    return bool(_FORM.search(value)) or any(SECRET_NAME.search(name) for name in _IN_QUERY.findall(value))
 
 
 def _at(data: Any, path: Path) -> Any:

@@ -175,6 +175,25 @@ def test_a_folder_in_use_is_refused_before_anything_is_read(tmp_path):
     assert "is there already and not empty" in said
 
 
+@pytest.mark.parametrize(
+    ("label", "kept"),
+    [
+        ("GET http://me:pl4nted@desk.test/a?b=1", "GET http://***@desk.test/a?b=1"),
+        ("GET /a?access_token=pl4nted&b=1&apiKey=pl4nted", "GET /a?access_token=***&b=1&apiKey=***"),
+        ("GET /a?token_count=3&author=me", "GET /a?token_count=3&author=me"),
+        ("mail to a@b = c", "mail to a@b = c"),
+    ],
+)
+def test_a_secret_in_a_label_that_is_a_url_is_neither_kept_nor_said(tmp_path, label, kept):
+    path = jtl(tmp_path / "a.jtl", AT_MS, label=label)
+    label_map = parse_label_map(f"labels: [{{label: '{kept}', operation: read_case}}]", "map.yaml")
+    run = imported(tmp_path, path, label_map=label_map)
+    whole = [file.read_bytes() for file in run.rglob("*") if file.is_file()]
+    assert not any(b"pl4nted" in content for content in whole)
+    code, said = savepath("import", "jtl", path, "--out", tmp_path / "run2")
+    assert (code, f"{kept!r} 60" in said, "pl4nted" in said) == (2, True, False)
+
+
 def test_labels_that_nobody_named_are_listed_with_what_to_do(tmp_path):
     path = jtl(tmp_path / "a.jtl", AT_MS, label="Save the case")
     code, said = savepath("import", "jtl", path, "--out", tmp_path / "run")

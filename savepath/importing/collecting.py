@@ -14,6 +14,7 @@ import pyarrow as pa
 from analysis.samples import SAMPLE_COLUMNS, arrow_schema
 from savepath.importing.label_map import LabelMap, Meaning
 from savepath.importing.requests import Request, S
+from savepath.importing.url_secrets import without_secrets
 from scenarios.errors import InputError
 
 _UINT16_MOST: Final = 2**16 - 1
@@ -68,14 +69,15 @@ class Collected:
     def add(self, requests: Iterable[Request]) -> None:
         """Take in the requests of one more file. Raises OverflowError for a time that no clock shows."""
         worker, first_ns, last_ns = len(self.spans), 2**63, 0
-        for label, sent_ns, took_ns, status, outcome, detail, bytes_out, bytes_in in requests:
+        for told, sent_ns, took_ns, status, outcome, detail, bytes_out, bytes_in in requests:
+            label = without_secrets(told)
             first_ns, last_ns = min(first_ns, sent_ns), max(last_ns, sent_ns)
             self.labels[label] += 1
             if outcome != "ok":
                 self.failed[label] += 1
             number = self._numbers.get(label)
             if number is None:
-                number = self._numbers[label] = self._number_of(label)
+                number = self._numbers[label] = self._number_of(told)
             if number < 0:
                 continue
             self._label.append(number)
