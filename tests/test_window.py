@@ -108,6 +108,22 @@ def test_a_quiet_window_settles_and_is_clear():
     assert decisions[-1].verdict is Verdict.CLEAR
 
 
+def test_a_fast_half_day_at_the_beginning_keeps_a_quiet_window_open_for_a_day_and_not_for_ever():
+    """After a day .09 lie between the halves, after two .045; allowed are .75 of log 1.10, which is .071."""
+    fast = blocks(1000, 144, shift=lambda name, f: -0.09)
+    _, decisions = watch(fast + blocks(1144, 432), Terms(settle_s=86_400))
+    assert (decisions[287].verdict, decisions[575].verdict) == (Verdict.HOLD, Verdict.CLEAR)
+    assert "slower than at first" in decisions[287].sentence
+
+
+def test_days_that_fail_more_than_others_are_learnt_though_their_hours_show_little():
+    """Six days with 3 failures an hour, one with 9: a variance of 1.15 times Poisson's by hour, of 32 by day."""
+    counts = {n: (Counted("read_case", 100, n), Counted("save_custom", 100, 0)) for n in (0, 1, 3)}
+    each = [(3 if i // 288 == 3 else 1) if i % 4 == 0 else 0 for i in range(7 * 288)]
+    seen = [replace(one, counts=counts[n]) for one, n in zip(blocks(0, 7 * 288), each, strict=True)]
+    assert learn_baseline(seen).failures["read_case"].dispersion > 32
+
+
 def test_growth_with_the_fields_escalates_within_half_an_hour_and_says_so():
     state, decisions = watch(blocks(1000, 6, shift=grown(1.0)))
     assert decisions[3].verdict is Verdict.HOLD  # four blocks are not yet an alarm

@@ -24,38 +24,31 @@ Floats = NDArray[np.float64]
 #: day to the third with .05 if everything is slower, as all streams must pass (`make bench-watch`). The
 #: confidence sequence of Waudby-Smith et al. (2024) holds for ever, and is twice as wide at two days.
 Z: Final = 1.5
-#: The last half day may lie above the first by this share of the tolerance, or by so many standard errors where
-#: half days differ by more than that anyway.
+#: The later half of the watch (at most a day) may lie above what was before by this share of the tolerance, or by
+#: so many standard errors where spans of that length differ by more than that anyway. The first half day alone in
+#: place of all that was before kept healthy windows open for days, where it had happened to be a fast one.
 TREND_SHARE: Final = 0.75
 TREND_Z: Final = 1.645
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums of the clipped residuals since the watch began, and of its first half day; [streams]."""
+    """Sums of the clipped residuals since the watch began, [streams]."""
 
+    blocks: int
     sums: Floats
     counts: Floats
-    first_sums: Floats
-    first_counts: Floats
 
 
 def no_totals(streams: int) -> Totals:
     """Before the first block."""
-    return Totals(*(np.zeros(streams) for _ in range(4)))
+    return Totals(0, np.zeros(streams), np.zeros(streams))
 
 
-def accumulate(totals: Totals, clipped: Floats, *, first_half_day: bool) -> Totals:
+def accumulate(totals: Totals, clipped: Floats) -> Totals:
     """With one more block, whose missing values are NaN."""
     present = np.isfinite(clipped)
-    value, n = np.where(present, clipped, 0.0), present.astype(np.float64)
-    early = float(first_half_day)
-    return Totals(
-        totals.sums + value,
-        totals.counts + n,
-        totals.first_sums + early * value,
-        totals.first_counts + early * n,
-    )
+    return Totals(totals.blocks + 1, totals.sums + np.where(present, clipped, 0.0), totals.counts + present)
 
 
 @cache
@@ -72,20 +65,27 @@ def unsettled(baseline: Baseline, totals: Totals, recent: Recent, tolerance: flo
     # The baseline's own mean is no better known than its length allows.
     error = np.sqrt(variance * (1 / t + 1 / baseline.blocks))
     upper = totals.sums / t - baseline.mean + _z(baseline.long_run_df) * error
-    back = min(half_day, len(recent.sums) - 1)
-    n = recent.counts[-1] - recent.counts[-1 - back]
-    last = (recent.sums[-1] - recent.sums[-1 - back]) / np.maximum(n, 1.0) - baseline.mean
-    first = totals.first_sums / np.maximum(totals.first_counts, 1.0) - baseline.mean
-    trend = np.maximum(TREND_SHARE * bound, TREND_Z * np.sqrt(2 * variance / np.maximum(n, 1.0)))
+    n, last = _latest(recent, half_day)
+    later_n, later = _latest(recent, max(totals.blocks // 2, 1))
+    before_n = np.maximum(totals.counts - later_n, 1.0)
+    rise = later - (totals.sums - later * later_n) / before_n
+    trend = np.maximum(TREND_SHARE * bound, TREND_Z * np.sqrt(variance * (1 / later_n + 1 / before_n)))
     found = {}
     for place, name in enumerate(baseline.streams.names):
-        if totals.counts[place] < 0.5 * half_day or n[place] < 0.5 * back:
+        if totals.counts[place] < 0.5 * half_day or n[place] < 0.5 * min(half_day, len(recent.sums) - 1):
             found[name] = "too few blocks have it"
         elif upper[place] >= bound:
             may = math.expm1(float(upper[place]))
             found[name] = f"it may still be {may:+.0%}" if may < 1 else "too little is known of it yet"
-        elif last[place] + math.sqrt(variance[place] / n[place]) >= bound:
+        elif last[place] - baseline.mean[place] + math.sqrt(variance[place] / n[place]) >= bound:
             found[name] = "the last half day is not shown harmless"
-        elif last[place] - first[place] >= trend[place]:
-            found[name] = "it is slower than in the first half day"
+        elif rise[place] >= trend[place]:
+            found[name] = "it is slower than at first"
     return found
+
+
+def _latest(recent: Recent, blocks: int) -> tuple[Floats, Floats]:
+    """How many of the last ``blocks`` have a value, 1 at least, and the mean of these; [streams] both."""
+    back = min(blocks, len(recent.sums) - 1)
+    n = np.maximum(recent.counts[-1] - recent.counts[-1 - back], 1.0)
+    return n, (recent.sums[-1] - recent.sums[-1 - back]) / n

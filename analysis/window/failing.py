@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from analysis.window.blocks import Block
 
@@ -35,7 +36,11 @@ BASELINE_MOST: Final = 0.5
 DISPERSION_MOST: Final = 100.0
 #: A share that is below this is not worth telling from it.
 SHARE_LEAST: Final = 1e-4
-_PER_HOUR: Final = 12
+#: Spans at which the burstiness is told, in blocks: an hour, six, and a day where a block is 5 minutes. Some days
+#: fail more than others, for hours, though nothing changed, and an hour does not show it.
+SPANS: Final = (12, 72, 288)
+#: A span of which the baseline has fewer tells nothing.
+SPANS_LEAST: Final = 3
 _MOST: Final = 1e12
 
 
@@ -61,7 +66,7 @@ def learn_rates(blocks: Sequence[Block]) -> dict[str, FailureRate]:
         n, y = np.array(pairs, np.float64).T
         shares[operation] = max((float(y.sum()) + 2) / max(float(n.sum()), 1.0), SHARE_LEAST)
         # A burst that one operation had, any other may have.
-        dispersion = max(dispersion, _between_hours(n, y))
+        dispersion = max(dispersion, _burstiness(n, y))
     most = max(limit(len(shares)) ** BASELINE_MOST, 2.0 * len(blocks))
     rates = {operation: FailureRate(share, dispersion) for operation, share in shares.items()}
     n, y = _counts(rates, blocks)
@@ -114,15 +119,20 @@ def _factors(rates: Rates, n: Floats, y: Floats) -> Floats:
     return factors
 
 
-def _between_hours(n: Floats, y: Floats) -> float:
-    """The variance of hourly counts over Poisson's: bursts last longer than a block."""
-    hours = len(n) // _PER_HOUR
-    if hours >= 2:
-        n, y = (a[: _PER_HOUR * hours].reshape(hours, _PER_HOUR).sum(axis=1) for a in (n, y))
+def _burstiness(n: Floats, y: Floats) -> float:
+    """The variance of counts over Poisson's, at the span where it is largest."""
+    return max((_between(n, y, span) for span in SPANS if len(n) >= SPANS_LEAST * span), default=_between(n, y, 1))
+
+
+def _between(n: Floats, y: Floats, span: int) -> float:
+    """The variance between spans over Poisson's, so large that a fifth of such are too small by what is added."""
+    whole = len(n) // span
+    n, y = (a[: span * whole].reshape(whole, span).sum(axis=1) for a in (n, y))
     expected = n * y.sum() / max(float(n.sum()), 1.0)
     seen = expected > 0
+    df = max(int(seen.sum()) - 1, 1)
     squares = (y[seen] - expected[seen]) ** 2 / expected[seen]
-    return float(squares.sum()) / max(int(seen.sum()) - 1, 1)
+    return float(squares.sum()) / float(special.chdtri(df, 0.8))
 
 
 def _highest(rates: Rates, n: Floats, y: Floats) -> float:

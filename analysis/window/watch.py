@@ -122,13 +122,12 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
     if not block.fault and not block.refused and not block.is_outage:
         stretches = [event for event in terms.required_events if is_stretch(event)]
         hours = watch_stretches(hours, block, stretches, baseline.day_s)
-    early = block.end_s - started_s <= baseline.day_s / 2
     outage = state.outage + 1 if block.is_outage else 0
     state = replace(
         state,
         recent=recent,
         failing=failing.weigh(baseline.failures, state.failing, block),
-        totals=accumulate(state.totals, clipped, first_half_day=early),
+        totals=accumulate(state.totals, clipped),
         blocks=(*state.blocks, block)[-SCALES[-1] :],
         started_s=started_s,
         ended_s=block.end_s,
