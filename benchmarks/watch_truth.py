@@ -60,16 +60,19 @@ def decide(found: Month, *, to_first: bool = False) -> tuple[list[Decision], int
     return decisions, alarms
 
 
-def measure(options: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Rows {figure, value, low, high, goal, reached, n}."""
+def measure(options: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Rows {figure, value, low, high, goal, reached, n}, each as soon as it is known."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks watch", description=__doc__)
     parser.add_argument("--months", type=int, default=MONTHS)
     parser.add_argument("--write", action="store_true", help="into docs/method.md")
     asked = parser.parse_args(options)
-    rows = [_said(row) for row in _rows(asked.months)]
+    rows = []
+    for row in _rows(asked.months):
+        rows.append(row)
+        print(_line(row), file=sys.stderr, flush=True)
+        yield row
     if asked.write:
         write(rows)
-    return rows
 
 
 def write(rows: Sequence[dict[str, Any]], path: Path = METHOD) -> None:
@@ -88,11 +91,6 @@ def _line(row: dict[str, Any]) -> str:
     )
     goal = (row["goal"] or "") + (", **not reached**" if row["reached"] is False else "")
     return f"| {row['figure']} | {value} | {low} to {high} | {goal} | {row['n']} |"
-
-
-def _said(row: dict[str, Any]) -> dict[str, Any]:
-    print(_line(row), file=sys.stderr, flush=True)
-    return row
 
 
 def _rows(months: int) -> Iterator[dict[str, Any]]:
