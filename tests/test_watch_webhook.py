@@ -108,3 +108,17 @@ def test_of_very_many_changes_only_the_latest_are_told_and_the_rest_is_counted(s
 def test_a_webhook_that_is_added_to_a_watch_tells_nothing_of_before(state):
     say_on(state, "CHE")
     assert Webhook(state, "http://127.0.0.1:1", "HOOK", print).waiting == 0
+
+
+def test_a_workflow_of_teams_gets_a_card_in_which_nothing_of_the_target_is_read_as_markup(state, receiver):
+    with stub_server(receiver) as stub, telling(Webhook(state, stub.url, "HOOK", print, form="teams"), SOON):
+        say_on(state, "E")
+        receiver.wait(lambda: len(receiver.taken) == 1)
+    (told,) = receiver.taken
+    (card,) = told["attachments"]
+    title, text = card["content"]["body"]
+    assert (told.keys(), told["type"]) == ({"type", "attachments"}, "message")
+    assert card["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert (card["content"]["type"], title["text"]) == ("AdaptiveCard", "ESCALATE (was HOLD)")
+    assert text["type"] == "RichTextBlock"
+    assert text["inlines"][0]["text"].startswith("growth of save_custom +62% over the last 25 min — ")

@@ -86,6 +86,13 @@ class Span(click.ParamType[float]):
     default="",
     help="The variable with the URL to which each change of the verdict is posted.",
 )
+@click.option(
+    "--webhook-format",
+    type=OneOf(["plain", "teams"]),
+    default="plain",
+    metavar="FORM",
+    help="Its body: plain for Slack, Mattermost and programs (the default), teams for a workflow of Teams.",
+)
 @click.option("--note", metavar="TEXT", help="Write an unrelated change into the journal, and end.")
 @click.option("--seen", metavar="EVENT", help="Say that a required event happened, and end.")
 @click.option("--ack", is_flag=True, help="Acknowledge the alarms so far, and end.")
@@ -109,6 +116,7 @@ def command(
     listen: Address | None,
     token_env: str,
     webhook_env: str,
+    webhook_format: str,
     note: str | None,
     seen: str | None,
     ack: bool,
@@ -158,7 +166,7 @@ def command(
         day_s=day_s,
         required_events=tuple(require),
         until_clear=until == "clear",
-        beside=Beside(listen, token_env, webhook_env),
+        beside=Beside(listen, token_env, webhook_env, webhook_format),
     )
     code = watch(wanted, click.echo, quiet=quiet)
     acknowledge = [f"savepath watch --state {state} --ack"] if code == Exit.ESCALATE else []

@@ -18,6 +18,7 @@ class Beside:
     listen: Address | None = None
     token_env: str = ""
     webhook_env: str = ""
+    webhook_form: str = "plain"
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -38,7 +39,7 @@ class Beside:
             from savepath.watching.webhook import Webhook, telling
 
             url = needed("--webhook-env", self.webhook_env)
-            stack.enter_context(telling(Webhook(state, url, self.webhook_env, note)))
+            stack.enter_context(telling(Webhook(state, url, self.webhook_env, note, form=self.webhook_form)))
         if not self.listen:
             return ""
         from savepath.watching.service import serving

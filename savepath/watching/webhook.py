@@ -14,7 +14,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,11 @@ SCHEMA: Final = "savepath.watch-event/1"
 #: Of more changes than these that nobody took, the earlier ones are counted and not told.
 WAITING_MOST: Final = 20
 LOOK_S: Final = 1.0
+#: What the other side reads: the message itself, or a card.
+FORMS: Final = ("plain", "teams")
+CARD: Final = "application/vnd.microsoft.card.adaptive"
+CARD_SCHEMA: Final = "http://adaptivecards.io/schemas/adaptive-card.json"
+COLOURS: Final = {"CLEAR": "Good", "HOLD": "Warning", "ESCALATE": "Attention"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def changes_of(history: History) -> list[Change]:
 
 
 def message(change: Change, number: int, history: History, *, left_out: int = 0) -> dict[str, Any]:
-    """The body: ``text`` for people, as Slack, Mattermost and Teams read it, the rest for programs."""
+    """The body: ``text`` for people, as Slack and Mattermost read it, the rest for programs."""
     source, at_s = history.agreed.source, change.now.at_s
     at = datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
     text = f"{change.now.verdict} (was {change.was}): {change.now.sentence} — {source}, {at}"
@@ -82,10 +87,25 @@ def message(change: Change, number: int, history: History, *, left_out: int = 0)
     }
 
 
+def as_card(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as a workflow of Teams wants it: an Adaptive Card, and nothing beside it.
+
+    The text is a run and no text block, in which Markdown would be read out of names and errors of the target.
+    """
+    head, _, rest = body["text"].partition(": ")
+    title = {"type": "TextBlock", "text": head, "weight": "Bolder", "color": COLOURS[body["verdict"]]}
+    text = {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": rest}]}
+    card = {"type": "AdaptiveCard", "$schema": CARD_SCHEMA, "version": "1.4", "body": [title, text]}
+    return {"type": "message", "attachments": [{"contentType": CARD, "contentUrl": None, "content": card}]}
+
+
 class Webhook:
     """What was told and what is still to be told. ``name`` is that of the variable which holds the URL."""
 
-    def __init__(self, state: Path, url: str, name: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, state: Path, url: str, name: str, say: Callable[[str], None], *, form: str = FORMS[0]
+    ) -> None:
+        self._form = as_card if form == "teams" else dict
         self._history = History(state)
         self._path, self._url, self._name, self._say = state / NAME, url, name, say
         self._told = self._read_told()
@@ -117,7 +137,7 @@ class Webhook:
     def _post(self, client: httpx.Client, body: dict[str, Any]) -> str:
         """What went wrong, empty if it was taken. The URL is a secret, and httpx repeats it in some errors."""
         try:
-            with client.stream("POST", self._url, json=body) as answer:
+            with client.stream("POST", self._url, json=self._form(body)) as answer:
                 return "" if answer.is_success else f"answered {answer.status_code}"
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return f"no answer ({type(error).__name__})"
