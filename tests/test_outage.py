@@ -1,14 +1,18 @@
 """A failover in the middle of a run: it is marked by itself, and told. casedesk moves to a new host."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 from command_line import called
 
 from casedesk.process import running_desk
+from loadgen.run_folder import RunFolder
 
 pytestmark = pytest.mark.live
 
@@ -18,36 +22,67 @@ cohorts: {none: {custom_fields: 0, cases: 5}, some: {custom_fields: 30, cases: 5
 mix: {read_case: 1, save_standard: 1, save_custom: 1}
 load: {rate_per_s: 40, arrivals: constant, timeout_s: 2}
 warmup_s: 0.5
-duration_s: 4
+duration_s: 6
 verification: {settle_s: 0.1, script_deadline_s: 2, read_back_share: 1, rate_per_s: 100}
 """
 
 
+@contextmanager
+def driven(room, url):
+    """A run in ``room / "run"`` that has recorded sixty arrivals; it has ended in order when the block is over."""
+    (room / "s.yaml").write_text(SCENARIO)
+    words = ["run", "s.yaml", "--target", "casedesk", "--set", f"base_url={url}", "--out", "run", "--quiet"]
+    child = subprocess.Popen([sys.executable, "-m", "savepath", *words], cwd=room)
+    while progress(room / "run").get("recorded", 0) < 60:
+        assert child.poll() is None
+        time.sleep(0.02)
+    yield
+    assert child.wait(60) == 0
+
+
+#: A desk that has loaded everything and starts at a word: a machine under load takes seconds to load it.
+WAITING = """\
+import sys
+from casedesk.__main__ import main
+print("loaded", flush=True)
+sys.stdin.readline()
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@contextmanager
+def waiting_desk(url, data):
+    """A desk for the address and the data of another; it starts when its standard input has a line."""
+    words = [sys.executable, "-c", WAITING, "--port", url.rpartition(":")[2], "--data", str(data)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "loaded\n"
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def test_a_target_that_is_killed_and_started_again_has_lost_no_save(tmp_path):
+    data, out = tmp_path / "data", tmp_path / "run"
+    with running_desk(data=data) as desk, waiting_desk(desk.url, data) as again, driven(tmp_path, desk.url):
+        os.kill(desk.pid, signal.SIGKILL)
+        again.stdin.write("now\n")
+        again.stdin.flush()
+    info = RunFolder(out).read()
+    (outage,) = RunFolder(out).read_outages()[""]
+    assert (info.status, info.ledger.closes) == ("complete", True)
+    assert outage.failed > 0
+    assert (outage.kept.lost, outage.kept.checked > 0) == (0, True)
+
+
 def test_a_move_to_a_new_host_is_marked_with_its_length_and_the_saves_before_it_survive(tmp_path):
-    (tmp_path / "s.yaml").write_text(SCENARIO)
     out = tmp_path / "run"
-    with running_desk() as desk:
-        words = [
-            "run",
-            "s.yaml",
-            "--target",
-            "casedesk",
-            "--set",
-            f"base_url={desk.url}",
-            "--out",
-            "run",
-            "--quiet",
-        ]
-        child = subprocess.Popen([sys.executable, "-m", "savepath", *words], cwd=tmp_path)
-        while progress(out).get("recorded", 0) < 60:
-            assert child.poll() is None
-            time.sleep(0.02)
+    with running_desk() as desk, driven(tmp_path, desk.url):
         desk.move_host()
-        assert child.wait(60) == 0
     found = json.loads(called("show", out, "--json").stdout)
     (outage,) = found["outages"][""]
-    # The host is away for half a second; the first that is answered comes a little later, on a busy machine more.
-    assert 0.4 <= outage["ended_s"] - outage["begun_s"] <= 3
+    # The host is away for half a second; how much later the first is answered is the machine's affair.
+    assert outage["ended_s"] - outage["begun_s"] >= 0.4
     assert {kind["outcome"] for kind in outage["kinds"]} <= {"refused", "timeout"}
     assert {cell["custom_fields"] for cell in outage["cells"] if cell["failed"]} == {0, 30}
     assert all(cell["again_s"] is not None for cell in outage["cells"])
