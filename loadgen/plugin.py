@@ -32,7 +32,8 @@ from loadgen.live import Live
 from loadgen.live_tabs import fill, tabs
 from loadgen.locust_tables import trim_for_ever
 from loadgen.recorder import Sample
-from loadgen.session import Session, Settings
+from loadgen.session import Session
+from loadgen.settings import Settings
 from loadgen.web_guard import guard, password_for
 from scenarios.errors import Aborted, InputError, SavepathError, Unauthorised
 

@@ -9,50 +9,35 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event
 
-from loadgen.arm import Prepared, announce_tokens, prepare
-from loadgen.chosen import ALONE, CLIENTS, ChosenTarget, Workers, environ_of
-from loadgen.crew import Crew
-from loadgen.drive import Drive, Task, ending_of
+from loadgen.arm import announce_tokens, prepare
+from loadgen.chosen import environ_of
+from loadgen.drive import Drive, ending_of
 from loadgen.ending import Ending, Progress
-from loadgen.hands import Child, Guest
 from loadgen.live import Live, live_of
-from loadgen.messages import Known, Order
+from loadgen.muster import crew_of
 from loadgen.operations import Listener
-from loadgen.part import Part, facts_of_arm, facts_of_workers, generator_of, with_foreign
+from loadgen.outcome import outcome_of
+from loadgen.part import Part
 from loadgen.plan import plan_for
-from loadgen.reception import Reception
 from loadgen.run_folder import RunFolder
-from loadgen.run_info import (
-    ArmFacts,
-    Asked,
-    Cell,
-    IntegrityLimit,
-    RunInfo,
-    arms_of_run,
-    facts_of_all,
-)
-from loadgen.shipping import files_of, mapping_name, scenario_name
-from scenarios.arms import ARMS, count_arms
+from loadgen.run_info import facts_of_all
+from loadgen.settings import PreparedRun, Settings
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
 from scenarios.parts import refuse_too_many
 from scenarios.tokens import new_run_key
-from targets.environment import secret_of
 from targets.footprint import Footprint
 from targets.mapping import Target
 from targets.quotas import refuse_over_quota
@@ -65,30 +50,6 @@ if TYPE_CHECKING:
 #: and where others have to be told.
 LEAD_S, LEAD_OF_SEVERAL_S = 0.1, 0.5
 TELL_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a run needs to be told."""
-
-    scenario: str  # name or path
-    target: ChosenTarget
-    versus: ChosenTarget | None = None  # a second one, driven at the same time
-    run_dir: Path | None = None  # None: runs/<UTC time>-<scenario>
-    labels: Mapping[str, str] = field(default_factory=dict)
-    purpose: str = ""
-    allow_python: bool = False  # whether the mapping may name a class of its own
-    client: str = CLIENTS[0]
-    production: bool = False  # whether production is meant
-    workers: Workers = ALONE  # the processes that drive it
-    metrics_port: int | None = None  # of 127.0.0.1; where Prometheus looks while the run lasts
-
-    @property
-    def targets(self) -> dict[str, ChosenTarget]:
-        """The targets by the name of their arm, which is empty where there is only one."""
-        if self.versus is None:
-            return {"": self.target}
-        return dict(zip(ARMS, (self.target, self.versus), strict=True))
 
 
 class Driving(Protocol):
@@ -129,7 +90,6 @@ class Session:
         self._stopped = False
         self._driving: Driving | None = None
         self._beside = ExitStack()
-        self._prepared: Mapping[str, Prepared] = {}
         self._footprints: dict[str, Footprint] = {}
 
     # before anything is measured
@@ -156,7 +116,7 @@ class Session:
             self._say(f"note: {warning}")
         self._write_progress(Progress())
         self._footprints = {name: self._footprint_of(name, target) for name, target in targets.items()}
-        self._prepared = {
+        prepared = {
             name: prepare(
                 target,
                 self._scenario,
@@ -166,10 +126,14 @@ class Session:
             )
             for name, target in targets.items()
         }
-        self._key = new_run_key()
-        for name, prepared in self._prepared.items():
-            announce_tokens(self._footprints[name], prepared, self._key)
-        self._driving = self._alone() if settings.workers.alone else self._several()
+        run = self._run = PreparedRun(settings, self._plan, self.folder, new_run_key(), prepared)
+        for name, ready in prepared.items():
+            announce_tokens(self._footprints[name], ready, run.key)
+        self._driving = (
+            Drive(run.task_of(0), on_stop=self.stop, listener=self._listener)
+            if settings.workers.alone
+            else crew_of(run, on_stop=self.stop, say=self._say)
+        )
         with ExitStack() as opened:
             if settings.metrics_port is not None:
                 opened.enter_context(closing(self._open_metrics(settings.metrics_port)))
@@ -181,47 +145,6 @@ class Session:
 
         about = {"run": self.folder.path.resolve().name, "scenario": self._scenario.name}
         return Metrics(port, about, lambda: self._driving.progress if self._driving else Progress())
-
-    def _alone(self) -> Drive:
-        return Drive(self._task_of(0), on_stop=self.stop, listener=self._listener)
-
-    def _several(self) -> Crew:
-        settings, workers = self._settings, self._settings.workers
-        files = files_of(settings.scenario, self._scenario, settings.targets) if workers.listen else {}
-        known = {
-            name: Known(
-                mapping=mapping_name(name, chosen.mapping) if workers.listen else chosen.mapping,
-                variables=dict(chosen.variables),
-                fingerprint=dict(self._prepared[name].fingerprint),
-                inventory=self._prepared[name].inventory,
-            )
-            for name, chosen in settings.targets.items()
-        }
-        orders = [
-            Order(
-                worker=worker,
-                workers=workers.number,
-                scenario=scenario_name(settings.scenario) if workers.listen else settings.scenario,
-                targets=known,
-                folder="" if workers.listen else str(self.folder.path),
-                files=files,
-                run_key=self._key,
-                plan_digest=self._plan.digest,
-                client=settings.client,
-                allow_python=settings.allow_python,
-            )
-            for worker in range(workers.number)
-        ]
-        if not workers.listen:
-            return Crew([Child(order) for order in orders], self._task_of, on_stop=self.stop)
-        guests = [Guest(order, self.folder) for order in orders]
-        token = secret_of(os.environ, workers.token_env) or "" if workers.token_env else ""
-        reception = Reception(workers.listen, token, guests, metadata.version("savepath"), self._say)
-        return Crew(guests, self._task_of, on_stop=self.stop, reception=reception)
-
-    def _task_of(self, worker: int) -> Task:
-        client, workers = self._settings.client, self._settings.workers.number
-        return Task(self._scenario, self._prepared, self.folder, self._key, client, worker, workers)
 
     def _footprint_of(self, arm: str, target: Target) -> Footprint:
         """Where it is kept what the run makes there."""
@@ -304,20 +227,19 @@ class Session:
         found_elsewhere = gevent.get_hub().threadpool.apply(
             compact, (self.folder.path, self.folder.shards, strays)
         )
-        driven_s = max(part.driven_s for part in parts)
-        arms = self._arm_facts(parts, driven_s, found_elsewhere)
-        ledger = facts_of_all(arms).ledger
+        outcome = outcome_of(self._run, parts, found_elsewhere)
+        ledger = facts_of_all(outcome.arms).ledger
         if not self.ending.exit_code:
-            if not all(facts.ledger.closes for facts in arms.values()):
+            if not all(facts.ledger.closes for facts in outcome.arms.values()):
                 self.ending = Ending("aborted", f"the ledger does not close: {ledger}", 4)
             elif self.ending.status == "complete" and ledger.unsent:
                 self.ending = Ending("aborted", f"a part of the plan was not driven: {ledger}", 4)
-        self.folder.finish(self._info(parts, arms, driven_s))
+        self.folder.finish(outcome.info(self.ending, started_at=self._started_at, ended_s=self.now()))
         failed = sum(counts.logins_failed for part in parts for counts in part.arms.values())
         if failed:
             self._say(f"note: {failed} logins failed in the course of the run, and were tried again")
-        outcome = self.ending.status + (f" ({self.ending.reason})" if self.ending.reason else "")
-        self._say(f"{outcome}: {ledger}; {self.folder.path}")
+        ended = self.ending.status + (f" ({self.ending.reason})" if self.ending.reason else "")
+        self._say(f"{ended}: {ledger}; {self.folder.path}")
 
     # once a second
 
@@ -339,84 +261,9 @@ class Session:
         )
         self.folder.write_whole("progress.json", self.live.model_dump_json().encode())
 
-    # what is kept
-
-    def _arm_facts(
-        self, parts: Sequence[Part], driven_s: float, found_elsewhere: Mapping[str, int]
-    ) -> dict[str, ArmFacts]:
-        planned = self._plan.arrivals_expected
-        if self._plan.is_closed:  # what comes next is decided by the answers: what began was what was due
-            planned = sum(counts.fired for part in parts for counts in part.arms.values())
-        scheduled = {"": planned} if len(self._prepared) == 1 else count_arms(self._key, planned)
-        return {
-            name: with_foreign(
-                facts_of_arm(prepared.about, [part.arms[name] for part in parts], scheduled[name], driven_s),
-                found_elsewhere.get(name, 0),
-            )
-            for name, prepared in self._prepared.items()
-        }
-
-    def _info(self, parts: Sequence[Part], arms: Mapping[str, ArmFacts], driven_s: float) -> RunInfo:
-        settings, scenario, whole = self._settings, self._scenario, facts_of_all(arms)
-        return RunInfo(
-            schema="savepath.run/1",
-            id=self.folder.path.resolve().name,
-            key=self._key,
-            purpose=settings.purpose,
-            scenario=scenario.name,
-            target=whole.target,
-            environment=whole.environment,
-            plan_digest=self._plan.digest,
-            labels=dict(settings.labels),
-            fingerprint=whole.fingerprint,
-            started_at=self._started_at.isoformat(timespec="milliseconds"),
-            warmup_s=scenario.warmup_s,
-            duration_s=round(driven_s, 3),
-            ended_s=round(self.now(), 3),
-            status=self.ending.status,
-            reason=self.ending.reason,
-            offered_per_s=whole.offered_per_s,
-            fired=whole.fired,
-            ledger=whole.ledger,
-            generator=generator_of(parts, whole, settings.client),
-            verification=whole.verification,
-            effects=whole.effects,
-            stored_cases=whole.stored_cases,
-            arms=arms_of_run(arms),
-            workers=facts_of_workers(parts),
-            users=scenario.load.users,
-            question=question_of(scenario),
-            versions=_versions(),
-        )
-
-
-def question_of(scenario: Scenario) -> Asked:
-    """What the scenario asks of a comparison."""
-    limits = scenario.limits
-    return Asked(
-        tolerance=limits.slower,
-        required=tuple(Cell(operation=op, custom_fields=n) for op, n in sorted(scenario.required_cells)),
-        not_applicable=tuple(Cell(operation=op, custom_fields=n) for op, n in sorted(scenario.impossible_cells)),
-        limits=(
-            IntegrityLimit(kind="script", outcome="late", share=limits.late_scripts),
-            IntegrityLimit(kind="mail", outcome="late", share=limits.late_mails),
-        ),
-        objectives=scenario.parsed_objectives,
-    )
-
 
 def _default_folder(scenario: Scenario) -> Path:
     return Path("runs") / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{scenario.name}"
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("savepath", "locust", "gevent", "geventhttpclient", "pyarrow"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _to_stderr(text: str) -> None:

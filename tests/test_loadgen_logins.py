@@ -12,7 +12,8 @@ from loadgen.client import Client
 from loadgen.logins import Logins
 from loadgen.run_folder import RunFolder
 from loadgen.run_info import RunInfo
-from loadgen.session import Session, Settings
+from loadgen.session import Session
+from loadgen.settings import Settings
 from scenarios.errors import Aborted
 from targets.credentials import Credentials
 from targets.http import Request, Response

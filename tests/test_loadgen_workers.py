@@ -21,7 +21,8 @@ from loadgen.ending import Progress, progress_of_all
 from loadgen.messages import Channel, Known, Leave, Order, Ready, Second, Start, Stop
 from loadgen.plan import plan_for
 from loadgen.run_folder import RunFolder
-from loadgen.session import Session, Settings
+from loadgen.session import Session
+from loadgen.settings import Settings
 from loadgen.shards import read_shard, shard_schema
 from loadgen.tables import call_foreign
 from scenarios.library import load_scenario

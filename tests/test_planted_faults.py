@@ -7,7 +7,8 @@ from casedesk.faults import FAULTS
 from casedesk.process import running_desk
 from loadgen.chosen import ChosenTarget, Workers
 from loadgen.run_folder import RunFolder
-from loadgen.session import Session, Settings
+from loadgen.session import Session
+from loadgen.settings import Settings
 from scenarios.library import load_scenario
 from tests.planted_truth import broken, expected_rows, found_rows, read_desk
 

@@ -20,7 +20,8 @@ from stub_server import OK, stub_server
 
 from analysis.samples import SAMPLE_COLUMNS
 from loadgen.chosen import ChosenTarget, Workers
-from loadgen.session import Session, Settings
+from loadgen.session import Session
+from loadgen.settings import Settings
 from loadgen.shards import read_shard
 
 HOME = "10.77.9.1"

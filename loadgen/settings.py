@@ -1,0 +1,54 @@
+"""What a run needs to be told, and what is known of it once it is prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadgen.arm import Prepared
+from loadgen.chosen import ALONE, CLIENTS, ChosenTarget, Workers
+from loadgen.drive import Task
+from loadgen.plan import Plan
+from loadgen.run_folder import RunFolder
+from scenarios.arms import ARMS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run needs to be told."""
+
+    scenario: str  # name or path
+    target: ChosenTarget
+    versus: ChosenTarget | None = None  # a second one, driven at the same time
+    run_dir: Path | None = None  # None: runs/<UTC time>-<scenario>
+    labels: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""
+    allow_python: bool = False  # whether the mapping may name a class of its own
+    client: str = CLIENTS[0]
+    production: bool = False  # whether production is meant
+    workers: Workers = ALONE  # the processes that drive it
+    metrics_port: int | None = None  # of 127.0.0.1; where Prometheus looks while the run lasts
+
+    @property
+    def targets(self) -> dict[str, ChosenTarget]:
+        """The targets by the name of their arm, which is empty where there is only one."""
+        if self.versus is None:
+            return {"": self.target}
+        return dict(zip(ARMS, (self.target, self.versus), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run whose targets answer and have what its plan needs."""
+
+    settings: Settings
+    plan: Plan
+    folder: RunFolder
+    key: str
+    targets: Mapping[str, Prepared]  # by the name of the arm
+
+    def task_of(self, worker: int) -> Task:
+        """What one of its workers is to drive; all of it where there is only one."""
+        client, workers = self.settings.client, self.settings.workers.number
+        return Task(self.plan.scenario, self.targets, self.folder, self.key, client, worker, workers)
