@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from loadgen.chosen import CLIENTS
+from loadgen.guard import ENOUGH
+from scenarios.abort_rules import OVER_MOST_S
 from scenarios.arrivals import Offered, expected_in_cells, survey
 from scenarios.errors import InputError
 from scenarios.model import Operation, Scenario
@@ -73,8 +76,24 @@ def make_plan(scenario: Scenario, target: Target) -> Plan:
         rows=number + effects,
         bytes_expected=number * (_SAMPLE_BYTES + _SHARD_BYTES) + effects * (_EFFECT_BYTES + _SHARD_BYTES),
         duration_s=driven.warmup_s + driven.duration_s,
-        warnings=(*warnings, *_notes(driven, offered)),
+        warnings=(*warnings, *_notes(driven, offered), *notes_on_rules(driven, number)),
     )
+
+
+def notes_on_rules(scenario: Scenario, arrivals: int, parts: int = 1) -> list[str]:
+    """Abort rules that may never be judged: too few requests finish in their window in each of so many parts."""
+    per_s = arrivals / (scenario.warmup_s + scenario.duration_s) / parts
+    whose = "" if parts == 1 else f" of each of the {parts} parts that are judged"
+    notes = []
+    for rule in scenario.abort_rules:
+        if rule.of_requests and 0 < per_s * rule.over_s < ENOUGH:
+            enough_s = math.ceil(ENOUGH / per_s)
+            remedy = f"give it {enough_s} s" if enough_s <= OVER_MOST_S else "no window is long enough for it"
+            notes.append(
+                f"abort rule {rule.text!r} wants {ENOUGH} finished requests in its {rule.over_s:g} s, and about "
+                f"{per_s * rule.over_s:.2g} come{whose}; {remedy}"
+            )
+    return notes
 
 
 def plan_for(scenario: Scenario, targets: Sequence[Target], *, client: str = CLIENTS[0]) -> Plan:

@@ -29,7 +29,7 @@ from loadgen.muster import crew_of
 from loadgen.operations import Listener
 from loadgen.outcome import outcome_of
 from loadgen.part import Part
-from loadgen.plan import plan_for
+from loadgen.plan import notes_on_rules, plan_for
 from loadgen.run_folder import RunFolder
 from loadgen.run_info import facts_of_all
 from loadgen.settings import PreparedRun, Settings
@@ -112,8 +112,10 @@ class Session:
         self.created = True
         self.folder.refuse_small_disk(self._plan.bytes_expected)
         self.folder.write_plan(self._plan.as_dict())
-        for warning in self._plan.warnings:
-            self._say(f"note: {warning}")
+        parts = settings.workers.number * len(targets)
+        apart = notes_on_rules(self._scenario, self._plan.arrivals_expected, parts) if parts > 1 else []
+        for note in dict.fromkeys((*self._plan.warnings, *apart)):
+            self._say(f"note: {note}")
         self._write_progress(Progress())
         self._footprints = {name: self._footprint_of(name, target) for name, target in targets.items()}
         prepared = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loadgen.chosen import CLIENTS
-from loadgen.plan import make_plan, plan_for
+from loadgen.plan import make_plan, notes_on_rules, plan_for
 from scenarios.arrivals import arrivals, most_in_a_second
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
@@ -159,3 +159,31 @@ def test_a_target_that_can_do_nothing_of_the_mix_is_refused():
 )
 def test_the_peak_is_the_most_in_any_half_open_second(times_s, most):
     assert most_in_a_second(np.array(times_s)) == most
+
+
+@pytest.mark.parametrize(
+    ("rule", "parts", "said"),
+    [
+        ("failures > 1 % over 1 s", 1, []),  # 20 arrivals/s
+        (
+            "failures > 1 % over 3 s",
+            4,
+            ["wants 20 finished requests in its 3 s, and about 15 come of each of"],
+        ),
+        ("p99 > 1 s over 3 s", 4, ["give it 4 s"]),
+        ("timeouts > 1 % over 10 min", 1000, ["no window is long enough for it"]),
+        ("memory > 1 GB", 1000, []),
+    ],
+)
+def test_an_abort_rule_that_may_never_be_judged_is_noted(rule, parts, said):
+    found = notes_on_rules(scenario(f"{TEXT}abort: ['{rule}']\n"), 200, parts)
+    assert [rule in one for one in found] == [True] * len(said)
+    assert all(part in one for one, part in zip(found, said, strict=True))
+
+
+def test_a_plan_notes_the_rules_that_its_own_rate_is_too_low_for():
+    slow = TEXT.replace("rate_per_s: 20", "rate_per_s: 2") + "abort: [failures > 1 % over 5 s]\n"
+    assert make_plan(scenario(slow), target()).warnings == (
+        "abort rule 'failures > 1 % over 5 s' wants 20 finished requests in its 5 s, and about 10 come; "
+        "give it 10 s",
+    )
