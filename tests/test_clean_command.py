@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-from command_line import called
+from command_line import called, savepath
 from test_safety import Listener
 
 from casedesk.process import running_desk
@@ -54,7 +54,7 @@ class Desk:
 
     def words(self, scenario, out, target="casedesk"):
         words = ("run", scenario, "--target", target, "--set", f"base_url={self.url}", "--out", out, "--quiet")
-        return [sys.executable, "-m", "savepath", *map(str, words)]
+        return [str(word) for word in words]
 
     def rows(self):
         """What is in the tables, by the number of rows; without those that are empty."""
@@ -81,7 +81,7 @@ def wait_until(true):
 
 def test_after_a_run_nothing_is_left_and_a_second_call_asks_nothing(desk, tmp_path):
     out = tmp_path / "run"
-    subprocess.run(desk.words(desk.scenario("whole"), out), check=True)
+    assert savepath(*desk.words(desk.scenario("whole"), out)).returncode == 0
     assert {
         "tenants",
         "case_types",
@@ -104,7 +104,7 @@ def test_a_mapping_can_want_it_at_the_end_of_each_run_and_what_was_there_before_
     before = desk.rows()
     mapping = tmp_path / "desk.yaml"
     mapping.write_text(MAPPING.replace("clean_up:\n", "clean_up:\n  after: remove\n"))
-    subprocess.run(desk.words(desk.scenario("found"), tmp_path / "run", mapping), check=True)
+    assert savepath(*desk.words(desk.scenario("found"), tmp_path / "run", mapping)).returncode == 0
     after = desk.rows()
     assert {name: after[name] for name in before} == before
     # What a save wrote into a case that was there is that case's own history.
@@ -117,7 +117,8 @@ def test_a_mapping_can_want_it_at_the_end_of_each_run_and_what_was_there_before_
 )
 def test_after_a_kill_in_the_middle_nothing_is_left(desk, tmp_path, moment, cases, mark):
     out = tmp_path / "run"
-    child = subprocess.Popen(desk.words(desk.scenario(moment, cases, duration_s=60), out))
+    words = desk.words(desk.scenario(moment, cases, duration_s=60), out)
+    child = subprocess.Popen([sys.executable, "-m", "savepath", *words])
     footprints = out / "footprint"
     wait_until(
         lambda: sum(path.read_bytes().count(mark) for path in footprints.glob("*")) > (moment == "preparing") * 9

@@ -90,7 +90,7 @@ def as_counted(rows: list[tuple]) -> Counter[tuple]:
 
 
 @given(st.lists(samples, max_size=20), st.lists(effects, max_size=20), st.integers(0, 20))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_recorded_is_what_is_read_back(tmp_path_factory, rows, more, cut):
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "one")
     folder.create()
