@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from analysis.window.baseline import learn_baseline
 from analysis.window.blocks import block_as_plain
+from analysis.window.learning import learn_baseline
 from analysis.window.watch import Terms, begin, evidence, step
 from benchmarks.watched_runs import BLOCK_S, write_run
 from benchmarks.window_months import NORMAL, growing, month

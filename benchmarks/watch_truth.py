@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from analysis.findings import Verdict
-from analysis.window.baseline import learn_baseline
 from analysis.window.decisions import Decision
+from analysis.window.learning import learn_baseline
 from analysis.window.watch import Terms, acknowledge, begin, step
 from benchmarks import watch_keeping, watch_survival
 from benchmarks.window_months import (

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from analysis.findings import Verdict
 from analysis.histograms import histogram_of
-from analysis.window.baseline import SCALES, learn_baseline, window_means
 from analysis.window.blocks import (
     OVERALL,
     Block,
@@ -25,6 +24,8 @@ from analysis.window.blocks import (
 from analysis.window.decisions import Hold, Kind, Shape
 from analysis.window.explanation import Objective, find_split
 from analysis.window.hours import busiest_hour, is_stretch, watch_stretches, watched_whole
+from analysis.window.learning import learn_baseline
+from analysis.window.noise import SCALES, window_means
 from analysis.window.streams import name_streams
 from analysis.window.watch import Terms, acknowledge, begin, evidence, step
 

@@ -3,7 +3,7 @@
 Asked after every block, of every stream, for windows of 25 minutes to a day. By the union bound the
 number of false alarms expected in 30 days is below ``baseline.FALSE_ALARMS`` however the blocks depend on
 each other, as long as window means are normal with at most the baseline's sigma; bursts of the
-baseline widen its sigma (``baseline.BASELINE_MOST``), and no block counts for more than ``clip``.
+baseline widen its sigma (``learning.BASELINE_MOST``), and no block counts for more than ``clip``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.window.baseline import FILLED, SCALES, Baseline
+from analysis.window.baseline import Baseline
+from analysis.window.noise import FILLED, SCALES
 
 Floats = NDArray[np.float64]
 

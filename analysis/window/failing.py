@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from analysis.window.blocks import Block
+from analysis.window.noise import allowance
 
 Floats = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ def _between(n: Floats, y: Floats, span: int) -> float:
     seen = expected > 0
     df = max(int(seen.sum()) - 1, 1)
     squares = (y[seen] - expected[seen]) ** 2 / expected[seen]
-    return float(squares.sum()) / float(special.chdtri(df, 0.8))
+    return float(squares.sum()) / df * allowance(df)
 
 
 def _highest(rates: Rates, n: Floats, y: Floats) -> float:

@@ -22,13 +22,14 @@ from scipy import special
 
 from analysis.findings import Verdict
 from analysis.window import failing
-from analysis.window.baseline import SCALES, Baseline
+from analysis.window.baseline import Baseline
 from analysis.window.blocks import Block
 from analysis.window.clearing import Totals, accumulate, no_totals, unsettled
 from analysis.window.decisions import Alarm, Decision, Evidence, Hold, Kind, Reason
 from analysis.window.detector import TOLD, Recent, Signal, append, no_recent, scores, strongest
 from analysis.window.explanation import Objective, explain
 from analysis.window.hours import Progress, is_stretch, watch_stretches, watched_whole
+from analysis.window.noise import SCALES
 from analysis.window.streams import TELLING
 
 Floats = NDArray[np.float64]

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from analysis.runs import Objective
-from analysis.window.baseline import learn_baseline
 from analysis.window.blocks import Block
 from analysis.window.hours import busiest_hour
+from analysis.window.learning import learn_baseline
 from analysis.window.streams import Cell
 from loadgen.chosen import ChosenTarget
 from loadgen.runs import find_runs

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.window.baseline import Baseline, learn_baseline
+from analysis.window.baseline import Baseline
 from analysis.window.blocks import Block, block_as_plain, block_from_plain
+from analysis.window.learning import learn_baseline
 from analysis.window.streams import TELLING
 from analysis.window.watch import acknowledge, begin, evidence, see, step
 from loadgen.run_folder import write_whole
