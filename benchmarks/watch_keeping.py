@@ -12,7 +12,8 @@ from typing import Any
 
 from analysis.window.blocks import block_as_plain
 from analysis.window.learning import learn_baseline
-from analysis.window.watch import Terms, begin, evidence, step
+from analysis.window.state import Terms, begin
+from analysis.window.watch import evidence, step
 from benchmarks.watched_runs import BLOCK_S, write_run
 from benchmarks.window_months import NORMAL, growing, month
 from savepath.watching.lines import Told, line_of

@@ -19,7 +19,8 @@ import numpy as np
 from analysis.findings import Verdict
 from analysis.window.decisions import Decision
 from analysis.window.learning import learn_baseline
-from analysis.window.watch import Terms, acknowledge, begin, step
+from analysis.window.state import Terms, acknowledge, begin
+from analysis.window.watch import step
 from benchmarks import watch_keeping, watch_survival
 from benchmarks.window_months import (
     BLOCK_S,

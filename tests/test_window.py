@@ -26,8 +26,9 @@ from analysis.window.explanation import Objective, find_split
 from analysis.window.hours import busiest_hour, is_stretch, watch_stretches, watched_whole
 from analysis.window.learning import learn_baseline
 from analysis.window.noise import SCALES, window_means
+from analysis.window.state import Terms, acknowledge, begin
 from analysis.window.streams import name_streams
-from analysis.window.watch import Terms, acknowledge, begin, evidence, step
+from analysis.window.watch import evidence, step
 
 FIELDS = (0, 10, 50, 200, 500)
 CELLS = [

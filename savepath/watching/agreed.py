@@ -11,7 +11,7 @@ from scenarios.errors import InputError
 from scenarios.source import StrictModel
 
 if TYPE_CHECKING:  # the gate asks without loading the analysis
-    from analysis.window.watch import Terms
+    from analysis.window.state import Terms
 
 NAME: Final = "watch.json"
 
@@ -48,7 +48,7 @@ class Agreed(StrictModel):
     def terms(self) -> Terms:
         """The same as the analysis wants it."""
         from analysis.window.explanation import Objective
-        from analysis.window.watch import Terms
+        from analysis.window.state import Terms
 
         return Terms(
             settle_s=self.settle_s,

@@ -17,8 +17,9 @@ from pathlib import Path
 from analysis.window.baseline import Baseline
 from analysis.window.blocks import Block, block_as_plain, block_from_plain
 from analysis.window.learning import learn_baseline
+from analysis.window.state import acknowledge, begin, see
 from analysis.window.streams import TELLING
-from analysis.window.watch import acknowledge, begin, evidence, see, step
+from analysis.window.watch import evidence, step
 from loadgen.run_folder import write_whole
 from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.journal import UNREADABLE, Journal, Line
