@@ -180,6 +180,7 @@ class RunInfo(StrictModel):
     generator: Generator = Generator()
     verification: Verified = Verified()
     effects: dict[str, dict[str, int]] = Field({})  # kind -> outcome -> count
+    outages: int | None = None  # of all arms; None: nobody looked (too many samples, an older run)
     stored_cases: int | None = None
     arms: dict[str, ArmFacts] = Field({})  # "before" and "after" of a run of two targets; else empty
     workers: tuple[WorkerFacts, ...] = ()  # where there were several

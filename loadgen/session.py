@@ -229,6 +229,8 @@ class Session:
         found_elsewhere = gevent.get_hub().threadpool.apply(
             compact, (self.folder.path, self.folder.shards, strays)
         )
+        found = gevent.get_hub().threadpool.apply(self.folder.read_outages)
+        outages = None if found is None else sum(map(len, found.values()))
         outcome = outcome_of(self._run, parts, found_elsewhere)
         ledger = facts_of_all(outcome.arms).ledger
         if not self.ending.exit_code:
@@ -236,7 +238,10 @@ class Session:
                 self.ending = Ending("aborted", f"the ledger does not close: {ledger}", 4)
             elif self.ending.status == "complete" and ledger.unsent:
                 self.ending = Ending("aborted", f"a part of the plan was not driven: {ledger}", 4)
-        self.folder.finish(outcome.info(self.ending, started_at=self._started_at, ended_s=self.now()))
+        info = outcome.info(self.ending, started_at=self._started_at, ended_s=self.now())
+        self.folder.finish(info.model_copy(update={"outages": outages}))
+        if outages:
+            self._say(f"note: {outages} outage{'s' * (outages > 1)} in the run; savepath show {self.folder.path}")
         failed = sum(counts.logins_failed for part in parts for counts in part.arms.values())
         if failed:
             self._say(f"note: {failed} logins failed in the course of the run, and were tried again")

@@ -119,6 +119,8 @@ def command(
             raise click.UsageError(f"{flag}-set is of no use without {flag} TARGET.")
 
     from loadgen.chosen import ChosenTarget, Workers
+    from loadgen.run_folder import RunFolder
+    from reports import units
     from savepath.cleaned import exit_code, tell_cleaned, tell_left
     from savepath.cleaning import Choice, clean, removes_after
     from savepath.driving import AFTER, BEFORE, Drive, drive_runs, in_turns, runs_of
@@ -150,6 +152,11 @@ def command(
         say(runs_as_json([turn.folder for turn in turns]))
     else:
         say(f"recorded: {out}")
+    if not quiet:
+        for turn in turns:
+            if outages := RunFolder(turn.folder).read().outages:
+                told = units.counted(outages, "outage")
+                note(f"{told} in {turn.folder};\n      savepath show {turn.folder} tells when and for whom")
     code = 0
     if any(removes_after(chosen.load(allow_python=allow_python)) for chosen in targets.values()):
         choice = Choice(allow_python=allow_python, production=production, unasked=True)
