@@ -131,6 +131,8 @@ def _compile(text: str, scope: Scope | None) -> Template:
         tree = _ENVIRONMENT.parse(text)
     except TemplateSyntaxError as error:
         raise TemplateError(f"not a valid template: {error.message}") from None
+    except ValueError:  # of thousands of digits, which Python does not take for a number
+        raise TemplateError("not a valid template: a number is too long") from None
     _check_nodes(tree)
     try:
         if scope is not None:

@@ -33,8 +33,9 @@ def load(body='"x"', condition="id"):
         "1+" * 5000 + "1",
         "case" + ".b" * 5000,
         "case" + "|upper" * 30_000,
+        "9" * 4500,
     ],
-    ids=["parentheses", "lists", "not", "sums", "dots", "filters"],
+    ids=["parentheses", "lists", "not", "sums", "dots", "filters", "digits"],
 )
 def test_a_template_beyond_bounds_is_a_problem_of_the_file(expression):
     with pytest.raises(InputError, match=r"theirs\.yaml:5:\d+: operations\.save_standard\.request\.body: "):
