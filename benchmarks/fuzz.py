@@ -29,6 +29,8 @@ from benchmarks.records import ROOT, put_table, read_record, record_of, write_re
 INPUTS = 100_000
 HANG_S = 30  # of a clock on the wall, on a machine that others use too
 MEMORY_MB = 500
+#: Exit codes of a guided process that broke off by itself (Python's, and libFuzzer's for a signal).
+NO_FINDING = (1, 72)
 
 
 @dataclass
@@ -115,6 +117,8 @@ def _guide(name: str, wanted: int) -> None:
     command = [sys.executable, "-m", "benchmarks.fuzz_guided", name, str(wanted)]
     done = subprocess.run(command, capture_output=True, text=True)
     found = read_record(record_of("fuzz", name), Found())
+    if done.returncode in NO_FINDING:
+        raise SystemExit(f"{name}: {done.stderr[-2000:]}\nwhere atheris is missing, make bench-fuzz installs it")
     if done.returncode:
         print(f"{name}: {done.stderr[-3000:]}", file=sys.stderr)
         found.hangs += 1
