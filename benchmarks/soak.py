@@ -47,7 +47,7 @@ def measure() -> list[dict[str, object]]:
         row(f"memory growth, MB/h, over {length_s:.0f} s at {RATE_PER_S}/s", [an_hour], "<= 5", most=most),
         row("  memory at the end, MB", [memory[-1] / 1e6]),
         row(f"samples lost, of {ledger.recorded:,}", [ledger.scheduled - ledger.recorded], "0", most=0),
-        row("run folder, MB of the MB planned at most", [on_disk / plan.bytes_expected], "<= 1", most=1),
+        row("run folder, MB of the MB planned at most", [on_disk / plan.disk.most], "<= 1", most=1),
     ]
 
 

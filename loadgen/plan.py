@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from loadgen.chosen import CLIENTS
+from loadgen.disk import DiskUse, disk_use
 from loadgen.guard import ENOUGH
 from scenarios.abort_rules import OVER_MOST_S
 from scenarios.arrivals import Offered, expected_in_cells, survey
@@ -19,8 +20,6 @@ from targets.mapping import Target
 
 #: How a run of it is labelled, for people.
 CLOSED_LOOP: Final = "closed loop, times not comparable"
-#: Bytes on disk: a sample and an effect compacted, and what the same rows take in the shards.
-_SAMPLE_BYTES, _EFFECT_BYTES, _SHARD_BYTES = 12, 14, 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Plan:
     arrivals_expected: int  # warm-up included; exact, as the schedule follows from the seed; see ``is_closed``
     peak_rate_per_s: float  # the most arrivals in any one second
     rows: int  # samples and effects that will be written, expected
-    bytes_expected: int
+    disk: DiskUse
     duration_s: float  # warm-up and measured window
     warnings: tuple[str, ...] = ()
 
@@ -55,7 +54,8 @@ class Plan:
             "arrivals_expected": self.arrivals_expected,
             "peak_rate_per_s": self.peak_rate_per_s,
             "rows": self.rows,
-            "bytes_expected": self.bytes_expected,
+            "bytes_expected": self.disk.most,
+            "bytes_kept": self.disk.kept,
             "duration_s": self.duration_s,
             "warnings": list(self.warnings),
         }
@@ -67,6 +67,7 @@ def make_plan(scenario: Scenario, target: Target) -> Plan:
     offered = survey(driven)
     number = offered.arrivals
     effects = round(number * _effects_per_arrival(driven))
+    duration_s = driven.warmup_s + driven.duration_s
     return Plan(
         scenario=driven,
         target_name=target.name,
@@ -74,8 +75,8 @@ def make_plan(scenario: Scenario, target: Target) -> Plan:
         arrivals_expected=number,
         peak_rate_per_s=float(offered.peak_per_s),
         rows=number + effects,
-        bytes_expected=number * (_SAMPLE_BYTES + _SHARD_BYTES) + effects * (_EFFECT_BYTES + _SHARD_BYTES),
-        duration_s=driven.warmup_s + driven.duration_s,
+        disk=disk_use(number, effects, duration_s),
+        duration_s=duration_s,
         warnings=(*warnings, *_notes(driven, offered), *notes_on_rules(driven, number)),
     )
 
@@ -130,6 +131,7 @@ def plan_for(scenario: Scenario, targets: Sequence[Target], *, client: str = CLI
         plan,
         target_name=" and ".join(dict.fromkeys((old.name, new.name))),
         digest=hashlib.sha256(f"{plan.digest} both at once".encode()).hexdigest(),
+        disk=disk_use(plan.arrivals_expected, plan.rows - plan.arrivals_expected, plan.duration_s, arms=2),
         warnings=(
             *plan.warnings,
             f"each target gets about half of the arrivals, {plan.arrivals_expected / plan.duration_s / 2:.3g}/s",

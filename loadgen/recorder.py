@@ -10,14 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
+from loadgen.disk import ROTATE_S
 from loadgen.run_folder import RunFolder
 from loadgen.shards import ShardWriter
-
-#: A shard is ended after an hour, so that whole ones can be copied away and a damaged one costs no more.
-ROTATE_S: Final = 3600.0
 
 
 class Sample(NamedTuple):

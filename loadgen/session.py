@@ -110,7 +110,7 @@ class Session:
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
         self.folder.create()
         self.created = True
-        self.folder.refuse_small_disk(self._plan.bytes_expected)
+        self.folder.refuse_small_disk(self._plan.disk.most)
         self.folder.write_plan(self._plan.as_dict())
         parts = settings.workers.number * len(targets)
         apart = notes_on_rules(self._scenario, self._plan.arrivals_expected, parts) if parts > 1 else []

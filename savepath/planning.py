@@ -28,14 +28,23 @@ def tell_plan(plan: Plan, pairs: int) -> str:
         f"mix         {_folded(mix)}",
         f"one run     {duration(scenario.warmup_s)} warm-up + {duration(scenario.duration_s)} measured, "
         f"{'at most about ' if plan.is_closed else ''}{plan.arrivals_expected:,} arrivals",
-        f"writes      {plan.rows:,} rows, about {plan.bytes_expected / 1e6:.1f} MB a run",
-        f"in all      {pairs} pairs = {2 * pairs} runs, {duration(2 * pairs * each)} and the time between them",
+        f"writes      {plan.rows:,} rows, at most {_size(plan.disk.most)} while it lasts, {_size(plan.disk.kept)} "
+        "afterwards",
+        f"in all      {pairs} pairs = {2 * pairs} runs, {duration(2 * pairs * each)} and the time between them, "
+        f"{_size(2 * pairs * plan.disk.kept)}",
         f"ends at     {_folded('; '.join(scenario.abort) or 'no abort rule')}",
         f"digest      {plan.digest[:16]}",
     ]
     lines += [f"note        {_folded(warning)}" for warning in plan.warnings]
     lines += ["", "Nothing was sent."]
     return "\n".join(lines)
+
+
+def _size(size: int) -> str:
+    """Bytes, for people."""
+    if size < 1e6:
+        return f"{size / 1e3:,.0f} KB"
+    return f"{size / 1e6:,.1f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"
 
 
 def _cohorts(scenario: Scenario) -> str:
@@ -65,7 +74,8 @@ def plan_as_json(plan: Plan, pairs: int, asked: Mapping[str, object]) -> str:
             "peak_rate_per_s": plan.peak_rate_per_s,
             "arrivals": plan.arrivals_expected,
             "rows": plan.rows,
-            "bytes": plan.bytes_expected,
+            "bytes": plan.disk.most,
+            "bytes_kept": plan.disk.kept,
             "duration_s": plan.duration_s,
             "pairs": pairs,
             "duration_of_all_s": 2 * pairs * plan.duration_s,

@@ -1,10 +1,14 @@
 """The plan: what decides its digest, what it counts, and what a target leaves out of it."""
 
+import re
+
 import numpy as np
 import pytest
 
 from loadgen.chosen import CLIENTS
 from loadgen.plan import make_plan, notes_on_rules, plan_for
+from loadgen.recorder import Recorder, Sample
+from loadgen.run_folder import RunFolder
 from scenarios.arrivals import arrivals, most_in_a_second
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
@@ -187,3 +191,23 @@ def test_a_plan_notes_the_rules_that_its_own_rate_is_too_low_for():
         "abort rule 'failures > 1 % over 5 s' wants 20 finished requests in its 5 s, and about 10 come; "
         "give it 10 s",
     )
+
+
+@pytest.mark.parametrize("rate", [0.5, 20, 300])
+def test_what_a_run_writes_is_no_more_than_was_foretold_and_not_much_less(rate, tmp_path):
+    text = re.sub(r"mix:.*", "mix: {read_case: 1}", TEXT).replace("20,", f"{rate},")
+    reads = scenario(re.sub(r"required:.*", "", text))
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    recorder, second = Recorder(folder), 0.0
+    for one in arrivals(reads):
+        if one.at_s >= second:
+            recorder.flush()
+            second += 1
+        times = (one.at_s, one.at_s, one.at_s + 0.1)
+        who = (one.tenant.key, one.tenant.custom_fields, str(one.operation))
+        recorder.sample(Sample(one.seq, 0, "", *who, *times, 200, "ok", "", 1200, 3400))
+    recorder.close()
+    written = sum(path.stat().st_size for path in folder.shards.iterdir())
+    disk = make_plan(reads, target()).disk
+    assert 0.6 * disk.most <= written + disk.kept <= disk.most
