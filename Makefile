@@ -60,6 +60,9 @@ bench-performance: .venv/dev ## against k6, wrk, hey and autocannon, as far as t
 bench-soak: .venv/dev ## half an hour at 50/s: memory and disk; SOAK_S=180 for less
 	$(BIN)/python -m benchmarks soak
 
+bench-day: .venv/dev ## a day at 50/s by a clock of its own: memory and disk; DAY_HOURS=2 for less
+	$(BIN)/python -m benchmarks day
+
 bench-truth: .venv/dev ## false alarms and power of the comparison, by simulation; TRUTH=--write puts them into docs/method.md
 	$(BIN)/python -m benchmarks truth $(TRUTH)
 

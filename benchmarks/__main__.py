@@ -20,6 +20,7 @@ BENCHES = {
     "peers": ("benchmarks.peers",),
     "performance": ("benchmarks.performance",),
     "soak": ("benchmarks.soak",),
+    "day": ("benchmarks.day",),
     "scale": ("benchmarks.analysis_scale",),
     "truth": ("benchmarks.truth",),
     "plan": ("benchmarks.planned_pairs",),

@@ -233,13 +233,17 @@ class Verifier:
     def run(self) -> None:
         """Look up what is ripe until ``sweep`` is through; its own greenlet."""
         while not self._over:
-            now_s = self._now()
-            for group in list(self._groups.values()):
-                group.ripen(now_s)
-                while self._worth(group, now_s) and self._pace.is_free(now_s) and not self._lookups.full():
-                    self._pace.take(now_s)
-                    self._lookups.spawn(self._guarded, self._look_up, group, group.take())
+            self.look()
             gevent.sleep(_TICK_S)
+
+    def look(self) -> None:
+        """Begin to look up what is ripe by now."""
+        now_s = self._now()
+        for group in list(self._groups.values()):
+            group.ripen(now_s)
+            while self._worth(group, now_s) and self._pace.is_free(now_s) and not self._lookups.full():
+                self._pace.take(now_s)
+                self._lookups.spawn(self._guarded, self._look_up, group, group.take())
 
     def sweep(self, limit_s: float) -> None:
         """After the load: look until everything is settled, at most ``limit_s``; the rest is unverified."""
