@@ -39,6 +39,7 @@ from targets.mapping import load_target
 HOURS = 24.0
 TAKES_S = 0.005
 LOOK_EVERY_S = 10
+MAILS_KEPT = 2000
 #: What is made once, at the start, is no growth.
 SETTLED_AFTER = 1 / 8
 SCENARIO = """\
@@ -71,6 +72,7 @@ class Desk:
         self._clock = clock
         self._scripts = scripts
         self._cases: dict[str, dict[str, Any]] = {}
+        self._mails: dict[str, str] = {}  # to whom, by token: the latest
 
     def send(self, request: Request) -> Response:
         parts = urlsplit(request.url)
@@ -88,13 +90,18 @@ class Desk:
             ran = [token for token in tokens if not is_denied(token)]
             return {"runs": [{"save_id": token, "script": name} for token in ran for name in names]}
         if path.endswith("/outbox"):
-            return {"mails": [{"token": token, "deliveries": 1} for token in query["tokens"][0].split(",")]}
+            tokens = query["tokens"][0].split(",")
+            return {"mails": [{"token": token, "deliveries": 1, "to": self._mails[token]} for token in tokens]}
         if path.endswith("/saves"):
             return {"saves": []}
         if request.method == "GET":
             return {"id": path, "fields": self._cases.get(path, {})}
         self._clock.now_s += TAKES_S
         if path.endswith("/emails"):
+            mail = orjson.loads(request.body or b"")
+            self._mails[mail["token"]] = mail["to"]
+            if len(self._mails) > MAILS_KEPT:
+                del self._mails[next(iter(self._mails))]
             return {"status": 202}
         if is_denied(request.headers["X-Save-Id"]):
             return {"status": 503}
@@ -151,7 +158,7 @@ def _measure(hours: float, room: Path) -> list[dict[str, object]]:
         health.note_lag(clock.now_s - arrival.at_s)
         operations.perform(arrival)
         number += 1
-        if number % 10 == 0:
+        if number % 2 == 0:  # 25 times a second: one look-up each, and 20/s may be needed
             verifier.look()
         gevent.sleep(0)
     recorder.flush()
