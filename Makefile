@@ -93,7 +93,7 @@ bench-watch: .venv/dev ## false alarms, delays, CLEAR and survival of the watch,
 bench-fuzz: .venv/fuzz ## a hundred thousand broken files for every reader, guided by coverage (hours); goes on where it was ended; FUZZ="--inputs 2000", FUZZ=--write for docs/security.md
 	$(BIN)/python -m benchmarks fuzz $(FUZZ)
 
-bench-promises: .venv/dev ## casedesk against its own OpenAPI document, two hundred requests an operation (10 minutes)
+bench-promises: .venv/dev ## casedesk against its own OpenAPI document, a hundred requests that fit and a hundred that do not for each operation
 	$(BIN)/python -m benchmarks promises
 
 .venv/fuzz: .venv/dev requirements-fuzz.txt
