@@ -101,8 +101,8 @@ def test_a_planted_fault_is_found_wherever_it_struck_and_nowhere_else(drive, fau
 
 def test_two_workers_find_what_is_planted_together_as_one_does(drive):
     names = ("foreign_write", "script_doubled", "script_reordered", "value_truncated", "mail_lost")
-    # Of some 14 custom saves none at all would be cut short in one run of fifty at .25.
-    rates = dict.fromkeys(names, 0.25) | {"value_truncated": 0.5}
+    # Only the last save of each of the four cases can be read: at .25 none is cut short in one run of three.
+    rates = dict.fromkeys(names, 0.25) | {"value_truncated": 0.9}
     found, expected = drive("two-workers", workers=2, **rates)
     assert found == expected
     assert set().union(*(OUTCOMES[name] for name in names)) <= set(broken(found))
