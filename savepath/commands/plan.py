@@ -67,9 +67,10 @@ def command(
     A plan that is over a quota of the target is told with what to change, and ends with exit code 3; so does one
     for production without --production, a rate cap and test tenants in the mapping.
 
-    With --check the target is asked in place of that: is it reachable, are the credentials accepted, are tenants,
-    custom fields and cases there, can its answers be read, may it be cleaned up, does its clock agree. Only GET
-    and the login of the mapping are sent. What stands in the way of a run ends with exit code 4.
+    With --check the target is asked in place of that, unless the plan is refused: is it reachable, are the
+    credentials accepted, are tenants, custom fields and cases there, can its answers be read, may it be cleaned
+    up, does its clock agree. Only GET and the login of the mapping are sent. What stands in the way of a run ends
+    with exit code 4.
 
     \b
     Examples:
@@ -99,7 +100,7 @@ def command(
     ready = True
     asked: dict[str, object] = {}
     told: list[str] = []
-    if check:
+    if check and not reasons:
         from savepath.checking import answers_as_data, check_target, tell_count
 
         answers = check_target(system, plan.scenario, (lambda _: None) if as_json or quiet else say)
