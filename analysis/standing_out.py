@@ -20,7 +20,7 @@ from analysis.comparison import Histograms, Opposing, cells_of, holm, sufficient
 from analysis.findings import Measure, StandoutFinding
 from analysis.levels import Cell, Contrast, measure, ratio_of
 from analysis.runs import Question
-from analysis.variation import QUANTISATION, expected_own, vary_about
+from analysis.variation import QUANTISATION, expected_own, vary, vary_about
 from analysis.within import Shared, shared_by, within
 
 #: With fewer cells there is no rest that one of them could stand out from.
@@ -57,11 +57,12 @@ def compare_to_the_rest(
 
     ``stands_out`` holds for all of them at once (Holm at ``TOLD_ALPHA``) and needs more than ``TOLD``; ``fires``
     (Holm at ``ALARM_ALPHA``) needs a required cell that is slower by more than the tolerance both against the
-    rest and, by its best estimate, by itself. The intervals are simultaneous at 95 % (Bonferroni). Needs two rows
-    and ``CELLS`` cells; else there are none.
+    rest and, by its best estimate, by itself, and a rest that did not surely become faster. The intervals are
+    simultaneous at 95 % (Bonferroni). Needs two rows and ``CELLS`` cells; else there are none.
     """
     cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
     found: list[_Against] = []
+    left_behind = False
     shared: Shared | None = None
     for of, q in _QUANTILES.items():
         levels = measure(before, cells, q), measure(after, cells, q)
@@ -70,7 +71,7 @@ def compare_to_the_rest(
             continue
         contrast = oppose(levels[0].of(judged), levels[1].of(judged))
         if of is Measure.MEAN:
-            shared = shared_by(contrast)
+            shared, left_behind = shared_by(contrast), _surely_faster(contrast)
         found += _against_the_rest(contrast, of, shared)
     level = 1 - 0.05 / (2 * max(len(found), 1))
     told = []
@@ -87,7 +88,8 @@ def compare_to_the_rest(
                 stands_out=adjusted < TOLD_ALPHA and one.estimate > TOLD,
                 fires=adjusted < ALARM_ALPHA
                 and min(one.estimate, one.by_itself) > math.log1p(question.tolerance)
-                and one.cell in question.required,
+                and one.cell in question.required
+                and not left_behind,
                 p_value=one.p_value,
             )
         )
@@ -111,3 +113,10 @@ def _against_the_rest(contrast: Contrast, of: Measure, shared: Shared | None) ->
         )
         for at, cell in enumerate(contrast.cells)
     ]
+
+
+def _surely_faster(contrast: Contrast) -> bool:
+    """Whether all cells together became faster, by more than chance (97.5 %)."""
+    variation = vary(contrast.rows)
+    reach = float(special.stdtrit(variation.common_df, 0.975))
+    return float(contrast.estimate.mean()) + reach * math.sqrt(contrast.factor * variation.common) < 0
