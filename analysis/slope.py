@@ -19,13 +19,13 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from analysis.comparison import Histograms, Opposing, cells_of, holm, sufficient
+from analysis.comparison import Histograms, Opposing, holm
 from analysis.findings import Measure, SlopeFinding
-from analysis.levels import Contrast, Floats, measure
+from analysis.levels import Contrast, Floats
 from analysis.runs import Question
 from analysis.samples import WRITES_FIELDS
 from analysis.variation import QUANTISATION, expected_own, vary_about
-from analysis.within import Shared, shared_by, within
+from analysis.within import Shared, contrasts_of, within
 
 #: Fewer cohorts than this make a line that fits by construction.
 COHORTS: Final = 3
@@ -36,7 +36,6 @@ MARGIN: Final = math.log(1.10)
 POOLED_SHARE: Final = 0.75
 #: Joins the names of pooled operations.
 AND: Final = "+"
-_QUANTILES: Final = {Measure.MEAN: None, Measure.P95: 0.95}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +66,9 @@ def compare_slopes(
     ``fires`` holds for all of them at once (Holm at ``alpha``, weighted) and needs growth beyond
     ``MARGIN``. The intervals are simultaneous at 95 % (Bonferroni). Needs two rows; else there are none.
     """
-    cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
     slopes: list[_Slope] = []
-    shared: Shared | None = None
-    for of, q in _QUANTILES.items():
-        levels = measure(before, cells, q), measure(after, cells, q)
-        judged = sufficient(*levels, 0.5 if q is None else q)
-        if judged.any():
-            contrast = oppose(levels[0].of(judged), levels[1].of(judged))
-            if of is Measure.MEAN:
-                shared = shared_by(contrast)
-            slopes += _slopes(contrast, of, shared)
+    for of, contrast, shared in contrasts_of(before, after, question, oppose):
+        slopes += _slopes(contrast, of, shared)
     level = 1 - 0.05 / (2 * max(len(slopes), 1))
     found = []
     for one, adjusted in zip(slopes, holm([one.p_value for one in slopes], _weights(slopes)), strict=True):

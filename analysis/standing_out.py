@@ -16,12 +16,12 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from analysis.comparison import Histograms, Opposing, cells_of, holm, sufficient
+from analysis.comparison import Histograms, Opposing, holm
 from analysis.findings import Measure, StandoutFinding
-from analysis.levels import Cell, Contrast, measure, ratio_of
+from analysis.levels import Cell, Contrast, ratio_of
 from analysis.runs import Question
 from analysis.variation import QUANTISATION, expected_own, vary, vary_about
-from analysis.within import Shared, shared_by, within
+from analysis.within import Shared, contrasts_of, within
 
 #: With fewer cells there is no rest that one of them could stand out from.
 CELLS: Final = 4
@@ -31,7 +31,6 @@ TOLD: Final = math.log(1.05)
 TOLD_ALPHA: Final = 0.02
 #: Of an alarm: less, as it is only one of the reasons for one, and their errors add up.
 ALARM_ALPHA: Final = 0.002
-_QUANTILES: Final = {Measure.MEAN: None, Measure.P95: 0.95}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +59,13 @@ def compare_to_the_rest(
     rest and, by its best estimate, by itself, and a rest that did not surely become faster. The intervals are
     simultaneous at 95 % (Bonferroni). Needs two rows and ``CELLS`` cells; else there are none.
     """
-    cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
     found: list[_Against] = []
     left_behind = False
-    shared: Shared | None = None
-    for of, q in _QUANTILES.items():
-        levels = measure(before, cells, q), measure(after, cells, q)
-        judged = sufficient(*levels, 0.5 if q is None else q)
-        if judged.sum() < CELLS:
+    for of, contrast, shared in contrasts_of(before, after, question, oppose):
+        if len(contrast.cells) < CELLS:
             continue
-        contrast = oppose(levels[0].of(judged), levels[1].of(judged))
         if of is Measure.MEAN:
-            shared, left_behind = shared_by(contrast), _surely_faster(contrast)
+            left_behind = _surely_faster(contrast)
         found += _against_the_rest(contrast, of, shared)
     level = 1 - 0.05 / (2 * max(len(found), 1))
     told = []

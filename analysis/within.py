@@ -11,16 +11,21 @@ far beyond the range in which the tilt was learnt, and drawing the line on to th
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy import special
 
-from analysis.levels import Contrast, Floats
+from analysis.comparison import Histograms, Opposing, cells_of, sufficient
+from analysis.findings import Measure
+from analysis.levels import Contrast, Floats, measure
+from analysis.runs import Question
 
 #: What is learnt from the runs before any is left to tell their noise: two means and a tilt.
 LEARNT: Final = 3
+_QUANTILES: Final = {Measure.MEAN: None, Measure.P95: 0.95}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,23 @@ class Within:
     factor: float  # variance of an estimate over that of a deviation
 
 
-def shared_by(contrast: Contrast) -> Shared | None:
+def contrasts_of(
+    before: Histograms, after: Histograms, question: Question, oppose: Opposing
+) -> Iterator[tuple[Measure, Contrast, Shared | None]]:
+    """Each measure of the cells with enough samples, and what these share by the mean, which comes first."""
+    cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
+    shared: Shared | None = None
+    for of, q in _QUANTILES.items():
+        levels = measure(before, cells, q), measure(after, cells, q)
+        judged = sufficient(*levels, 0.5 if q is None else q)
+        if judged.any():
+            contrast = oppose(levels[0].of(judged), levels[1].of(judged))
+            if of is Measure.MEAN:
+                shared = _shared_by(contrast)
+            yield of, contrast, shared
+
+
+def _shared_by(contrast: Contrast) -> Shared | None:
     """What the cells of the runs share; None where the runs are too few to learn a tilt from."""
     if len(contrast.runs) <= LEARNT:
         return None
