@@ -58,7 +58,7 @@ class Listener:
     def __enter__(self):
         self.socket = socket.create_server((self.host, 0))
         self.port = self.socket.getsockname()[1]
-        self.connections = 0
+        self.peers = []
         self.thread = threading.Thread(target=self.accept, daemon=True)
         self.thread.start()
         return self
@@ -66,22 +66,22 @@ class Listener:
     def accept(self):
         while True:
             try:
-                connection, _ = self.socket.accept()
+                connection, peer = self.socket.accept()
             except OSError:
                 return
-            self.connections += 1
             connection.close()
+            self.peers.append(peer)
 
     def __exit__(self, *_):
         # The queue is in order: once our own connection is counted, all that came before it are.
-        before = self.connections
-        socket.create_connection((self.host, self.port)).close()
-        while self.connections == before:
-            self.thread.join(0.01)
+        with socket.create_connection((self.host, self.port)) as own:
+            while own.getsockname() not in self.peers:
+                self.thread.join(0.01)
+            self.peers.remove(own.getsockname())
         self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self.thread.join()
-        self.connections -= 1
+        self.connections = len(self.peers)
 
 
 # -- where it is ------------------------------------------------------------------------------------
