@@ -141,7 +141,8 @@ def test_a_token_that_tells_when_it_ends_is_renewed_before_and_nothing_is_refuse
     info, folder = driven(behaviour, tmp_path, duration_s=7)
     assert set(folder.read_samples()["outcome"]) == {"ok"}
     used = {asked.headers["authorization"] for asked in behaviour.asked if asked.line != "POST /login"}
-    assert (info.ledger.closes, len(used)) == (True, 2)
+    assert info.ledger.closes
+    assert len(used) >= 2  # more where its end took long
 
 
 @pytest.mark.parametrize(
