@@ -28,7 +28,14 @@ from analysis.samples import EFFECT_COLUMNS, OPERATIONS, arrow_schema
 from analysis.slices import fold, width_for
 from loadgen.run_folder import RunFolder
 from loadgen.run_info import Asked, Ledger, RunInfo
-from loadgen.tables import compress_effects, compress_samples, fold_samples, write_notable, write_slices
+from loadgen.tables import (
+    compress_effects,
+    compress_samples,
+    fold_samples,
+    write_notable,
+    write_outages,
+    write_slices,
+)
 from savepath.comparing import Sides, compare_runs
 
 RUNS, REPEATS = 20, 3
@@ -81,6 +88,7 @@ def write_run(folder: RunFolder, number: int, recorded: int, slices: pd.DataFram
     compress_effects([schema.empty_table()], folder.path / "effects.parquet")
     write_slices(slices, folder.path / "slices.parquet")
     write_notable(notable.empty(), folder.path / "notable.parquet")
+    write_outages({}, folder.path / "outages.parquet")
     begun = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=2 * MINUTES * number)
     folder.finish(
         RunInfo(
