@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats.mstats import hdquantiles
 
-from analysis.histograms import histogram_of
+from analysis.histograms import histogram_of, log_seconds
 from analysis.quantiles import quantile, quiet_quantiles
 from analysis.samples import OUTCOMES
 from analysis.slices import COLUMNS, cell_histograms, empty, fold, merge, width_for
@@ -64,6 +64,15 @@ def test_the_response_counts_from_the_scheduled_time():
 
 def test_the_lag_is_kept_for_failures_too():
     assert int(np.sum(slice_at(10.0)["lag_counts"])) == 3
+
+
+def test_a_lag_is_told_to_2_3_per_cent_and_who_was_not_late_exactly():
+    lags = np.array([0.0, 0.0011, 0.0123, 0.1, 0.77, 7.5])
+    times = {"scheduled_s": 1.0, "sent_s": 1 + lags, "done_s": 1 + lags}
+    table = pd.DataFrame({**times, "outcome": "ok", "detail": ""})
+    row = fold(table.assign(operation="read_case", custom_fields=0, arm="")).iloc[0]
+    assert row["lag_bins"][0] == 0
+    assert np.exp(log_seconds(np.asarray(row["lag_bins"][1:]))) == pytest.approx(lags[1:], rel=0.023)
 
 
 def test_the_busy_time_is_the_sum_of_the_service_times():
