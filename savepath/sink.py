@@ -19,7 +19,7 @@ from savepath.launch import KILL_AFTER_S, wait
 from scenarios.errors import Aborted
 from targets.mapping import Target
 
-#: What ``verify: {mails: sink}`` stands for (targets.model).
+#: What ``verify: {mails: sink}`` stands for (targets.lookup_mapping).
 SINK_URL = "{{ variables.mail_sink }}"
 SINK_START_S = 20.0
 

@@ -18,7 +18,9 @@ from targets.credentials import Credentials
 from targets.extraction import find_items, find_text, whole
 from targets.forms import Place, compile_form
 from targets.http import Request, Response
-from targets.model import Creation, Job, Listing, RequestMapping, Target
+from targets.model import Target
+from targets.provision_mapping import Creation, Job, Listing
+from targets.request_mapping import RequestMapping
 from targets.templates import TemplateError
 
 #: A listing has at most so many pages, and at most so many in a row that bring nothing new.

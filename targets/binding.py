@@ -31,7 +31,9 @@ from targets.forms import Form, Place, compile_form
 from targets.http import Request, Response
 from targets.inventory import Inventory, TenantInventory
 from targets.judgement import Judge, Judgement
-from targets.model import Items, OperationMapping, RequestMapping, Target, check_base_url
+from targets.lookup_mapping import Items
+from targets.model import OperationMapping, Target
+from targets.request_mapping import RequestMapping, check_base_url
 from targets.saves import EncodedSaves, written_keys
 from targets.templates import TemplateError, compile_template, compile_tree
 

@@ -16,8 +16,9 @@ from scenarios.errors import Aborted, Unauthorised
 from targets.credentials import LOGIN_REFUSED, REFUSED, Credentials, Token
 from targets.extraction import Unreadable, read_json
 from targets.http import Request, Response
-from targets.model import RequestMapping, Target
+from targets.model import Target
 from targets.places import place_of
+from targets.request_mapping import RequestMapping
 from targets.templates import TemplateError
 
 #: So much of an answer is shown.

@@ -26,7 +26,8 @@ from targets.credentials import Credentials
 from targets.extraction import Unreadable, read_json
 from targets.forms import compile_form
 from targets.http import Request, Response
-from targets.model import RequestMapping, Target
+from targets.model import Target
+from targets.request_mapping import RequestMapping
 from targets.trust import advice_of, tls_context, tls_fault
 
 TIMEOUT_S: Final = 30.0

@@ -29,11 +29,13 @@ from urllib.parse import quote, quote_plus
 import orjson
 
 from scenarios.errors import InputError
+from targets.auth_mapping import Auth, Login
 from targets.environment import secret_of
 from targets.extraction import Unreadable
 from targets.forms import compile_form
 from targets.http import Request, Response
-from targets.model import Auth, Login, Target, check_base_url
+from targets.model import Target
+from targets.request_mapping import check_base_url
 from targets.templates import TemplateError, compile_template
 
 #: A token is renewed so long before it expires, or when a fifth of its time is left if that is later.

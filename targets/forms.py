@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from targets.http import Request
-from targets.model import RequestMapping
+from targets.request_mapping import RequestMapping
 from targets.templates import Context, Template, Tree, as_text, compile_template, compile_tree
 
 #: Puts custom fields into a rendered body and gives the JSON of it all.

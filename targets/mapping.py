@@ -12,10 +12,13 @@ from scenarios.errors import InputError, Problem, did_you_mean
 from scenarios.library import find_text
 from scenarios.model import Operation
 from scenarios.source import UNREADABLE, Path, Source, check, dotted, read_yaml
+from targets.auth_mapping import Login
 from targets.forms import compile_form
 from targets.literal_secrets import literal_secrets
-from targets.model import ENVIRONMENT, Login, Removal, RequestMapping, Target, Variable, check_base_url
+from targets.model import ENVIRONMENT, Target, Variable
+from targets.provision_mapping import Removal
 from targets.recipients import foreign_recipients
+from targets.request_mapping import RequestMapping, check_base_url
 from targets.scopes import names_of, scope
 from targets.templates import Scope, TemplateError, compile_template
 

@@ -25,7 +25,8 @@ from targets.fieldsets import FieldsMapping
 from targets.footprint import Footprint, Kind, Made, Making
 from targets.forms import Place
 from targets.inventory import Inventory, TenantInventory
-from targets.model import Step, Target
+from targets.model import Target
+from targets.provision_mapping import Step
 from targets.saves import EncodedSaves
 from targets.wanted import case_type_of, describe_field, is_as_wanted
 

@@ -22,8 +22,10 @@ from targets.extension import bind
 from targets.forms import compile_form
 from targets.http import Request, Response
 from targets.inventory import Inventory, TenantInventory
-from targets.model import RequestMapping, Step, Target
+from targets.model import Target
+from targets.provision_mapping import Step
 from targets.provisioning import SEED_KEY
+from targets.request_mapping import RequestMapping
 from targets.trials import LOOKUPS, Answer, Trials
 from targets.wanted import case_type_of, is_as_wanted
 

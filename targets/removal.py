@@ -19,7 +19,8 @@ from targets.control import ControlClient
 from targets.credentials import Credentials
 from targets.extraction import whole
 from targets.footprint import Kind, Making, Recorded
-from targets.model import CleanUp, Listing, Remains, Removal, Step, Target
+from targets.model import Target
+from targets.provision_mapping import CleanUp, Listing, Remains, Removal, Step
 
 #: Answers that say that something is not there.
 GONE: Final = (404, 410)

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from scenarios.errors import Refused
 from scenarios.source import Path, dotted
-from targets.model import Auth, Target
+from targets.auth_mapping import Auth
+from targets.model import Target
 from targets.templates import TemplateError, compile_template
 
 #: ``prod``, ``production``, ``prd``, also with a number, as a word of its own: not products, not non-prod.

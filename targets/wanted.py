@@ -10,7 +10,7 @@ import orjson
 from scenarios.fields import CustomField
 from scenarios.model import Tenant
 from targets.asking import Asking
-from targets.model import Step
+from targets.provision_mapping import Step
 
 
 def case_type_of(tenant: Tenant, number: int, fields: Sequence[CustomField]) -> dict[str, Any]:

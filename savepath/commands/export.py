@@ -31,7 +31,7 @@ def command(runs: Sequence[Path], url: str, notable: bool, quiet: bool) -> None:
     from loadgen.run_folder import RunFolder
     from savepath.screen import note, say, suggest
     from savepath.spans import headers_of, send_spans
-    from targets.model import check_base_url
+    from targets.request_mapping import check_base_url
 
     try:
         check_base_url(url)
