@@ -58,7 +58,7 @@ class Token:
         self._now = now
         self._renew_at_s = -float("inf")
         self._sent: deque[Mapping[str, str]] = deque(maxlen=4)  # what may still be under way
-        self.secrets: deque[str] = deque(maxlen=4)  # the tokens in them
+        self.secrets: set[str] = set()  # every token so far, and its forms: a target may repeat an old one
 
     @property
     def due(self) -> bool:
@@ -70,7 +70,7 @@ class Token:
         if not 200 <= response.status < 300:
             raise Unreadable(f"the login was answered with http {response.status}")
         token = self.login.token.text(response)
-        self.secrets.append(token)
+        self.secrets |= {*_forms_of(token)}
         if not token or not token.isascii() or not token.isprintable():
             raise Unreadable(f"{self.login.token}: what the login gave cannot stand in a header")
         self.headers = {name: template.text({"token": token}) for name, template in self._send.items()}
@@ -166,7 +166,6 @@ class Credentials:
     def masked(self, text: str) -> str:
         """The text with three stars for every secret and token in it, so that it can be shown."""
         tokens = (token for login in self._tokens.values() for token in login.secrets)
-        tokens = (form for token in tokens for form in _forms_of(token))
         for secret in sorted({*self._secrets, *tokens} - {""}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text

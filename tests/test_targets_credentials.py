@@ -1,6 +1,6 @@
 """Logins and tokens, addresses and credentials of single tenants, and where secrets come from."""
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 from misbehaving_server import Behaviour, ExpiringTokens, Reply, Scripted, misbehaving
@@ -153,6 +153,16 @@ def test_a_late_answer_to_an_old_token_does_not_renew_the_new_one():
     assert credentials.signed_again(request).headers == {"Authorization": "Bearer new"}
 
 
+def test_every_token_of_a_login_is_masked_however_long_ago_it_was_renewed():
+    credentials = Credentials(target("http://127.0.0.1:1"), [], ENVIRON)
+    request = Request("GET", "http://127.0.0.1:1/")
+    for number in range(10):
+        accepted(credentials, f"token+{number}")
+        carried = replace(request, headers=credentials.headers_for(None))
+        assert credentials.answered(carried, Response(401, {}, b""))  # due again
+    assert credentials.masked("token+0 token+9 as token%2B5") == "*** *** as ***"
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
@@ -216,7 +226,7 @@ def test_a_tenant_has_its_own_address_and_its_own_token():
         with ControlClient(system, credentials) as client:
             client.log_in()
             for tenant in (SMALL, LARGE):
-                request = binding.request(Operation.READ_CASE, dataclasses.replace(CALL, tenant=tenant))
+                request = binding.request(Operation.READ_CASE, replace(CALL, tenant=tenant))
                 client.expect(request)
     assert rooms.lines == ["POST /login", "POST /s-large-01/login", "GET /cases/7", "GET /s-large-01/cases/7"]
     assert rooms.asked[1].form == {"user": "s-large-01", "password": "other"}
