@@ -6,16 +6,19 @@ is called, so that ``savepath --help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import keyword
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn, cast
 
 import click
 
 from savepath import __version__
-from savepath.exits import MEANINGS
+from savepath.exits import MEANINGS, Exit
 
 #: command -> its one line in the help. The module ``savepath.commands.<command>`` holds ``command``,
 #: with an underscore behind a name that Python keeps for itself.
@@ -37,6 +40,11 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of a scenario, a target, results.json or a watch.",
     "completion": "Print what bash, zsh or fish need to complete commands.",
 }
+
+#: What this machine has run out of or does not allow, wherever it shows: no bug of ours.
+OF_THE_MACHINE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
 
 EXITS = "\n".join(f"{int(code):>5}  {meaning}" for code, meaning in MEANINGS.items())
 
@@ -92,6 +100,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command line, of this process by default, and exit with a code of ``savepath.exits``."""
     try:
         code = cli.main(words, prog_name="savepath", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -103,6 +112,13 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # somebody piped us into head
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        where = error.filename or "this machine"
+        print(f"savepath: {where}: {error.strerror}; what was being written is not whole", file=sys.stderr)  # noqa: T201
+        _give_up_stdout()
+        sys.exit(Exit.ABORTED)
     except Exception as error:
         from scenarios.errors import SavepathError
 
@@ -112,6 +128,12 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
             print(f"savepath: {line}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _give_up_stdout() -> None:
+    """What is still to be written there goes nowhere; Python would try it again at its end, and complain."""
+    with suppress(OSError, ValueError):  # a stdout that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,18 +1,24 @@
 """A machine that fails the run: its disk is full or cannot be written, its clock jumps."""
 
 import ast
+import ctypes
 import json
+import multiprocessing
 import os
 import resource
 import struct
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
-from command_line import called
+from command_line import called, savepath
+from run_examples import driven
 from slow_disk import obstacle
 from test_architecture import ROOT
+from window_examples import whole_state
 
 from casedesk.process import running_desk
 from loadgen.run_folder import RunFolder, refuse_used
@@ -55,6 +61,62 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_sent(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"/proc/sys cannot be written; choose another folder"):
         refuse_used(ROOT / "/proc/sys/runs/first")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """A run and a watch in a folder that can only be read, and what asks there without the rights of root."""
+    room = tmp_path_factory.mktemp("archive")
+    driven(room / "run")
+    whole_state(room / "state")
+    there = [room, *room.rglob("*")]
+    for path in there:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), initializer=give_up_rights) as nobody:
+        yield lambda words: nobody.submit(savepath, *words.format(room).split()).result()
+    for path in there:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def give_up_rights():
+    """What a mode forbids is forbidden to root too, who is left without capabilities."""
+    header = struct.pack("Ii", 0x20080522, 0)
+    assert ctypes.CDLL(None).capset(header, bytes(24)) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("watch --state {0}/state --note moved", "/state/decisions.jsonl cannot be written (Permission denied)"),
+        (
+            "watch --state {0}/state --follow {0} --baseline {0}",
+            "/.lock cannot be written (Permission denied)",
+        ),
+        ("compare --before {0}/run --after {0}/run --json {0}/r", "/r: Permission denied"),
+        ("report {0}/state --html {0}/state/r", "/state/r: Permission denied"),
+        ("import k6 {0}/k6.csv --out {0}/new", " cannot be written; choose another folder"),
+        ("init {0}/new", "/new/.env.example: Permission denied; written so far: nothing"),
+        ("demo --out {0}/new", " cannot be written; choose another folder"),
+    ],
+)
+def test_a_folder_that_can_only_be_read_is_told_by_every_command_that_writes(archive, words, said):
+    ended = archive(words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.endswith(f"{said}\n")
+
+
+def test_what_lies_in_a_folder_that_can_only_be_read_is_told_as_from_any_other(archive):
+    """Nothing is written beside a run or a watch in order to read it."""
+    asked = ("show {0}/run", "compare --before {0}/run --after {0}/run", "gate --state {0}/state")
+    assert [archive(words).returncode for words in (*asked, "report {0}/state")] == [0, 20, 0, 0]
+
+
+def test_an_output_that_goes_to_a_full_disk_is_told():
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "savepath", "schema", "scenario"]
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    said = "savepath: this machine: No space left on device; what was being written is not whole\n"
+    assert (ended.returncode, ended.stderr) == (4, said)
 
 
 STEADY = SCENARIO.replace("rate_per_s: 100", "rate_per_s: 40").replace("duration_s: 10", "duration_s: 4")

@@ -26,6 +26,7 @@ from savepath.screen import note
 from savepath.watching.agreed import Agreed, AgreedTime, is_state, read_agreed
 from savepath.watching.beside import Beside
 from savepath.watching.blocks_of_runs import BATCH, blocks_of_all, tenants_of
+from savepath.watching.journal import unwritable
 from savepath.watching.rounds import drive, follow
 from savepath.watching.state import Watching, found_in_a_day, make_state, only_watch, open_state
 from scenarios.errors import InputError
@@ -178,7 +179,10 @@ def _drive(wanted: Wanted, scenario: Scenario, target: ChosenTarget) -> Drive:
     pause_s = min(PAUSE_SHARE * wanted.block_s, PAUSE_MOST_S)
     cut = scenario.model_copy(update={"warmup_s": warmup_s, "duration_s": wanted.block_s - warmup_s - pause_s})
     path = wanted.state / "scenario.yaml"
-    path.write_text(json.dumps(cut.model_dump(mode="json", exclude_none=True), indent=1), encoding="utf-8")
+    try:
+        path.write_text(json.dumps(cut.model_dump(mode="json", exclude_none=True), indent=1), encoding="utf-8")
+    except OSError as error:
+        raise unwritable(path, error) from None
     return Drive(
         str(path),
         {BEFORE: target},

@@ -103,3 +103,8 @@ class Journal:
                 "begin a new watch with another --state"
             )
         return found
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """What to say of a file of a watch that cannot be written."""
+    return InputError(f"{path} cannot be written ({error.strerror or type(error).__name__})")

@@ -22,7 +22,7 @@ from analysis.window.streams import TELLING
 from analysis.window.watch import evidence, step
 from loadgen.run_folder import write_whole
 from savepath.watching.agreed import Agreed, read_agreed
-from savepath.watching.journal import UNREADABLE, Journal, Line
+from savepath.watching.journal import UNREADABLE, Journal, Line, unwritable
 from savepath.watching.lines import Note, Told, line_of
 from scenarios.errors import InputError
 
@@ -125,8 +125,12 @@ def found_in_a_day(baseline: Baseline) -> str:
 
 @contextmanager
 def only_watch(state: Path) -> Iterator[None]:
-    """One watch a state folder. Raises InputError if another process has it; a killed one lets go."""
-    with (state / ".lock").open("ab") as file:
+    """One watch a state folder; a killed one lets go. Raises InputError if another has it, or nobody can."""
+    try:
+        file = (state / ".lock").open("ab")
+    except OSError as error:
+        raise unwritable(state / ".lock", error) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -26,6 +26,7 @@ from analysis.findings import Verdict
 from loadgen.run_folder import write_whole
 from reports.watched import Moment
 from savepath.watching.history import History
+from savepath.watching.journal import unwritable
 from scenarios.errors import InputError
 
 NAME: Final = "webhook.json"
@@ -162,7 +163,10 @@ class Webhook:
 
     def _begin(self) -> int:
         so_far = len(changes_of(self._history))
-        write_whole(self._path, json.dumps({"told": so_far}).encode(), lasting=True)
+        try:
+            write_whole(self._path, json.dumps({"told": so_far}).encode(), lasting=True)
+        except OSError as error:
+            raise unwritable(self._path, error) from None
         return so_far
 
 
