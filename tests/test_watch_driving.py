@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx
-from misbehaving_server import Asked, Behaviour, Reply, misbehaving
+from command_line import called
+from misbehaving_server import Asked, Behaviour, Reply, Scripted, misbehaving
 from run_examples import text_of
 
 from benchmarks.watch_survival import decisions
@@ -13,6 +15,7 @@ from benchmarks.watched_runs import write_run
 from savepath.listening import Address
 from savepath.watching.beginning import Wanted, watch
 from savepath.watching.beside import Beside
+from savepath.watching.journal import Journal
 from savepath.watching.service import serving
 
 SCENARIO = """\
@@ -76,14 +79,21 @@ def variables_of_children() -> list[set[bytes]]:
     return [{line.partition(b"=")[0] for line in text.split(b"\0")} for text in texts]
 
 
+def say_clear(state: Path) -> None:
+    """As if the last block had been CLEAR, so that whatever comes next is news for the webhook."""
+    journal = Journal(state)
+    with journal.locked():
+        last = journal.read()[-1]
+        journal.append({**last, "verdict": "CLEAR", "sentence": "nothing got slower", "run": "said by hand"})
+
+
 def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_is_read_for_the_next_block(
     tmp_path, monkeypatch, capfd
 ):
-    """The target repeats the credentials in its refusals, and no file, page or line of the watch does."""
+    """The target repeats the credentials in its refusals; no file, page, line or message of the watch does."""
     secret = tmp_path / "secret"
     secret.write_text(f"the old {PLANT}\n")
     monkeypatch.setenv("DESK_PASSWORD_FILE", str(secret))
-    monkeypatch.setenv("HOOK", "http://127.0.0.1:9/hook-of-the-watch")
     monkeypatch.chdir(tmp_path)
     for number in range(10):
         write_run(tmp_path / "before", number, lasts_s=BLOCK_S)
@@ -93,12 +103,15 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
 
     def say(line: str) -> None:
         said.append(line)
+        if len(said) == 1:
+            say_clear(tmp_path / "state")
         if len(said) == 2:
             secret.write_text(f"the new {PLANT}\n")
         if len(said) == 3:
             raise KeyboardInterrupt
 
-    with misbehaving(behaviour := Rotated()) as url:
+    with misbehaving(behaviour := Rotated()) as url, misbehaving(receiver := Scripted(Reply(200))) as hook:
+        monkeypatch.setenv("HOOK", f"{hook}/hook-{PLANT}")
         wanted = Wanted(
             state=tmp_path / "state",
             baseline=(tmp_path / "before",),
@@ -115,7 +128,7 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
             beside=Beside(token_env="DESK_PASSWORD", webhook_env="HOOK"),  # of which the target names one as well
         )
         watch(wanted, say, quiet=True)
-    rotated, shut_out, let_in = decisions(tmp_path / "state")
+    rotated, _, shut_out, let_in = decisions(tmp_path / "state")
     assert [one["verdict"] for one in (rotated, shut_out, let_in)] == ["HOLD"] * 3
     assert rotated["sentence"].startswith("credentials refused since ")
     assert " requests of short-some-01 were answered 401" in rotated["sentence"]
@@ -127,8 +140,17 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
     assert let_in["block"]["counts"][0][1] > FIRST_READS
     (variables,) = behaviour.variables
     assert variables & {b"DESK_PASSWORD_FILE", b"HOOK"} == {b"DESK_PASSWORD_FILE"}
+    bodies = [asked.body.decode() for asked in receiver.asked]
+    assert [json.loads(one)["verdict"] for one in bodies] == ["CLEAR", "HOLD"]
+    assert "cannot log in" in bodies[1]
     told = {str(file): text_of(file) for file in (tmp_path / "state").rglob("*") if file.is_file()}
+    told |= {f"message {number}": body for number, body in enumerate(bodies)}
     with serving(tmp_path / "state", Address("127.0.0.1", 0), "") as page:
         told |= {path: httpx.get(f"{page}{path}").text for path in ("/", "/status.json", "/metrics")}
+        told["asked"] = called("gate", "--url", page).output
+    told["gate"] = called("gate", "--state", tmp_path / "state").output
+    told["report"] = called("report", tmp_path / "state", "--html", "closing.html").output
+    told["closing.html"] = Path("closing.html").read_text()
+    assert all(told[name].startswith("HOLD") for name in ("asked", "gate"))
     told["said"] = "\n".join(said) + "".join(capfd.readouterr())
     assert [name for name, text in told.items() if PLANT in text] == []
