@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -97,11 +98,22 @@ def _unfinished(path: Path) -> str:
         said = str(json.loads((path / "failure.json").read_text(encoding="utf-8"))["message"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         said = ""
-    why = f"it could not begin: {said}" if said else "it was killed, or is still going on"
+    why = f"it could not begin: {said}" if said else f"it was killed, or is still going on{_last_heard_of(path)}"
     return (
         f"{path} has no run.json: the run is unfinished ({why}); it holds {_listed(names)}. "
         "Leave it out or make it again; what it recorded stays readable in shards/"
     )
+
+
+def _last_heard_of(path: Path) -> str:
+    """Where the run was when it last told its progress, and when that was."""
+    try:
+        file = path / "progress.json"
+        told = json.loads(file.read_text(encoding="utf-8"))
+        at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        return f"; last heard of {at:%Y-%m-%d %H:%M:%S} UTC: {told['phase']}, {told['recorded']:,} requests"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -155,6 +155,11 @@ def _explain(folder: Path, returncode: int, said: str, received: list[int]) -> N
             f"the run was aborted: {run.get('reason') or 'no reason given'}; what was recorded: {folder}"
         )
     told = _told_by(said)
+    if returncode == -signal.SIGKILL:  # it had no last words: somebody killed it, or no memory was left
+        raise Aborted(
+            f"the load generator was killed (SIGKILL) and left no run in {folder}; what it recorded is in shards/ "
+            f"there. Make the run again; savepath clean {folder} removes what it made"
+        )
     head = f"the load generator ended with code {returncode} and left no run in {folder}"
     if returncode in (Exit.USAGE, Exit.REFUSED) and told:  # it could not even say so in the folder
         error = SavepathError(told)

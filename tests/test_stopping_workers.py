@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import httpx
 import pytest
-from stub_server import OK, Stub, stub_server
+from command_line import savepath
+from stub_server import Stub, stub_server
 from test_loadgen_runs import PATIENCE_S, Case, free_port, start, words
 from test_loadgen_workers import KNOWN, SCENARIO, SLOW_S, TARGET, rows
 
 from loadgen.run_folder import RunFolder
+from savepath.cleaned import tell_cleaned
+from savepath.cleaning import Choice, clean
 from scenarios.library import load_scenario
 from scenarios.parts import Parts
 
 pytestmark = pytest.mark.live
 
+#: The mapping for who has no inventory: the cases are found, by an answer that is as slow as every other.
+FOUND = (
+    TARGET
+    + """\
+provision: {cases: {find: {request: GET /cases, items: cases, key: id}}}
+clean_up: {case: "DELETE /cases/{{ case }}"}
+"""
+)
+CASES = b'{"cases": [{"id": "1"}, {"id": "2"}, {"id": "3"}, {"id": "4"}]}'
+
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[Stub]:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(CASES)
+
     def answer(request: bytes, connection: socket.socket) -> bytes:
         time.sleep(SLOW_S)
-        return OK
+        return head + CASES
 
     with stub_server(answer) as stub:
         yield stub
@@ -34,7 +52,13 @@ def slow() -> Iterator[Stub]:
 @pytest.fixture(scope="module")
 def room(tmp_path_factory) -> Path:
     room = tmp_path_factory.mktemp("room")
-    for name, text in (("slow.yaml", SCENARIO), ("desk.yaml", TARGET), ("known.json", KNOWN.model_dump_json())):
+    texts = {
+        "slow.yaml": SCENARIO,
+        "desk.yaml": TARGET,
+        "found.yaml": FOUND,
+        "known.json": KNOWN.model_dump_json(),
+    }
+    for name, text in texts.items():
         (room / name).write_text(text)
     return room
 
@@ -46,7 +70,7 @@ def begin(name: str, room: Path, slow: Stub, *more: str) -> Case:
 
 
 def asked(slow: Stub, name: str) -> int:
-    return sum(request.startswith(f"GET /{name}/".encode()) for request in slow.requests)
+    return sum(request.startswith(f"GET /{name}/cases/".encode()) for request in slow.requests)
 
 
 def until_both_recorded(case: Case, folder: Path | None = None) -> None:
@@ -61,17 +85,36 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def running(case: Case) -> list[int]:
-    """The processes of the case that live: each case is a session of its own."""
+def child_of(case: Case) -> int:
+    """The only one that it has."""
+    (child,) = Path(f"/proc/{case.process.pid}/task/{case.process.pid}/children").read_text().split()
+    return int(child)
+
+
+def running(session_led_by: int) -> list[int]:
+    """The processes of a session that live: each case is one of its own, and so is a leader that has a parent."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
         except OSError:  # it has just ended
             continue
-        if int(session) == case.process.pid and state != "Z":
+        if int(session) == session_led_by and state != "Z":
             found.append(int(stat.parent.name))
     return found
+
+
+@pytest.fixture
+def led(room, slow) -> Iterator[Case]:
+    """A run by ``savepath run``, whose child is the leader."""
+    command = [sys.executable, "-m", "savepath", "run", str(room / "slow.yaml"), "--out", str(room / "led")]
+    command += ["--target", str(room / "found.yaml"), "--set", f"base_url={slow.url}/led", "--workers", "2"]
+    case = start(command, room / "led")
+    try:
+        yield case
+    finally:
+        case.process.kill()
+        case.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +144,12 @@ def refuse_loss(folder: RunFolder, asked: int) -> None:
     assert ledger.recorded == len(samples) == asked
     assert set(samples["outcome"]) == {"ok"}
     for worker in (0, 1):  # each hears of the end in a moment of its own
-        mine = [one.seq for one in Parts(load_scenario(str(folder.path.parent / "slow.yaml")), 2).arrivals(worker)]
         sent = samples.loc[samples["worker"] == worker, "seq"].tolist()
-        assert sent == mine[: len(sent)]
+        assert sent == plan_of(worker, folder)[: len(sent)]
+
+
+def plan_of(worker: int, folder: RunFolder) -> list[int]:
+    return [one.seq for one in Parts(load_scenario(str(folder.path.parent / "slow.yaml")), 2).arrivals(worker)]
 
 
 @pytest.mark.parametrize(
@@ -126,8 +172,34 @@ def test_the_second_signal_ends_leader_and_workers_at_once_and_keeps_what_was_re
     assert not (case.folder / "run.json").exists()
 
 
+def test_workers_whose_leader_is_killed_await_what_is_open_and_end_and_every_command_says_that_it_is_no_run(
+    led, slow
+):
+    until_both_recorded(led)
+    leader = child_of(led)
+    assert len(running(leader)) == 3
+    os.kill(leader, signal.SIGKILL)
+    led.wait()
+    said = f"the load generator was killed (SIGKILL) and left no run in {led.folder}; what it recorded is in"
+    assert (led.process.returncode, said in led.said) == (4, True), led.said
+    until(lambda: not running(leader))
+    folder = RunFolder(led.folder)
+    found = {worker: rows(folder, worker) for worker in (0, 1)}
+    assert sum(map(len, found.values())) == asked(slow, "led") > 40  # 20/s, each open for 2 s
+    for worker, samples in found.items():
+        assert {row["outcome"] for row in samples} == {"ok"}
+        assert sorted(row["seq"] for row in samples) == plan_of(worker, folder)[: len(samples)]
+    for command in (("show", led.folder), ("compare", "--before", led.folder, "--after", led.folder)):
+        done = savepath(*command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{led.folder} has no run.json: the run is unfinished" in done.stderr
+        assert re.search("killed, or is still going on; last heard of .* UTC: measure, [0-9]+ req", done.stderr)
+    cleaned = clean([led.folder], Choice(), lambda _: None, settle_s=0)
+    assert "remains of runs, by tenant: 1 left" in tell_cleaned(cleaned)  # it knows which tokens were sent
+
+
 def test_nothing_is_left_running(ends):
-    until(lambda: not any(running(case) for case in ends.values()))
+    until(lambda: not any(running(case.process.pid) for case in ends.values()))
 
 
 def test_the_stop_button_ends_a_run_of_two_workers_in_order_and_ctrl_c_the_one_that_is_begun_after_it(room, slow):
@@ -150,7 +222,7 @@ def test_the_stop_button_ends_a_run_of_two_workers_in_order_and_ctrl_c_the_one_t
                 httpx.post(f"{web}/stop", timeout=PATIENCE_S, trust_env=False).raise_for_status()
         case.process.send_signal(signal.SIGINT)
         case.wait()
-        until(lambda: not running(case))
+        until(lambda: not running(case.process.pid))
     finally:
         case.process.kill()
         case.process.wait()
