@@ -59,7 +59,10 @@ class Authors:
         assert save is not None  # noqa: S101  # it was told of its sending
         return save
 
+    def token_of(self, seq: int) -> str:
+        """What this save of the run carries."""
+        return save_id(self._run_key, seq)
+
     def values_of(self, save: CustomSave) -> Mapping[str, Value]:
         """What it has written."""
-        token = save_id(self._run_key, save.seq)
-        return self._binding.values_saved(self._tenants[save.tenant], save.seq, token)
+        return self._binding.values_saved(self._tenants[save.tenant], save.seq, self.token_of(save.seq))

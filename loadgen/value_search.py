@@ -1,10 +1,16 @@
-"""Looks by their tokens, in every tenant, for saves that were denied and for those that are not in their place."""
+"""Looks by their tokens, in every tenant, for saves that were denied and for those that are not in their place.
+
+A target that denies every save must not fill the memory: a denied one is five bytes until the end of the run.
+"""
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from loadgen.asking import Asking
 from loadgen.authors import Authors
@@ -12,8 +18,29 @@ from loadgen.company import Case
 from loadgen.effects import Origin
 from loadgen.recorder import Effect
 from loadgen.value_rows import failed_but_saved
-from scenarios.model import Tenant
+from scenarios.model import Operation, Tenant
 from targets.binding import Binding
+
+_OPERATIONS: Final = list(Operation)
+
+
+@dataclass(slots=True)
+class _Denied:
+    """The saves of a tenant that were answered with an error."""
+
+    tenant: Tenant
+    seqs: array[int] = field(default_factory=lambda: array("I"))
+    operations: bytearray = field(default_factory=bytearray)
+
+    def add(self, origin: Origin) -> None:
+        self.seqs.append(origin.seq)
+        self.operations.append(_OPERATIONS.index(origin.operation))
+
+    def part(self, first: int, number: int) -> Iterator[Origin]:
+        """So many of them, without their tokens and their times."""
+        here = slice(first, first + number)
+        for seq, operation in zip(self.seqs[here], self.operations[here], strict=True):
+            yield Origin(seq, "", self.tenant, _OPERATIONS[operation], "http_error", math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +69,7 @@ class ValueSearch:
         self._authors = authors
         self._record = record
         self._now = now
-        self._denied: dict[str, list[Origin]] = {}  # by tenant: answered with an error
+        self._denied: dict[str, _Denied] = {}  # by tenant
         self._missing: list[_Missing] = []
 
     @property
@@ -54,21 +81,23 @@ class ValueSearch:
     def requests_left(self) -> int:
         """How many requests it will take, about."""
         seeks = len(self._tenants) if self._binding.finds_saves else 0
-        return seeks + sum(1 + len(some) // max(self._binding.save_batch, 1) for some in self._denied.values())
+        return seeks + sum(1 for _ in self.denied())
 
     def deny(self, origin: Origin) -> None:
         """It was answered with an error: is it there all the same?"""
         if self._binding.finds_saves:
-            self._denied.setdefault(origin.tenant.key, []).append(origin)
+            self._denied.setdefault(origin.tenant.key, _Denied(origin.tenant)).add(origin)
 
     def miss(self, origin: Origin, if_there: str) -> None:
         """It is not where it belongs; ``if_there`` is its outcome if its token is found in its own case."""
         self._missing.append(_Missing(origin, if_there))
 
     def denied(self) -> Iterator[Callable[[], None]]:
-        """A step for each tenant that looks for its denied saves."""
-        for tenant, origins in self._denied.items():
-            yield partial(self._seek_denied, self._tenants[tenant], origins)
+        """A step for each request that looks for denied saves."""
+        size = self._binding.save_batch
+        for some in self._denied.values():
+            for first in range(0, len(some.seqs), size):
+                yield partial(self._seek_denied, some, first, size)
 
     def seek_missing(self) -> None:
         """Look in every tenant for what is missing."""
@@ -84,9 +113,9 @@ class ValueSearch:
         """The time is up: what is missing is lost."""
         self._settle_missing({})
 
-    def _seek_denied(self, tenant: Tenant, origins: Sequence[Origin]) -> None:
-        denied = {origin.token: origin for origin in origins}
-        for token in self._found_in(tenant, list(denied)):
+    def _seek_denied(self, some: _Denied, first: int, number: int) -> None:
+        denied = {self._authors.token_of(origin.seq): origin for origin in some.part(first, number)}
+        for token in self._found_in(some.tenant, list(denied)):
             if token in denied:
                 self._record(failed_but_saved(denied[token], self._now()))
 

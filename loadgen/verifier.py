@@ -101,7 +101,7 @@ class Verifier:
         self._sweeping = False
         self._over = False
         self._until_s = math.inf
-        self._failed_but_saved: set[int] = set()
+        self._failed_but_saved = Seqs()
         self._values = ValueWatch(
             scenario,
             binding,

@@ -1,6 +1,7 @@
 """What became of the values of custom saves, decided from answers written by hand."""
 
 import re
+import tracemalloc
 from urllib.parse import unquote
 
 import orjson
@@ -247,6 +248,18 @@ def test_a_save_answered_with_an_error_is_sought_by_its_token():
     desk.save(2, outcome="conflict")
     desk.outcomes()
     assert {(row.seq, row.outcome) for row in desk.rows} == {(1, "failed_but_saved")}
+
+
+def test_a_denied_save_takes_a_few_bytes_until_the_end_of_the_run():
+    desk, number = Desk({}), 20_000
+    values = desk.watch()
+    call = Call(0, save_id(KEY, 0), OURS, "01-a", "")
+    tracemalloc.start()
+    for seq in range(number):
+        values.answered(call, Origin(seq, "", OURS, Operation.SAVE_STANDARD, "http_error", 1.0, "01-a"))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept / number < 8
 
 
 def test_the_cases_of_a_tenant_are_asked_about_together():
