@@ -140,7 +140,7 @@ def _ledger(runs: Sequence[Run]) -> Check:
         return Check.noted(
             "ledger closes", "What was planned is not told: requests that were never sent are not seen."
         )
-    open_ = [run.id for run in runs if run.scheduled != run.recorded + run.aborted + run.unsent]
+    open_ = [run.id for run in runs if run.scheduled != run.recorded + run.aborted + run.unsent + run.lost]
     if open_:
         return Check.failed(
             "ledger closes",
@@ -148,6 +148,11 @@ def _ledger(runs: Sequence[Run]) -> Check:
             Reason.INVALID_LOAD,
         )
     whole = sum(run.scheduled for run in runs)
+    if lost := sum(run.lost for run in runs):
+        return Check.noted(
+            "ledger closes",
+            f"Of {whole:,} scheduled arrivals {lost:,} were lost with a worker: nobody knows what became of them.",
+        )
     return Check.passed("ledger closes", f"All {whole:,} scheduled arrivals are recorded, aborted or unsent.")
 
 

@@ -135,7 +135,7 @@ def _whole(runs: Sequence[Run]) -> Check:
 
 
 def _in_window(run: Run) -> int:
-    return run.reduced.of_all("requests") + run.reduced.of_all("aborted") + run.unsent
+    return run.reduced.of_all("requests") + run.reduced.of_all("aborted") + run.unsent + run.lost
 
 
 def _after_due(runs: Sequence[Run]) -> Check:

@@ -89,6 +89,8 @@ def _fault(run: Run, lag_limit_s: float) -> str | None:
     """What keeps a run out of the latency comparison though its target is not to blame; None if nothing does."""
     if run.status == "interrupted":
         return "was interrupted"
+    if run.taken_over:
+        return f"lost a worker, whose part others took over: {run.taken_over}"
     if offered_share(run) < OFFERED_AT_LEAST:
         return f"offered only {offered_share(run):.1%} of its schedule"
     lag_s = late_s(run)

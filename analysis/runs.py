@@ -55,6 +55,8 @@ class Run:
     notable: pd.DataFrame = field(default_factory=pd.DataFrame)  # analysis.notable.COLUMNS and trace_id
     outages: tuple[Outage, ...] | None = ()  # None: nobody looked
     reason: str = ""  # why it did not go through to its end
+    lost: int = 0  # arrivals of a worker that died, of which nobody knows what became
+    taken_over: str = ""  # who died, and when, where others drove its part to the end
     reduced: Reduction = field(init=False, repr=False, compare=False)  # its sums, made when they are asked for
 
     def __post_init__(self) -> None:

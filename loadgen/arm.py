@@ -159,6 +159,7 @@ class Arm:
             health=shared.health,
         )
         self._broken = shared.broken
+        self._inherited = 0
 
     def get_ready(self) -> None:
         """Log in, and make beforehand what a read-back would make first: the values of each size of tenant."""
@@ -177,6 +178,16 @@ class Arm:
             yield
         finally:
             gevent.killall(greenlets)
+
+    def take_over(self, schedule: Iterable[Arrival]) -> None:
+        """Drive also what a lost worker leaves, from now on; what was due before it may have sent, or nobody."""
+
+        def inherit(arrival: Arrival) -> None:
+            self._inherited += 1
+            if arrival.operation.saves:
+                self.verifier.inherit(arrival.operation, self.operations.call_of(arrival))
+
+        self.driver.walk_from_now(schedule, inherit)
 
     def stop(self, sweep_s: float) -> None:
         """No new arrivals from now on, and then at most so long for what effects are still looked up."""
@@ -210,6 +221,7 @@ class Arm:
             ),
             effects={kind: dict(counts) for kind, counts in recorder.effects.items()},
             logins_failed=self.logins.failed,
+            inherited=self._inherited,
         )
 
 

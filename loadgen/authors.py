@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from loadgen.company import Case
 from loadgen.custom_saves import CustomSaves
 from loadgen.effects import Origin
 from loadgen.seqs import Seqs
@@ -37,6 +38,12 @@ class Authors:
         """A save of any fields is about to be sent."""
         if self._own is not None:
             self._own.add(seq)
+
+    def inherit(self, seq: int, case: Case, *, custom: bool) -> None:
+        """A worker that is lost may have sent this save of a case that is ours from now on."""
+        self.saving(seq)
+        if custom:
+            self.saves.inherit(seq, *case)
 
     @property
     def strays_of_others(self) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from scenarios.errors import InputError
 from scenarios.model import Scenario
 from targets.footprint import Footprint, Heading
 from targets.mapping import Target, load_target
@@ -17,6 +18,10 @@ VERSUS: Final = "VERSUS_"
 CLIENTS: Final = ("measured", "fast", "requests")
 
 
+#: What becomes of a run that loses a worker: it is void, or others take over what that one leaves.
+LOST: Final = ("void", "take-over")
+
+
 @dataclass(frozen=True, slots=True)
 class Workers:
     """How many processes drive a run together; with ``listen`` (HOST:PORT) they come from other machines."""
@@ -24,6 +29,18 @@ class Workers:
     number: int = 1
     listen: str = ""
     token_env: str = ""  # the variable with the token that they must know
+    lost: str = LOST[0]  # what a lost one does to the run
+
+    def __post_init__(self) -> None:
+        if self.lost == LOST[0]:
+            return
+        if self.listen:
+            raise InputError(
+                f"--lost-worker {self.lost} is for workers of this machine: one of another machine that is silent "
+                "may still drive, and what both save would be called doubled; leave it or --listen out"
+            )
+        if self.number == 1:
+            raise InputError(f"--lost-worker {self.lost} needs somebody who is left; say --workers 2 or more")
 
     @property
     def alone(self) -> bool:

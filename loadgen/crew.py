@@ -6,17 +6,35 @@ the same plan (``scenarios.parts``). Why no master and worker of Locust: docs/de
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import gevent
 
 from loadgen.drive import Task
 from loadgen.ending import Ending, Progress, progress_of_all
 from loadgen.hands import Child, Guest
-from loadgen.messages import Ask, Channel, Done, Got, Leave, Message, Over, Piece, Second, Start, Stop, Tell
-from loadgen.part import Part, left_of
+from loadgen.messages import (
+    Ask,
+    Channel,
+    Done,
+    Got,
+    Leave,
+    Message,
+    Over,
+    Piece,
+    Second,
+    Start,
+    Stop,
+    TakeOver,
+    Tell,
+)
+from loadgen.part import Part
 from loadgen.reception import Reception
+from loadgen.remains import left_of
+from scenarios.arrivals import Arrival
 from scenarios.errors import Aborted, SavepathError
 
 #: A worker that says nothing for so long is lost: it says where it is once a second.
@@ -31,6 +49,7 @@ class Crew:
     """The workers of one run. ``task_of`` says what each is to do; ``on_stop`` hears why the run must end.
 
     ``reception`` lets those in that come from other machines; without it all are children of this process.
+    ``take_over``: what the first that is lost leaves is driven by the others, so that the run goes on.
     """
 
     def __init__(
@@ -40,11 +59,15 @@ class Crew:
         *,
         on_stop: Callable[[Ending], None],
         reception: Reception | None = None,
+        take_over: bool = False,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._workers = workers
         self._task_of = task_of
         self._on_stop = on_stop
         self._reception = reception
+        self._may_take_over = take_over
+        self._say = say
         self._ending: Ending | None = None
         self._zero_s = float("nan")
 
@@ -137,14 +160,29 @@ class Crew:
             worker.send(Over())
 
     def _miss(self, worker: Child | Guest) -> None:
-        """Its line is dead for good. Without its counts the run ends, and is void."""
+        """Its line is dead for good. Without its counts its part is taken over, or the run ends, and is void."""
         if worker.part is None and worker.is_ready and not worker.dismissed:
             worker.gone_s = time.monotonic() - self._zero_s
             when = f"{worker.gone_s:.1f} s into the measured window" if worker.gone_s >= 0 else "in the warm-up"
             worker.why = f"{worker.why or worker.how_it_ended()} {when}"
-            self._on_stop(Ending("aborted", f"{worker.name} {worker.why}; the run is void", 4))
+            worker.rest()
+            if not self._taken_over(worker):
+                self._on_stop(Ending("aborted", f"{worker.name} {worker.why}; the run is void", 4))
         worker.answered.set()
         worker.over.set()
+
+    def _taken_over(self, lost: Child | Guest) -> bool:
+        """Have its part driven by the others, if that can be: once in a run, and while it is driven."""
+        others = [worker for worker in self._workers if worker is not lost]
+        if not self._may_take_over or self._ending or not isinstance(lost, Child) or math.isnan(lost.gone_s):
+            return False
+        self._may_take_over = False
+        lost.end()
+        lost.heirs = tuple(worker.order.worker for worker in others)
+        for worker in others:
+            worker.send(TakeOver(lost=lost.order.worker))
+        self._say(f"{lost.name} {lost.why}; the others take over what it leaves")
+        return True
 
     def _watch_for_silence(self) -> None:
         while True:
@@ -162,8 +200,29 @@ class Crew:
     def _left_of(self, worker: Child | Guest) -> Part:
         task = self._task_of(worker.order.worker)
         gone_s = min(worker.gone_s, task.scenario.duration_s)
-        due = {arm: sum(1 for one in task.schedule(arm) if one.at_s <= gone_s) for arm in task.prepared}
-        return left_of(task.folder, task.worker, due, why=worker.why, driven_s=max(gone_s, 0.0))
+        due = {arm: self._due(worker, arm) for arm in task.prepared}
+        return left_of(task, due, why=worker.why, driven_s=max(gone_s, 0.0), heirs=worker.heirs)
+
+    def _due(self, worker: Child | Guest, arm: str) -> int:
+        """How many arrivals had come up for one that is gone when it was missed, or when others drove them."""
+        number, gone_s = worker.order.worker, worker.gone_s
+        if worker.heirs:
+            shares = (
+                max(_until(gone_s, self._task_of(heir).inherited(arm, number)), self._inherited(heir, arm))
+                for heir in worker.heirs
+            )
+            return sum(shares)
+        task = self._task_of(number)
+        due = _until(gone_s, task.schedule(arm))
+        for one in self._workers:
+            if number in one.heirs:  # it was to drive that as well
+                left = one.order.worker
+                due += _until(gone_s, task.inherited(arm, left)) - _until(one.gone_s, task.inherited(arm, left))
+        return due
+
+    def _inherited(self, heir: int, arm: str) -> int:
+        part = next(worker.part for worker in self._workers if worker.order.worker == heir)
+        return part.arms[arm].inherited if part else 0
 
     def _dismiss_all(self) -> None:
         """See to it that no worker is left."""
@@ -171,3 +230,7 @@ class Crew:
             self._reception.close()
         for worker in self._workers:
             worker.dismiss()
+
+
+def _until(at_s: float, schedule: Iterator[Arrival]) -> int:
+    return sum(1 for _ in itertools.takewhile(lambda one: one.at_s <= at_s, schedule))

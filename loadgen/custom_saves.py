@@ -54,6 +54,10 @@ class CustomSaves:
             del self._done[first.seq]
             self._pack(first)
 
+    def inherit(self, seq: int, tenant: str, case: str) -> None:
+        """Another worker may have sent it, and is gone."""
+        self._pack(CustomSave(seq, tenant, case, -math.inf, -math.inf, acknowledged=True))
+
     def find(self, seq: int) -> CustomSave | None:
         """What is known of it: all, or as much as still matters; None where it was no custom save."""
         known = self._open.get(seq) or self._done.get(seq)

@@ -62,12 +62,18 @@ class Task:
 
     def schedule(self, arm: str) -> Iterator[Arrival]:
         """The arrivals of this part that are the arm's."""
-        if self.workers == 1:
-            schedule = arrivals(self.scenario)
-        else:
-            known = self.prepared[arm].inventory.tenants
-            cases = {key: len(tenant.cases) for key, tenant in known.items()}
-            schedule = Parts(self.scenario, self.workers, cases).arrivals(self.worker)
+        whole = arrivals(self.scenario) if self.workers == 1 else self._parts(arm).arrivals(self.worker)
+        return self._of_arm(arm, whole)
+
+    def inherited(self, arm: str, lost: int) -> Iterator[Arrival]:
+        """Those that a lost worker leaves to this one, from the beginning of the plan."""
+        return self._of_arm(arm, self._parts(arm).inherited(self.worker, lost))
+
+    def _parts(self, arm: str) -> Parts:
+        known = self.prepared[arm].inventory.tenants
+        return Parts(self.scenario, self.workers, {key: len(tenant.cases) for key, tenant in known.items()})
+
+    def _of_arm(self, arm: str, schedule: Iterator[Arrival]) -> Iterator[Arrival]:
         return (one for one in schedule if arm_of(self.run_key, one.seq) == arm) if arm else schedule
 
 
@@ -83,6 +89,7 @@ class Drive:
         self._phase: Phase = "provision"
         self._ending: Ending | None = None  # once it was told to stop
         self._driven_s = 0.0
+        self._walkers: list[gevent.Greenlet] = []
         self._health = Health()
         self._tally = Tally()
         self._scenario = scaled(task.scenario, task.worker, task.workers) if task.workers > 1 else task.scenario
@@ -120,6 +127,12 @@ class Drive:
         self._ending = ending
         for arm in self._arms:
             arm.stop(SHORT_SWEEP_S)
+
+    def take_over(self, lost: int) -> None:
+        """Drive what a lost worker leaves to this one as well, from now on; where its own plan is not through."""
+        if self._phase in ("warm-up", "measure"):
+            for arm in self._arms:
+                self._walk(arm.take_over, self._task.inherited(arm.name, lost))
 
     def save(self) -> None:
         """Flush the shards of what is being torn down at once."""
@@ -160,10 +173,10 @@ class Drive:
                 for arm in self._arms:
                     looking.enter_context(arm.looking_after())
                 self._phase = "warm-up"
-                walkers = [gevent.spawn(arm.driver.walk) for arm in self._arms]
-                for walker in walkers:
-                    walker.link_exception(lambda dead: self._broken(dead.exception))
-                gevent.joinall(walkers)
+                for arm in self._arms:
+                    self._walk(arm.driver.walk)
+                while not all(walker.dead for walker in self._walkers):
+                    gevent.joinall(self._walkers)
                 planned_s = self._scenario.duration_s
                 self._driven_s = min(max(self.now(), 0.0), planned_s) if self._ending else planned_s
                 self._phase = "drain"
@@ -182,6 +195,11 @@ class Drive:
             arm.close()
         self._phase = "done"
         return [self._part()]
+
+    def _walk(self, step: Callable[..., None], *args: object) -> None:
+        walker = gevent.spawn(step, *args)
+        walker.link_exception(lambda dead: self._broken(dead.exception))
+        self._walkers.append(walker)
 
     def _part(self) -> Part:
         return Part(

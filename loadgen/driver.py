@@ -1,12 +1,13 @@
 """The open loop: arrivals begin when the schedule says, whether or not earlier ones were answered.
 
-One greenlet walks the schedule and spawns each arrival into a bounded pool. A full pool makes the
+A greenlet walks the schedule and spawns each arrival into a bounded pool. A full pool makes the
 walk wait, which is the target's doing (it is saturated) and is counted; the waiting shows in the
 response times, since these count from the scheduled moment.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 
 import gevent
@@ -56,9 +57,25 @@ class Driver:
 
     def walk(self) -> None:
         """Start every arrival in its moment; returns when the schedule is through or ``stop`` was called."""
+        self._walk(self._schedule)
+
+    def walk_from_now(self, schedule: Iterable[Arrival], passed: Callable[[Arrival], None]) -> None:
+        """Walk another schedule beside its own; ``passed`` hears of the arrivals that were due before."""
+        remaining = iter(schedule)
+        for number, arrival in enumerate(remaining):
+            if self._stopping:
+                return
+            if arrival.at_s > self._now():
+                self._walk(itertools.chain([arrival], remaining))
+                return
+            passed(arrival)
+            if number % YIELD_EVERY == 0:
+                gevent.sleep(0)
+
+    def _walk(self, schedule: Iterable[Arrival]) -> None:
         held_until_s = float("-inf")
         behind = 0
-        for arrival in self._schedule:
+        for arrival in schedule:
             wait_s = arrival.at_s - self._now()
             if wait_s <= 0:
                 behind += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -35,12 +36,18 @@ class Hand:
         self.part: Part | None = None
         self.why = ""  # it is gone
         self.gone_s = float("inf")
+        self.heirs: tuple[int, ...] = ()  # who took over what it leaves
         self.dismissed = False  # nobody listens any more
 
     def send(self, message: Message) -> None:
         """Say it, if it is there to be told."""
         if self.channel is not None:
             self.channel.send(message)
+
+    def rest(self) -> None:
+        """It is gone: where it was is not where the run is."""
+        over = {"phase": "done", "in_flight": 0, "pending_effects": 0, "lag_p99_s": math.nan}
+        self.progress = self.progress.model_copy(update=over)
 
     def take(self, message: Message) -> None:
         """What it says of itself."""
@@ -96,6 +103,12 @@ class Child(Hand):
         """It hangs."""
         if self.process is not None:
             self.process.kill()
+
+    def end(self) -> None:
+        """From now on it surely sends nothing."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     def dismiss(self) -> None:
         """It is not needed any more, and must not be left over."""

@@ -83,6 +83,13 @@ class Stop(StrictModel):
     ending: Ending
 
 
+class TakeOver(StrictModel):
+    """To a worker: this one is lost, and what it leaves is shared out among you."""
+
+    kind: Literal["take-over"] = "take-over"
+    lost: int
+
+
 class Leave(StrictModel):
     """To a worker: keep what is recorded, and end at once."""
 
@@ -141,7 +148,10 @@ class Done(StrictModel):
     part: Part
 
 
-Message = Hello | Order | Ask | Tell | Start | Stop | Leave | Ready | Refused | Second | Piece | Got | Done | Over
+Message = (
+    Hello | Order | Ask | Tell | Start | Stop | TakeOver | Leave | Ready | Refused | Second | Piece | Got | Done
+    | Over
+)  # fmt: skip
 _ANY: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

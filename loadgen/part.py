@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import pyarrow.compute as pc
 from pydantic import Field
 
-from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
 from loadgen.health import quantile_of
-from loadgen.run_folder import RunFolder
 from loadgen.run_info import (
     ArmFacts,
     Generator,
@@ -22,7 +19,6 @@ from loadgen.run_info import (
     added,
     effects_of_all,
 )
-from loadgen.shards import read_shard
 from scenarios.source import StrictModel
 
 
@@ -39,6 +35,7 @@ class ArmCounts(StrictModel):
     verification: Verified = Verified()
     effects: dict[str, dict[str, int]] = Field({})
     logins_failed: int = 0
+    inherited: int = 0  # arrivals of a lost worker that were due before this one took its part over
 
 
 class Part(StrictModel):
@@ -52,35 +49,7 @@ class Part(StrictModel):
     cpu: Unknowable = math.nan
     strays: tuple[int, ...] = ()  # saves of other workers whose values were seen in a case of this one
     lost: str = ""  # why it could not say so itself
-
-
-def left_of(folder: RunFolder, worker: int, due: Mapping[str, int], *, why: str, driven_s: float) -> Part:
-    """The part of a worker that is gone, from its shards. ``due`` arrivals of each arm had come up until then."""
-    arms = {}
-    for arm, number in due.items():
-        samples = [read_shard(path, SAMPLE_COLUMNS) for path in folder.shards_of(worker, "samples", arm)]
-        written = sum(table.num_rows for table in samples)
-        outcomes: Counter[str] = Counter()
-        in_window = 0
-        for table in samples:
-            outcomes.update(table["outcome"].to_pylist())
-            in_window += pc.sum(pc.greater_equal(table["scheduled_s"], 0)).as_py() or 0
-        effects: dict[str, Counter[str]] = {}
-        for path in folder.shards_of(worker, "effects", arm):
-            table = read_shard(path, EFFECT_COLUMNS)
-            for kind, outcome in zip(table["kind"].to_pylist(), table["outcome"].to_pylist(), strict=True):
-                effects.setdefault(kind, Counter())[outcome] += 1
-        lost = max(number - written, 0)
-        arms[arm] = ArmCounts(
-            fired=written + lost,
-            fired_in_window=in_window,
-            written=written,
-            aborted=outcomes["aborted"],
-            lost=lost,
-            verification=Verified(unverified=sum(counts["unverified"] for counts in effects.values())),
-            effects={kind: dict(counts) for kind, counts in effects.items()},
-        )
-    return Part(worker=worker, driven_s=driven_s, arms=arms, lost=why)
+    heirs: tuple[int, ...] = ()  # who took over what it left
 
 
 def ledger_of(counts: Sequence[ArmCounts], scheduled: int) -> Ledger:
@@ -151,6 +120,7 @@ def facts_of_workers(parts: Sequence[Part]) -> tuple[WorkerFacts, ...]:
             run_queue_delay=part.run_queue_delay,
             cpu=part.cpu,
             reason=part.lost,
+            heirs=part.heirs,
         )
         for part in parts
     )

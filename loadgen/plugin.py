@@ -26,7 +26,7 @@ from locust.exception import StopUser
 from locust.runners import LocalRunner
 from locust.web import WebUI
 
-from loadgen.chosen import CLIENTS, ChosenTarget, Workers
+from loadgen.chosen import CLIENTS, LOST, ChosenTarget, Workers
 from loadgen.ending import Ending
 from loadgen.live import Live
 from loadgen.live_tabs import fill, tabs
@@ -244,6 +244,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         "--workers", type=int, default=1, metavar="N", help="Processes that drive the plan together", **hidden
     )
     parser.add_argument(
+        "--lost-worker", choices=list(LOST), default=LOST[0], help="What a lost worker does to the run", **hidden
+    )
+    parser.add_argument(
         "--listen", metavar="HOST:PORT", default="", help="The workers come here, by savepath worker", **hidden
     )
     parser.add_argument("--token-env", metavar="NAME", default="", help="The variable with their token", **hidden)
@@ -315,7 +318,7 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         allow_python=options.allow_python,
         client=options.client,
         production=options.production,
-        workers=Workers(options.workers, options.listen, options.token_env),
+        workers=Workers(options.workers, options.listen, options.token_env, options.lost_worker),
         metrics_port=options.metrics_port,
     )
 

@@ -76,6 +76,7 @@ class WorkerFacts(StrictModel):
     run_queue_delay: Unknowable = math.nan
     cpu: Unknowable = math.nan  # share of one core
     reason: str = ""  # how it was lost; empty for one that came to its end
+    heirs: tuple[int, ...] = ()  # the workers that took over what it left
 
 
 class Verified(StrictModel):
@@ -188,6 +189,11 @@ class RunInfo(StrictModel):
     question: Asked
     versions: dict[str, str] = Field({})
     origin: Origin | None = None  # None: driven by savepath
+
+    @property
+    def taken_over(self) -> tuple[WorkerFacts, ...]:
+        """The workers that were lost and whose part others took over: such a run is no yardstick of times."""
+        return tuple(worker for worker in self.workers if worker.heirs)
 
     def to_json(self) -> bytes:
         """The text of ``run.json``; what is unknown is null."""

@@ -16,7 +16,7 @@ from gevent.pool import Pool
 
 from loadgen.asking import Asking
 from loadgen.authors import Authors
-from loadgen.company import Company
+from loadgen.company import Case, Company
 from loadgen.effects import SAID_NO, Origin
 from loadgen.pace import Pace
 from loadgen.recorder import Effect
@@ -31,6 +31,8 @@ from targets.http import Request, Response
 
 #: Requests open at the same time in the sweep.
 OPEN_AT_ONCE = 8
+#: What a worker had sent when it was lost may change its cases for so many timeouts.
+UNSURE_TIMEOUTS = 3
 
 _SHARE_BITS = 1 << 32
 
@@ -66,6 +68,8 @@ class ValueWatch:
         self._company = Company(scenario.load.timeout_s)
         self._reads_back = binding.reads_values and not binding.reads_histories
         self._open = Pool()
+        self._unsure_s = UNSURE_TIMEOUTS * scenario.load.timeout_s
+        self._unsure_until_s: dict[Case, float] = {}  # by inherited case
 
     @property
     def reads(self) -> int:
@@ -97,6 +101,13 @@ class ValueWatch:
         if custom:
             self._authors.saves.sending(call.seq, *case, sent_s)
 
+    def inherit(self, call: Call, *, custom: bool) -> None:
+        """A lost worker may have sent this save, whose case is ours from now on."""
+        case = (call.tenant.key, call.case)
+        self._authors.inherit(call.seq, case, custom=custom)
+        self._histories.saving(case, call.tenant, custom=custom)
+        self._unsure_until_s[case] = self._now() + self._unsure_s
+
     def answered(self, call: Call, origin: Origin) -> None:
         """A save is done, of custom fields or others. Never blocks."""
         case = (call.tenant.key, call.case)
@@ -108,7 +119,8 @@ class ValueWatch:
             return
         told = origin.acknowledged or origin.outcome in SAID_NO
         if told and self._binding.reads_values and chosen(call.seq, self._rules.read_back_share):
-            if self.pending >= self._rules.pending_max:
+            unsure = self._authors.known(origin).sent_s < self._unsure_until_s.get(case, -math.inf)
+            if unsure or self.pending >= self._rules.pending_max:
                 record_unverified(self._record, origin)
             elif self._histories.can_judge(case):
                 self._histories.take(origin)

@@ -137,6 +137,10 @@ class Verifier:
         if self._turns is not None and self._scripts[call.tenant.key]:
             self._turns.sent((call.tenant.key, call.case), call.seq, sent_s)
 
+    def inherit(self, operation: Operation, call: Call) -> None:
+        """A worker that is lost may have sent this save, of which nothing is judged; its case is ours now."""
+        self._values.inherit(call, custom=operation is Operation.SAVE_CUSTOM)
+
     def answered(
         self,
         operation: Operation,

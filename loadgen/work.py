@@ -14,7 +14,7 @@ from loadgen.arm import Prepared
 from loadgen.chosen import ChosenTarget, environ_of
 from loadgen.drive import Drive, Task, ending_of
 from loadgen.ending import Ending
-from loadgen.messages import Done, Leave, Message, Order, Ready, Refused, Second, Start, Stop
+from loadgen.messages import Done, Leave, Message, Order, Ready, Refused, Second, Start, Stop, TakeOver
 from loadgen.part import Part
 from loadgen.plan import plan_for
 from loadgen.run_folder import RunFolder
@@ -120,6 +120,8 @@ class Worker:
         for message in messages:
             if isinstance(message, Stop):
                 drive.stop(message.ending)
+            elif isinstance(message, TakeOver):
+                drive.take_over(message.lost)
             elif isinstance(message, Leave):
                 drive.save()
                 os._exit(1)

@@ -72,6 +72,8 @@ class Launch:
             words += ["--production"]
         if self.workers.number > 1:
             words += ["--workers", str(self.workers.number)]
+        if self.workers.lost != ALONE.lost:
+            words += ["--lost-worker", self.workers.lost]
         if self.workers.listen:
             words += ["--listen", self.workers.listen]
         if self.metrics_port is not None:

@@ -304,7 +304,8 @@ def _generator(info: RunInfo) -> str:
 
 def _worker(worker: WorkerFacts) -> str:
     if worker.reason:
-        return f"{worker.reason}: {units.count(worker.recorded)} recorded, {units.count(worker.lost)} lost"
+        told = f"{worker.reason}: {units.count(worker.recorded)} recorded, {units.count(worker.lost)} lost"
+        return told + "; the others took over what it left" * bool(worker.heirs)
     waited, used = units.share(worker.run_queue_delay), units.share(worker.cpu)
     return (
         f"{units.counted(worker.fired, 'arrival')}; late by {units.seconds(worker.lag_p99_s)} at p99; "

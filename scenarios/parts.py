@@ -4,7 +4,7 @@ A pure function of the plan, so that any number of workers offers the same arriv
 worker's, since only whoever knows each of them can say what became of one: whether its values were superseded
 and whose turn its scripts had. The cases of a cohort are dealt out one by one: all of them are hit alike, so the
 parts are as large as each other, and no cohort is measured by a process of its own, whose delays would be taken
-for those of the cohort.
+for those of the cohort. The cases of a worker that was lost are dealt out once more, to those that are left.
 """
 
 from __future__ import annotations
@@ -52,13 +52,28 @@ class Parts:
 
     def workers_of(self, tenants: NDArray[np.int64], cases: NDArray[np.int64]) -> NDArray[np.int64]:
         """Who drives arrivals, by the numbers of their tenants and cases."""
-        dealt = (cases % self._cases[tenants]) * self._members[tenants] + self._place[tenants]
+        dealt = self._dealt(tenants, cases)
         found: NDArray[np.int64] = self._order[self._cohort[tenants], dealt % self._workers]
+        return found
+
+    def heirs_of(self, lost: int, tenants: NDArray[np.int64], cases: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Who drives arrivals of a worker that was lost, its cases being dealt out once more; -1 for others."""
+        left = np.delete(np.arange(self._workers), lost)
+        again = self._dealt(tenants, cases) // self._workers
+        return np.where(self.workers_of(tenants, cases) == lost, left[again % len(left)], -1)
+
+    def _dealt(self, tenants: NDArray[np.int64], cases: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The place of each case among those of its cohort."""
+        found: NDArray[np.int64] = (cases % self._cases[tenants]) * self._members[tenants] + self._place[tenants]
         return found
 
     def arrivals(self, worker: int) -> Iterator[Arrival]:
         """The arrivals of the plan that are one worker's; the others are not made."""
         return arrivals(self._scenario, lambda tenants, cases: self.workers_of(tenants, cases) == worker)
+
+    def inherited(self, worker: int, lost: int) -> Iterator[Arrival]:
+        """The arrivals of the whole plan that a lost worker leaves to this one."""
+        return arrivals(self._scenario, lambda tenants, cases: self.heirs_of(lost, tenants, cases) == worker)
 
 
 def refuse_too_many(scenario: Scenario, workers: int) -> None:

@@ -83,6 +83,9 @@ class Desk:
             call, Origin(seq, call.token, tenant, Operation.SAVE_CUSTOM, outcome, seq + 0.5, case)
         )
 
+    def inherit(self, seq, case="01-a", tenant=OURS):
+        self.values.inherit(Call(seq, save_id(KEY, seq), tenant, case, ""), custom=True)
+
     def outcomes(self):
         self.values.sweep()
         self.values.give_up()
@@ -260,6 +263,29 @@ def test_a_denied_save_takes_a_few_bytes_until_the_end_of_the_run():
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept / number < 8
+
+
+#: A save of one that was lost is in the case; ours of 2 s comes soon after, that of 200 s when nothing is open.
+INHERITED = changes("01-a", (1, written(1)), (2, written(2)), (200, written(200)), before=FIRST)
+
+
+def test_where_a_lost_worker_had_saved_values_are_judged_once_nothing_of_it_is_open():
+    desk = Desk({"/two-some-01/01-a": written(200), "/history?of=01-a": INHERITED, **NOBODY})
+    desk.watch(own=Seqs())
+    desk.inherit(1)
+    desk.save(2)
+    desk.save(200)
+    assert desk.outcomes() == {2: "unverified", 200: "identical"}
+    assert desk.values.strays == ()
+
+
+def test_a_value_that_was_replaced_by_that_of_a_lost_worker_long_after_it_was_lost_is_lost_and_not_foreign():
+    without = re.sub("  history:.*\n", "", MAPPING)
+    desk = Desk({"/two-some-01/01-a": written(1), "/two-some-01?saves=200": [], **NOBODY})
+    desk.watch(without, own=Seqs())
+    desk.inherit(1)
+    desk.save(200)
+    assert desk.outcomes() == {200: "lost"}
 
 
 def test_the_cases_of_a_tenant_are_asked_about_together():

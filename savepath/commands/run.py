@@ -61,6 +61,13 @@ if TYPE_CHECKING:
     help="Processes that drive the plan together; what is offered is the same for any number.",
 )
 @click.option(
+    "--lost-worker",
+    type=click.Choice(["void", "take-over"]),
+    default="void",
+    show_default=True,
+    help="A run that loses one of its workers is void, or the others take over what that one leaves.",
+)
+@click.option(
     "--listen",
     type=Listen(),
     help="Let the workers come here from other machines, by savepath worker --master.",
@@ -94,6 +101,7 @@ def command(
     pairs: int | None,
     client: str,
     workers: int,
+    lost_worker: str,
     listen: Address | None,
     token_env: str,
     metrics_port: int | None,
@@ -134,7 +142,7 @@ def command(
     number = pairs or (load_scenario(scenario).pairs if AFTER in targets else 1)
     turns = list(in_turns(out, number)) if alternate else runs_of(tuple(targets), out, number)
     progress = Progress(NOBODY if quiet else sys.stderr)
-    crew = Workers(workers, f"{listen.host}:{listen.port}" if listen else "", token_env)
+    crew = Workers(workers, f"{listen.host}:{listen.port}" if listen else "", token_env, lost_worker)
     if listen:
         from savepath.listening import refuse_unguarded
         from savepath.secret import needed
@@ -157,6 +165,8 @@ def command(
             if outages := RunFolder(turn.folder).read().outages:
                 told = units.counted(outages, "outage")
                 note(f"{told} in {turn.folder};\n      savepath show {turn.folder} tells when and for whom")
+            for lost in RunFolder(turn.folder).read().taken_over:
+                note(f"{turn.folder} lost worker {lost.worker}, and {units.counted(lost.lost, 'arrival')} with it")
     code = 0
     if any(removes_after(chosen.load(allow_python=allow_python)) for chosen in targets.values()):
         choice = Choice(allow_python=allow_python, production=production, unasked=True)
