@@ -39,6 +39,8 @@ LOCUSTFILE = Path(__file__).parent.parent / "locustfiles" / "save_path.py"
 STALL_S, PERIOD_S = 2.0, 10.0
 #: A slow answer takes this long: many requests are open when a run ends.
 SLOW_S = 1.0
+#: Users of a closed loop think so long before they ask again.
+THINK_S = 1.0
 #: Offered by both while CPU is counted: busy, and below what either can do.
 RATE_PER_S = 1500.0
 
@@ -58,8 +60,8 @@ SCENARIO = """
 name: bench
 cohorts: {{none: {{custom_fields: 0, cases: 10, scripts_on_save: 0}}}}
 mix: {{save_standard: 1}}
-load: {{rate_per_s: {rate}, arrivals: constant, in_flight_max: {in_flight}, timeout_s: 20}}
-warmup_s: 0
+load: {{{arrivals}, in_flight_max: {in_flight}, timeout_s: 20}}
+warmup_s: {warmup}
 duration_s: {duration}
 """
 
@@ -176,9 +178,10 @@ class Bench:
         in_flight: int,
         more: Sequence[str] = (),
         stop: signal.Signals | None = None,
+        users: int = 0,
     ) -> RunFolder:
         """One run of savepath's own user; ``stop`` is sent when three seconds of samples are there."""
-        asked = self.ask(mode, rate=rate, duration=duration, in_flight=in_flight)
+        asked = self.ask(mode, rate=rate, duration=duration, in_flight=in_flight, users=users)
         folder = asked.folder
         child = locust(LOCUSTFILE, [*asked.words, *more])
         if stop is not None:
@@ -192,12 +195,24 @@ class Bench:
             raise RuntimeError(f"no run: {said}")
         return RunFolder(folder)
 
-    def ask(self, mode: str, *, rate: float, duration: float, in_flight: int, note: int = 0) -> Asked:
-        """Write down what one run of ours is to do; each body carries a note of so many characters."""
+    def ask(
+        self, mode: str, *, rate: float, duration: float, in_flight: int, note: int = 0, users: int = 0
+    ) -> Asked:
+        """Write down what one run of ours is to do; each body carries a note of so many characters.
+
+        So many ``users`` who think ``THINK_S`` come in place of a rate.
+        """
         self.runs += 1
         folder = self.room / f"run-{self.runs}"
         scenario, target = self.room / "bench.yaml", self.room / "stub.yaml"
-        scenario.write_text(SCENARIO.format(rate=rate, duration=duration, in_flight=in_flight))
+        closed = f"users: {{count: {users}, think_s: {THINK_S}, think_times: constant}}"
+        text = SCENARIO.format(
+            arrivals=closed if users else f"rate_per_s: {rate}, arrivals: constant",
+            warmup=2 * (THINK_S + SLOW_S) if users else 0,  # until each is at their place in the round
+            duration=duration,
+            in_flight=in_flight,
+        )
+        scenario.write_text(text)
         target.write_text(TARGET.format(port=self.port, mode=mode, note="x" * note))
         known = Inventory.model_validate(
             {"tenants": {t.key: {"cases": ["1", "2"]} for t in parse_scenario(scenario.read_text(), "b").tenants}}

@@ -11,13 +11,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks.load import Bench, row, server
+from benchmarks.load import SLOW_S, THINK_S, Bench, row, server
 from loadgen.run_info import RunInfo
 
 REPEATS = 3
 SAME_RATE_PER_S, DURATION_S = 3000.0, 6
 ONE_PER_S = 2500.0
 GOAL = 1.8
+#: Of a closed loop the rate follows from the users: each asks once in the time they think and wait.
+USERS, ROUNDS = 60, 10
 
 
 def measure() -> list[dict[str, object]]:
@@ -32,12 +34,23 @@ def measure() -> list[dict[str, object]]:
             both = _run(bench, GOAL * ONE_PER_S, 2)
             lag_two_ms.append(1000 * both.generator.lag_p99_s)
             offered.append(both.offered_per_s / ONE_PER_S)
+        closed = [[_rate_of_users(bench, workers) for _ in range(REPEATS)] for workers in (1, 2)]
     return [
         row("two workers: what they can offer, times one worker's", shares, f">= {GOAL}", least=GOAL),
         row(f"two workers: offered, times the {ONE_PER_S:,.0f}/s of one", offered, f"{GOAL} (the plan)"),
         row("  schedule error of two, p99, ms", lag_two_ms, "<= 5", most=5),
         row("  schedule error of one, p99, ms", lag_one_ms, "<= 5", most=5),
+        row("closed loop of one: users / (think + answer), error %", closed[0], "within 2", most=2),
+        row("closed loop of two: users / (think + answer), error %", closed[1], "within 2", most=2),
     ]
+
+
+def _rate_of_users(bench: Bench, workers: int) -> float:
+    """By how many percent the arrivals per second differ from the law."""
+    round_s = THINK_S + SLOW_S
+    more = ["--workers", str(workers)]
+    run = bench.ours("slow", rate=0, duration=ROUNDS * round_s, in_flight=USERS, users=USERS, more=more)
+    return 100 * (run.read().offered_per_s / (USERS / round_s) - 1)
 
 
 def _run(bench: Bench, rate: float, workers: int) -> RunInfo:

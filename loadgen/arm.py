@@ -30,6 +30,7 @@ from loadgen.verifier import OPEN_AT_ONCE, Verifier
 from scenarios.arrivals import Arrival
 from scenarios.errors import InputError
 from scenarios.model import Operation, Scenario
+from scenarios.users import UsersAtWork
 from targets.binding import Binding
 from targets.control import preflight
 from targets.extension import bind
@@ -102,6 +103,7 @@ class Shared:
     worker: int = 0
     workers: int = 1
     on_flush: Callable[[Sequence[Sample]], None] | None = None
+    users: UsersAtWork | None = None  # of a closed loop
 
 
 class Arm:
@@ -148,7 +150,7 @@ class Arm:
             arm=name,
         )
         perform: Callable[[Arrival], None] = self.operations.perform
-        self._loop = ClosedLoop(scenario, shared.now) if load.users else None
+        self._loop = ClosedLoop(shared.users, scenario.duration_s, shared.now) if shared.users else None
         if self._loop is not None:
             schedule, perform = self._loop, self._loop.answering(perform)
         self.driver = Driver(

@@ -9,6 +9,7 @@ from typing import Final
 
 from scenarios.errors import InputError
 from scenarios.model import Scenario
+from scenarios.parts import refuse_too_many
 from targets.footprint import Footprint, Heading
 from targets.mapping import Target, load_target
 
@@ -41,6 +42,15 @@ class Workers:
             )
         if self.number == 1:
             raise InputError(f"--lost-worker {self.lost} needs somebody who is left; say --workers 2 or more")
+
+    def refuse_unfit(self, scenario: Scenario) -> None:
+        """Raises InputError for a scenario that they cannot drive."""
+        refuse_too_many(scenario, self.number)
+        if self.lost != LOST[0] and scenario.load.users:
+            raise InputError(
+                f"scenario {scenario.name} has load.users: whoever waited for an answer of a lost worker has no "
+                f"heir; leave --lost-worker {self.lost} out, or give a rate in place of users"
+            )
 
     @property
     def alone(self) -> bool:

@@ -11,16 +11,15 @@ from collections.abc import Callable, Iterator
 from gevent.event import Event
 
 from scenarios.arrivals import Arrival
-from scenarios.model import Scenario
 from scenarios.users import UsersAtWork
 
 
 class ClosedLoop:
     """Arrivals in the moments in which users begin, until the measured window ends."""
 
-    def __init__(self, scenario: Scenario, now: Callable[[], float]) -> None:
-        self._work = UsersAtWork(scenario)
-        self._end_s = scenario.duration_s
+    def __init__(self, work: UsersAtWork, end_s: float, now: Callable[[], float]) -> None:
+        self._work = work
+        self._end_s = end_s
         self._now = now
         self._changed = Event()
         self._stopped = False

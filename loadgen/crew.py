@@ -206,6 +206,8 @@ class Crew:
     def _due(self, worker: Child | Guest, arm: str) -> int:
         """How many arrivals had come up for one that is gone when it was missed, or when others drove them."""
         number, gone_s = worker.order.worker, worker.gone_s
+        if self._task_of(number).scenario.load.users:
+            return worker.progress.sent  # by its own last word: no plan says how many will come
         if worker.heirs:
             shares = (
                 max(_until(gone_s, self._task_of(heir).inherited(arm, number)), self._inherited(heir, arm))

@@ -34,6 +34,7 @@ from scenarios.arrivals import Arrival, arrivals
 from scenarios.errors import SavepathError
 from scenarios.model import Operation, Scenario
 from scenarios.parts import Parts, scaled
+from scenarios.users import UsersAtWork
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,12 @@ class Task:
         """The arrivals of this part that are the arm's."""
         whole = arrivals(self.scenario) if self.workers == 1 else self._parts(arm).arrivals(self.worker)
         return self._of_arm(arm, whole)
+
+    def users(self, scenario: Scenario) -> UsersAtWork:
+        """The users of this part of a closed loop, which drives one target; ``scenario`` is scaled to the part."""
+        (arm,) = self.prepared
+        wanted = self._parts(arm).of(self.worker) if self.workers > 1 else None
+        return UsersAtWork(scenario, self.worker, self.workers, wanted)
 
     def inherited(self, arm: str, lost: int) -> Iterator[Arrival]:
         """Those that a lost worker leaves to this one, from the beginning of the plan."""
@@ -105,6 +112,7 @@ class Drive:
             task.worker,
             task.workers,
             self._tally.take,
+            task.users(self._scenario) if task.scenario.load.users else None,
         )
         self._arms = [Arm(name, prepared, task.schedule(name), shared) for name, prepared in task.prepared.items()]
         watches = {f"{arm.name} ({arm.target.base_url})" if arm.name else "": arm.watch for arm in self._arms}

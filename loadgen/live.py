@@ -33,12 +33,15 @@ class LiveCell(StrictModel):
 
 
 class Live(StrictModel):
-    """Where a run is. Of its arrivals, scheduled = recorded + aborted + in flight + those that are to come."""
+    """Where a run is. Of its arrivals, scheduled = recorded + aborted + in flight + those that are to come.
+
+    Of a closed loop nobody knows how many will come: ``scheduled`` is None.
+    """
 
     phase: Phase = "provision"
     elapsed_s: float = 0.0
     total_s: float = 0.0
-    scheduled: int = 0
+    scheduled: int | None = 0
     sent: int = 0
     recorded: int = 0
     failures: int = 0
@@ -67,7 +70,9 @@ def is_broken(kind: str, outcome: str) -> bool:
     return outcome not in (EFFECT_OUTCOMES[kind][0], *UNDECIDED)
 
 
-def live_of(progress: Progress, *, scheduled: int, elapsed_s: float, total_s: float, recorded_before: int) -> Live:
+def live_of(
+    progress: Progress, *, scheduled: int | None, elapsed_s: float, total_s: float, recorded_before: int
+) -> Live:
     """What is shown of this progress; ``recorded_before`` requests were finished a second ago."""
     return Live(
         phase=progress.phase,

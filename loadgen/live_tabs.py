@@ -100,14 +100,14 @@ def _promise(kind: str, outcome: str) -> str:
 
 def _schedule(live: Live) -> list[Row]:
     lag = "unknown" if math.isnan(live.lag_p99_s) else f"{_ms(live.lag_p99_s)} ms"
-    to_come = live.scheduled - live.recorded - live.aborted - live.in_flight
+    begun = live.recorded + live.in_flight + live.aborted
     told: dict[str, str | float] = {
         "phase": f"{live.phase}, {live.elapsed_s:,.0f} of {live.total_s:,.0f} s",
-        "scheduled": live.scheduled,
+        **({"begun, by users who wait": begun} if live.scheduled is None else {"scheduled": live.scheduled}),
         "= recorded": live.recorded,
         "+ in flight": live.in_flight,
         "+ aborted": live.aborted,
-        "+ to come": to_come,
+        **({} if live.scheduled is None else {"+ to come": live.scheduled - begun}),
         "waited for room in flight": live.waited_for_pool,
         "schedule lag, p99 of the last second": lag,
         "effects to look up": live.pending_effects,

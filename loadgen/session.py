@@ -36,7 +36,6 @@ from loadgen.settings import PreparedRun, Settings
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
-from scenarios.parts import refuse_too_many
 from scenarios.tokens import new_run_key
 from targets.footprint import Footprint
 from targets.mapping import Target
@@ -103,7 +102,7 @@ class Session:
         }
         self._plan = plan_for(scenario, list(targets.values()), client=settings.client)
         self._scenario = self._plan.scenario
-        refuse_too_many(self._scenario, settings.workers.number)
+        settings.workers.refuse_unfit(self._scenario)
         for target in targets.values():
             refuse_unsafe(target, self._scenario.tenant_keys, production=settings.production)
             refuse_over_quota(target, self._scenario, at_once=len(targets) > 1)
@@ -261,7 +260,7 @@ class Session:
     def _write_progress(self, progress: Progress) -> None:
         self.live = live_of(
             progress,
-            scheduled=self._plan.arrivals_expected,
+            scheduled=None if self._plan.is_closed else self._plan.arrivals_expected,
             elapsed_s=self.now() + self._scenario.warmup_s if self.started else 0.0,
             total_s=self._plan.duration_s,
             recorded_before=self.live.recorded,

@@ -22,7 +22,6 @@ from savepath.sink import sink_for
 from scenarios.errors import InputError, Refused
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
-from scenarios.parts import refuse_too_many
 from targets.control import preflight
 from targets.credentials import Credentials
 from targets.extension import find_class
@@ -105,7 +104,7 @@ def ready(
     over a quota of a target.
     """
     scenario = load_scenario(command.scenario)
-    refuse_too_many(scenario, command.workers.number)
+    command.workers.refuse_unfit(scenario)
     targets = {side: chosen.load(allow_python=command.allow_python) for side, chosen in command.targets.items()}
     for target in targets.values():
         refuse_unsafe(target, scenario.tenant_keys, production=command.production)

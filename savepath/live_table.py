@@ -45,7 +45,8 @@ def _outcomes(kind: str, outcomes: Mapping[str, int]) -> str:
 
 def _schedule(live: Live) -> str:
     waited = f" · {counted(live.waited_for_pool, 'arrival')} waited for room" if live.waited_for_pool else ""
+    whole, closed = f" of {count(live.scheduled)}" if live.scheduled is not None else "", live.scheduled is None
     return (
-        f"schedule  lag p99 {seconds(live.lag_p99_s)} · {count(live.recorded)} of {count(live.scheduled)} "
-        f"recorded, {count(live.in_flight)} in flight{waited}"
+        f"schedule  lag p99 {seconds(live.lag_p99_s)} · {count(live.recorded)}{whole} "
+        f"recorded, {count(live.in_flight)} in flight{' (users who wait)' * closed}{waited}"
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.arrivals import Arrival, arrivals
+from scenarios.arrivals import Arrival, Wanted, arrivals
 from scenarios.errors import InputError
 from scenarios.model import Scenario
 
@@ -69,7 +69,11 @@ class Parts:
 
     def arrivals(self, worker: int) -> Iterator[Arrival]:
         """The arrivals of the plan that are one worker's; the others are not made."""
-        return arrivals(self._scenario, lambda tenants, cases: self.workers_of(tenants, cases) == worker)
+        return arrivals(self._scenario, self.of(worker))
+
+    def of(self, worker: int) -> Wanted:
+        """What tells one worker's arrivals from the others', by the numbers of their tenants and cases."""
+        return lambda tenants, cases: self.workers_of(tenants, cases) == worker
 
     def inherited(self, worker: int, lost: int) -> Iterator[Arrival]:
         """The arrivals of the whole plan that a lost worker leaves to this one."""
@@ -78,13 +82,12 @@ class Parts:
 
 def refuse_too_many(scenario: Scenario, workers: int) -> None:
     """Raises InputError for more workers than there is something to do for."""
-    if workers > 1 and scenario.load.users:
-        raise InputError(
-            f"scenario {scenario.name} has load.users, who go from case to case and cannot be shared out to "
-            f"{workers} workers; leave --workers out, or give a rate in place of users"
-        )
-    cases = sum(tenant.cases for tenant in scenario.tenants)
-    for number, what in ((cases, "cases in all"), (scenario.load.in_flight_max, "open requests at most")):
+    load, cases = scenario.load, sum(tenant.cases for tenant in scenario.tenants)
+    bounds = [(cases, "cases in all"), (load.in_flight_max, "open requests at most")]
+    if load.users:
+        bounds += [(load.users.count, "users")]
+        bounds += [(load.rate_max_per_s, "arrivals a second at most")] if load.rate_max_per_s else []
+    for number, what in bounds:
         if workers > number:
             raise InputError(
                 f"{workers} workers are too many for scenario {scenario.name}: it has {number} {what}, and each "
@@ -95,9 +98,12 @@ def refuse_too_many(scenario: Scenario, workers: int) -> None:
 def scaled(scenario: Scenario, worker: int, workers: int) -> Scenario:
     """The scenario as one worker drives it: what is bounded for the run is shared out, the rest is as it was."""
     load, checks = scenario.load, scenario.verification
+    bounds = {"in_flight_max": _share(load.in_flight_max, worker, workers)}
+    if load.users and load.rate_max_per_s:  # of a schedule that is held before it is shared out
+        bounds["rate_max_per_s"] = _share(load.rate_max_per_s, worker, workers)
     return scenario.model_copy(
         update={
-            "load": load.model_copy(update={"in_flight_max": _share(load.in_flight_max, worker, workers)}),
+            "load": load.model_copy(update=bounds),
             "verification": checks.model_copy(
                 update={
                     "rate_per_s": checks.rate_per_s / workers,

@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from scenarios.aim import Aim
-from scenarios.arrivals import Arrival
+from scenarios.arrivals import Arrival, Wanted
 from scenarios.load import Users
 from scenarios.model import Operation, Scenario
 
@@ -36,18 +36,27 @@ class Step:
 
 
 class UsersAtWork:
-    """Who does what next. Knows no clock: it is told when answers came."""
+    """Who does what next. Knows no clock: it is told when answers came.
 
-    def __init__(self, scenario: Scenario) -> None:
+    Of several workers each has every n-th user, who leaves out what is not ``wanted``: other workers' cases. So
+    mix and pace are the same for any number of workers, and the number of an arrival is one worker's.
+    """
+
+    def __init__(
+        self, scenario: Scenario, worker: int = 0, workers: int = 1, wanted: Wanted | None = None
+    ) -> None:
         users = _users_of(scenario)
         self._tenants, self._operations = scenario.tenants, list(Operation)
         aim = Aim(scenario)
-        self._steps = [steps_of(scenario, number, aim) for number in range(users.count)]
+        self._steps = {
+            number: steps_of(scenario, number, aim, wanted) for number in range(worker, users.count, workers)
+        }
+        self._worker, self._workers = worker, workers
         self._thinking: list[tuple[float, int, Step]] = []  # a heap
         self._waiting: dict[int, int] = {}  # seq -> user
         self._begun = 0
         self._latest_s: deque[float] = deque(maxlen=scenario.load.rate_max_per_s or 0)
-        for user in range(users.count):
+        for user in self._steps:
             self._think(user, -scenario.warmup_s)
 
     @property
@@ -63,7 +72,7 @@ class UsersAtWork:
         """The next of them begins."""
         at_s = self.next_at_s
         _, user, step = heappop(self._thinking)
-        seq, self._begun = self._begun, self._begun + 1
+        seq, self._begun = self._begun * self._workers + self._worker, self._begun + 1
         self._waiting[seq] = user
         self._latest_s.append(at_s)
         return Arrival(seq, at_s, self._tenants[step.tenant], self._operations[step.operation], step.case)
@@ -86,8 +95,13 @@ def arrivals_at_most(scenario: Scenario) -> Iterator[Arrival]:
         work.answered(arrival, arrival.at_s)
 
 
-def steps_of(scenario: Scenario, user: int, aim: Aim | None = None) -> Iterator[Step]:
-    """What a user will do, without end. At first they are in the middle of a thought: all would begin at once."""
+def steps_of(
+    scenario: Scenario, user: int, aim: Aim | None = None, wanted: Wanted | None = None
+) -> Iterator[Step]:
+    """What a user will do, without end, as far as it is wanted.
+
+    At first they are in the middle of a thought: all would begin at once.
+    """
     users, aim = _users_of(scenario), aim or Aim(scenario)
     cases_of = np.array([tenant.cases for tenant in scenario.tenants])
     block = 0
@@ -99,7 +113,10 @@ def steps_of(scenario: Scenario, user: int, aim: Aim | None = None) -> Iterator[
             thinks_s[0] *= rng.random()
         tenants, operations, u_case = aim.draw(rng, _BLOCK)
         cases = (u_case * cases_of[tenants]).astype(np.int64)
-        columns = (thinks_s.tolist(), tenants.tolist(), operations.tolist(), cases.tolist())
+        chosen = np.arange(_BLOCK) if wanted is None else np.flatnonzero(wanted(tenants, cases))
+        # They think as they would have, however many of their steps are left out.
+        thinks = thinks_s[: len(chosen)].tolist()
+        columns = (thinks, tenants[chosen].tolist(), operations[chosen].tolist(), cases[chosen].tolist())
         for think_s, tenant, operation, case in zip(*columns, strict=True):
             yield Step(think_s, tenant, operation, case)
         block += 1

@@ -29,6 +29,7 @@ from scenarios.errors import InputError
 from scenarios.library import parse_scenario
 from scenarios.load import Users
 from scenarios.model import Scenario
+from scenarios.parts import Parts
 from scenarios.users import UsersAtWork, arrivals_at_most, steps_of
 from targets.http import Request
 from targets.inventory import Inventory
@@ -99,6 +100,25 @@ def test_answers_that_come_at_once_make_count_by_think_time_arrivals_with_the_mi
         assert counted == pytest.approx(number, abs=5 * math.sqrt(number))
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_users_are_dealt_to_workers_who_keep_to_their_cases_in_the_same_mix_and_pace(workers):
+    plan = scenario("users: {count: 20, think_s: 0.5, think_times: constant}")
+    parts, found = Parts(plan, workers), []
+    for worker in range(workers):
+        work, mine = UsersAtWork(plan, worker, workers, parts.of(worker)), []
+        while work.next_at_s < plan.duration_s:
+            mine.append(work.begin())
+            work.answered(mine[-1], mine[-1].at_s)
+        tenants = [plan.tenants.index(one.tenant) for one in mine]
+        cases = [one.case for one in mine]
+        assert set(parts.workers_of(np.array(tenants), np.array(cases)).tolist()) == {worker}
+        found += mine
+    assert len({one.seq for one in found}) == len(found) == pytest.approx(20 / 0.5 * 60, abs=20)
+    for (operation, fields), number in expected_in_cells(plan).items():
+        counted = sum(one.operation == operation and one.tenant.custom_fields == fields for one in found)
+        assert counted == pytest.approx(number, abs=5 * math.sqrt(number))
+
+
 def test_no_second_holds_more_arrivals_than_its_ceiling():
     found = list(arrivals_at_most(scenario("rate_max_per_s: 15, users: {count: 20, think_s: 0.5}")))
     assert most_in_a_second(np.array([one.at_s for one in found])) == 15
@@ -154,7 +174,7 @@ def stalled(load: str) -> Stalled:
             client.send(Request("GET", f"{stub.url}/x"))
             found.append(now() - arrival.at_s)
 
-        loop = ClosedLoop(plan, now) if plan.load.users else None
+        loop = ClosedLoop(UsersAtWork(plan), plan.duration_s, now) if plan.load.users else None
         driver = Driver(
             loop or arrivals(plan),
             loop.answering(perform) if loop else perform,
@@ -181,7 +201,8 @@ def test_the_percentiles_of_a_closed_loop_hide_a_stall_that_those_of_an_open_loa
 
 
 def test_a_stop_is_heard_while_everybody_thinks():
-    loop = ClosedLoop(scenario("users: {count: 3, think_s: 3000}"), lambda: 0.0)
+    plan = scenario("users: {count: 3, think_s: 3000}")
+    loop = ClosedLoop(UsersAtWork(plan), plan.duration_s, lambda: 0.0)
     waits = gevent.spawn(list, loop)
     gevent.sleep(0)
     loop.stop()
@@ -190,7 +211,7 @@ def test_a_stop_is_heard_while_everybody_thinks():
 
 @pytest.fixture(scope="module")
 def closed_run(tmp_path_factory) -> Path:
-    """A run of plain Locust."""
+    """A run of plain Locust with two workers."""
     room = tmp_path_factory.mktemp("closed")
     (room / "closed.yaml").write_text(
         TEXT.replace("duration_s: 60", "duration_s: 1").replace(", save_standard: 1", "").replace(": 10", ": 1")
@@ -202,7 +223,15 @@ def closed_run(tmp_path_factory) -> Path:
     (room / "desk.yaml").write_text(
         'name: desk\nbase_url: http://127.0.0.1:9\noperations: {read_case: {request: "GET /cases/{{ case }}"}}\n'
     )
-    more = ("--headless", "--target", str(room / "desk.yaml"), "--inventory", str(room / "inventory.json"))
+    more = (
+        "--headless",
+        "--workers",
+        "2",
+        "--target",
+        str(room / "desk.yaml"),
+        "--inventory",
+        str(room / "inventory.json"),
+    )
     with stub_server(lambda request, connection: OK) as stub:
         case = start(words(room / "closed.yaml", room / "run", stub.url, *more), room / "run")
         case.wait()
@@ -210,12 +239,15 @@ def closed_run(tmp_path_factory) -> Path:
     return room / "run"
 
 
-def test_a_run_of_plain_locust_says_that_its_loop_was_closed_and_its_ledger_closes(closed_run):
+def test_a_run_says_that_its_loop_was_closed_and_its_ledger_closes_over_both_workers(closed_run):
     info, samples = RunFolder(closed_run).read(), RunFolder(closed_run).read_samples()
     assert info.users == Users(count=20, think_s=0.5)
     assert 10 < len(samples) < 80
     assert (info.ledger.scheduled, info.ledger.unsent, info.ledger.closes) == (len(samples), 0, True)
-    assert sorted(samples["seq"]) == list(range(len(samples)))
+    for worker in (0, 1):
+        mine = samples.loc[samples["worker"] == worker, "seq"].tolist()
+        assert sorted(mine) == list(range(worker, 2 * len(mine), 2))
+        assert len(mine) > 4
     said = savepath("show", closed_run).stdout
     assert "closed loop, times not comparable: 20 users with 0.5 s to think" in said
     assert "Its times are no yardstick: the run drove a closed loop" in said
@@ -256,7 +288,8 @@ def test_a_watch_takes_no_times_of_a_closed_loop(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("run", "--workers", "2"), "cannot be shared out to 2 workers"),
+        (("run", "--workers", "11"), "11 workers are too many for scenario closed: it has 10 cases in all"),
+        (("run", "--workers", "2", "--lost-worker", "take-over"), "has no heir"),
         (("run", "--versus", "casedesk"), "drive the targets by turns (--alternate)"),
         (("plan", "--detect", "10%"), "no number of pairs gives a verdict on speed"),
         (("watch", "--state", "s", "--baseline", "b"), "whose times no watch can judge"),

@@ -10,6 +10,7 @@ from loadgen.live import Live, LiveCell, live_of
 from loadgen.live_tabs import fill, rows_of_tabs, tabs
 from loadgen.tally import CellTally
 from loadgen.web_guard import guard, password_for
+from savepath.live_table import table
 from scenarios.errors import InputError
 
 
@@ -67,6 +68,15 @@ def test_every_tab_shows_the_columns_of_its_table():
     parts = ("= recorded", "+ in flight", "+ aborted", "+ to come")
     assert schedule["scheduled"] == sum(schedule[part] for part in parts) == 100
     assert schedule["schedule lag, p99 of the last second"] == "0.4 ms"
+
+
+def test_of_a_closed_loop_nothing_is_said_to_come():
+    closed = SEEN.model_copy(update={"scheduled": None})
+    (told,) = [one["data"] for one in rows_of_tabs(closed) if one["key"] == "schedule"]
+    assert [(row["what"], row["value"]) for row in told[1:5]] == [
+        ("begun, by users who wait", 46), ("= recorded", 42), ("+ in flight", 3), ("+ aborted", 1),
+    ]  # fmt: skip
+    assert "42 recorded, 3 in flight (users who wait)" in "\n".join(table(closed, columns=79, lines=24))
 
 
 def asker(password: str):
