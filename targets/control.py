@@ -23,6 +23,7 @@ import orjson
 from scenarios.errors import Aborted
 from targets.complaints import Complaints
 from targets.credentials import Credentials
+from targets.deadlines import Deadline, DeadlineTransport
 from targets.extraction import Unreadable, read_json
 from targets.forms import compile_form
 from targets.http import Request, Response
@@ -64,8 +65,12 @@ class ControlClient:
         self._interval_s = max((q.in_s / q.requests for q in general), default=0.0)
         self._sleep = sleep
         # No proxy and no .netrc: the measured client uses neither, and both must reach the same system.
+        self._deadline = Deadline()
         self._client = httpx.Client(
-            timeout=timeout_s, follow_redirects=False, trust_env=False, verify=tls_context()
+            timeout=timeout_s,
+            follow_redirects=False,
+            trust_env=False,
+            transport=DeadlineTransport(self._deadline, tls_context()),
         )
 
     def __enter__(self) -> Self:
@@ -167,21 +172,24 @@ class ControlClient:
 
     def _send_once(self, request: Request) -> Response:
         """One answer, read as it comes: neither a body without end nor one that drips is waited for."""
-        until_s = time.monotonic() + self._timeout_s
+        self._deadline.until_s = time.monotonic() + self._timeout_s
         # Not compressed, like the measured path; a few bytes cannot unfold to many.
         headers = {"Accept-Encoding": "identity", **request.headers}
         url = httpx.URL(request.url)  # asked of what is sent, not of a second reading of the text
         self._target.allowed_hosts.refuse_others(url.host, url.port or (443 if url.scheme == "https" else 80))
         with self._client.stream(request.method, url, headers=headers, content=request.body) as answer:
             body = bytearray()
-            for part in answer.iter_raw():
-                body += part
-                if len(body) > BODY_MAX or time.monotonic() > until_s:
-                    what = (
-                        f"after {self._timeout_s:g} s" if len(body) <= BODY_MAX else f"with {BODY_MAX >> 20} MiB"
-                    )
-                    raise self.complaints.given_up(request, f"the answer does not end ({what} it was cut off)")
+            try:
+                for part in answer.iter_raw():
+                    body += part
+                    if len(body) > BODY_MAX:
+                        raise self._endless(request, f"with {BODY_MAX >> 20} MiB")
+            except httpx.ReadTimeout:
+                raise self._endless(request, f"after {self._timeout_s:g} s") from None
         return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, bytes(body))
+
+    def _endless(self, request: Request, when: str) -> Aborted:
+        return self.complaints.given_up(request, f"the answer does not end ({when} it was cut off)")
 
     def _gone(self, request: Request, error: httpx.ConnectError) -> Aborted:
         target = self._target

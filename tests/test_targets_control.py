@@ -13,6 +13,7 @@ from socket import create_server
 
 import pytest
 from misbehaving_server import Reply, Scripted, misbehaving
+from stub_server import stub_server
 
 from scenarios.errors import Aborted, InputError
 from targets.control import ATTEMPTS, ControlClient, preflight
@@ -85,6 +86,12 @@ def test_a_closed_port_is_told_with_the_remedy():
         f"the target stub does not answer at {url}: connection refused; "
         "start it (press the button) or set base_url"
     )
+
+
+def test_a_name_that_leads_nowhere_is_told():
+    text = TARGET.replace("http://127.0.0.1:1", "http://desk.invalid")
+    with pytest.raises(Aborted, match=r"does not answer at http://desk\.invalid: .*(not known|resolution)"):
+        preflight(parse_target(text, "t.yaml"), ENVIRON)
 
 
 def test_preflight_gives_what_identifies_the_target_and_signs_its_requests():
@@ -192,6 +199,21 @@ def test_a_body_that_drips_is_cut_off():
 
     with pytest.raises(Aborted, match=r"the answer does not end \(after 0\.1 s it was cut off\)"):
         got(Reply(chunks=drip()), timeout_s=0.1)
+
+
+def test_headers_that_drip_are_cut_off():
+    def drip(request, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:  # until the other side has hung up
+            connection.sendall(b"X-More: %s\r\n" % (b"x" * 100))
+            time.sleep(0.01)
+
+    with (
+        stub_server(drip) as stub,
+        ControlClient(target(stub.url), timeout_s=0.1) as client,
+        pytest.raises(Aborted, match=r"POST http://.*/x: no answer within 0\.1 s"),
+    ):
+        client.send(Request("POST", f"{stub.url}/x"))
 
 
 def test_a_compressed_body_is_not_unfolded():
