@@ -121,6 +121,8 @@ def test_no_artefact_of_a_run_holds_a_secret_that_the_target_repeats(tmp_path, m
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert sum(asked.method == "PATCH" for asked in echo.asked) >= 5
+        planned = called("plan", "s.yaml", "--target", "t.yaml", "--check", "--production", **ENVIRON)
+        assert "ok  cases            2 of 2 are there" in planned.output
         cleaned = called("clean", "out/run", "--production", **ENVIRON)
         assert cleaned.return_value == 4
         assert "2 left" in cleaned.stdout
@@ -143,7 +145,7 @@ def test_no_artefact_of_a_run_holds_a_secret_that_the_target_repeats(tmp_path, m
     written = {Path(name).name for name in found}
     assert {"run.json", "plan.json", "run.jsonl", "results.json", "report.html", "s.md", "j.xml"} <= written
     assert any(name.endswith(".parquet") for name in found)
-    found |= {"stdout": done.stdout, "stderr": done.stderr, "cleaned": cleaned.output}
+    found |= {"stdout": done.stdout, "stderr": done.stderr, "planned": planned.output, "cleaned": cleaned.output}
     found |= {f"said {number}": one.output for number, one in enumerate(said)}
     found |= {f"span {number}": asked.body.decode("latin-1") for number, asked in enumerate(collector.asked)}
     assert "span 0" in found
