@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-healthy test test-rt check format bench bench-performance bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-watch-live bench-chaos bench-clean-real sbom bench-fuzz bench-promises docs cli-reference lock bench-report pictures schema clean
+.PHONY: help demo demo-healthy test test-rt check format bench bench-performance bench-truth bench-wrong-clear bench-at-once bench-plan bench-scale bench-disk bench-effects bench-real bench-watch bench-watch-beside bench-watch-live bench-chaos bench-clean-real sbom bench-fuzz bench-promises docs cli-reference lock bench-report pictures schema clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -105,6 +105,9 @@ bench-chaos: .venv/dev ## a hundred kills each of run, compare, watch and clean 
 
 bench-clean-real: .venv/dev ## what clean leaves on Roundup and PocketBase after runs and kills (CLEAN_KILLS=5 for less)
 	$(BIN)/python -m benchmarks clean-real
+
+bench-watch-beside: .venv/dev ## what an old environment beside the watched one is worth: false alarms and delays with and without it
+	$(BIN)/python -m benchmarks watch-beside
 
 bench-watch-live: .venv/dev ## the watch on casedesk in fast time: a healthy hour, lost scripts, a ramp; LIVE="--cases ramp --repeats 5"
 	$(BIN)/python -m benchmarks watch-live $(LIVE)

@@ -29,6 +29,7 @@ BENCHES = {
     "report": ("benchmarks.report",),
     "real": ("benchmarks.real_systems",),
     "watch": ("benchmarks.watch_truth",),
+    "watch-beside": ("benchmarks.watch_beside",),
     "watch-live": ("benchmarks.watch_live",),
     "chaos": ("benchmarks.chaos",),
     "clean-real": ("benchmarks.clean_real",),

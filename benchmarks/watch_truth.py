@@ -28,6 +28,7 @@ from benchmarks.window_months import (
     NORMAL,
     OFFSETS,
     QUIET,
+    Beside,
     Change,
     Environment,
     Month,
@@ -68,10 +69,10 @@ def measure(options: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     parser.add_argument("--write", action="store_true", help="into docs/method.md")
     asked = parser.parse_args(options)
     rows = []
-    for row in _rows(asked.months):
-        rows.append(row)
-        print(_line(row), file=sys.stderr, flush=True)
-        yield row
+    for one in _rows(asked.months):
+        rows.append(one)
+        print(_line(one), file=sys.stderr, flush=True)
+        yield one
     if asked.write:
         write(rows)
 
@@ -86,12 +87,12 @@ def write(rows: Sequence[dict[str, Any]], path: Path = METHOD) -> None:
     path.write_text("\n".join([f"{head}{begin}\n", *table, f"\n{end}{tail}"]), encoding="utf-8")
 
 
-def _line(row: dict[str, Any]) -> str:
+def _line(one: dict[str, Any]) -> str:
     value, low, high = (
-        "never" if row[k] is None else f"{row[k]:.2f}".rstrip("0").rstrip(".") for k in ("value", "low", "high")
+        "never" if one[k] is None else f"{one[k]:.2f}".rstrip("0").rstrip(".") for k in ("value", "low", "high")
     )
-    goal = (row["goal"] or "") + (", **not reached**" if row["reached"] is False else "")
-    return f"| {row['figure']} | {value} | {low} to {high} | {goal} | {row['n']} |"
+    goal = (one["goal"] or "") + (", **not reached**" if one["reached"] is False else "")
+    return f"| {one['figure']} | {value} | {low} to {high} | {goal} | {one['n']} |"
 
 
 def _rows(months: int) -> Iterator[dict[str, Any]]:
@@ -111,7 +112,7 @@ def _rows(months: int) -> Iterator[dict[str, Any]]:
         ("+100 % at 500 fields over 6 h", growing(1.0, over_h=6), 1.0, 150.0),
     ]
     for name, change, days, goal in minutes:
-        yield _delay(name, change, days, goal, round(CHANGES * months))
+        yield delay(name, change, days, goal, round(CHANGES * months))
     everywhere, n = (QUIET, NORMAL, OFFSETS), round(WRONG * months)
     yield _wrong_clear("all slower by 25 %", uniform(0.25), everywhere, n, 0.01)
     yield _wrong_clear("+25 % at 500 fields", growing(0.25), everywhere, n, 0.01)
@@ -125,11 +126,11 @@ def _nothing_changed(env: Environment, most: float | None, months: int) -> list[
     for seed in range(months):
         decisions, n = decide(month(env, 10_000 + seed))
         alarms.append(n)
-        held.append(np.mean([one.verdict is Verdict.HOLD for one in decisions[2 * DAY :]]))
+        held.append(float(np.mean([one.verdict is Verdict.HOLD for one in decisions[2 * DAY :]])))
     name = f"{env.name}, nothing changed"
     return [
-        _row(f"{name}: false ESCALATE a month", alarms, most, at_most=True),
-        _row(f"{name}: share of HOLD after 48 h", held, None),
+        row(f"{name}: false ESCALATE a month", alarms, most, at_most=True),
+        row(f"{name}: share of HOLD after 48 h", held, None),
     ]
 
 
@@ -138,14 +139,18 @@ def _cleared(env: Environment, windows: int, goal: float | None) -> dict[str, An
     for seed in range(windows):
         decisions, _ = decide(month(env, 40_000 + seed, after_days=2))
         cleared.append(any(one.verdict is Verdict.CLEAR for one in decisions))
-    return _row(f"{env.name}, nothing changed: CLEAR within 48 h", cleared, goal)
+    return row(f"{env.name}, nothing changed: CLEAR within 48 h", cleared, goal)
 
 
-def _delay(name: str, change: Change, days: float, goal: float | None, n: int) -> dict[str, Any]:
+def delay(
+    name: str, change: Change, days: float, goal: float | None, n: int, beside: Beside | None = None
+) -> dict[str, Any]:
+    """How long it takes until a change in *normal* escalates."""
     minutes = []
     for seed in range(n):
-        decisions, found = decide(month(NORMAL, 20_000 + seed, after_days=days, change=change), to_first=True)
-        minutes.append(len(decisions) * BLOCK_S / 60 if found else math.inf)
+        found = month(NORMAL, 20_000 + seed, after_days=days, change=change, beside=beside)
+        decisions, alarms = decide(found, to_first=True)
+        minutes.append(len(decisions) * BLOCK_S / 60 if alarms else math.inf)
     told = [float(np.quantile(minutes, q, method="higher")) for q in (0.5, 0.1, 0.9)]
     value, low, high = (one if math.isfinite(one) else None for one in told)
     return {
@@ -168,7 +173,7 @@ def _wrong_clear(
             decisions, _ = decide(month(env, 30_000 + seed, after_days=3, change=change), to_first=True)
             wrong.append(any(one.verdict is Verdict.CLEAR for one in decisions))
     where = "three environments" if len(envs) > 1 else envs[0].name
-    return _row(f"{where}, {name}: wrong CLEAR within 3 days", wrong, goal, at_most=True)
+    return row(f"{where}, {name}: wrong CLEAR within 3 days", wrong, goal, at_most=True)
 
 
 def _cost() -> dict[str, Any]:
@@ -191,7 +196,8 @@ def _cost() -> dict[str, Any]:
     }
 
 
-def _row(figure: str, values: Sequence[float], goal: float | None, *, at_most: bool = False) -> dict[str, Any]:
+def row(figure: str, values: Sequence[float], goal: float | None, *, at_most: bool = False) -> dict[str, Any]:
+    """A row with the mean of ``values`` and two Monte-Carlo errors around it."""
     found = np.asarray(values, np.float64)
     mean = float(found.mean())
     # Nothing seen in n says no more than "below 3 / n" (the rule of three).

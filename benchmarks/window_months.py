@@ -7,10 +7,15 @@ fields that wanders from day to day; and bursts of large
 tenants (5 to 15 minutes of +30 to +100 % from 200 fields up). The sampling
 noise of means and p95 is drawn from a library of blocks of raw lognormal samples (sigma 0.5), scaled by the
 load; a p95 of several cells moves by their share of the density there.
+
+Where an old environment is asked at the same moments (``Beside``), each gets half of the requests. Both have what
+all cells share, bursts and all; gains, the slow noise of cells, slopes, bursts of tenants and a slow noise of the
+whole host are each one's own.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -57,6 +62,14 @@ DRIFTING = Environment("cells drift 5 % over 6 h", common=0.07, cell=0.05, cell_
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """An old environment beside the watched one; ``apart`` is the slow noise (2 h) of either host by itself."""
+
+    apart: float = 0.02
+    change: Change | None = None  # what the old one does when the watch begins
+
+
+@dataclass(frozen=True, slots=True)
 class Month:
     """Log levels of a baseline and of what follows it, row by block; the change begins with row ``first``."""
 
@@ -65,6 +78,7 @@ class Month:
     levels: Floats  # [blocks, levels], in the order of their names
     n: NDArray[np.int64]  # [blocks, cells]
     failures: NDArray[np.int64]  # [blocks, operations]
+    versus: Floats | None = None  # [blocks, cells], of an old environment
 
     @property
     def before(self) -> list[Block]:
@@ -79,6 +93,7 @@ class Month:
     def block(self, i: int) -> Block:
         """One of them."""
         n, means = self.n[i].tolist(), self.means[i].tolist()
+        versus = [] if self.versus is None else self.versus[i].tolist()
         requests = np.bincount(_OPERATION, self.n[i]).astype(int).tolist()
         return Block(
             start_s=i * BLOCK_S,
@@ -91,6 +106,9 @@ class Month:
             counts=tuple(
                 Counted(name, a, b)
                 for name, a, b in zip(OPERATIONS, requests, self.failures[i].tolist(), strict=True)
+            ),
+            versus=tuple(
+                CellLevel(name, f, k, m, math.nan) for (name, f), k, m in zip(CELLS, n, versus, strict=False)
             ),
         )
 
@@ -115,8 +133,12 @@ def month(
     before_days: float = 7.0,
     after_days: float = 30.0,
     change: Change | None = None,
+    beside: Beside | None = None,
 ) -> Month:
-    """``before_days`` of baseline and ``after_days`` of watching, the change beginning with the latter."""
+    """``before_days`` of baseline and ``after_days`` of watching, the change beginning with the latter.
+
+    With the same seed and without ``beside`` it is the same month as ever.
+    """
     rng = np.random.default_rng([seed, len(env.name)])
     total, first = round((before_days + after_days) * PER_DAY), round(before_days * PER_DAY)
     lib = _library()
@@ -127,22 +149,38 @@ def month(
     days = int(day.max()) + 1
     common = _ou(rng, env.common, 2.0, total, 1)[:, 0] + 0.12 * cycle + rng.normal(0, env.day, days)[day]
     common += _bursts(rng, env.bursts_per_day, total, 0.2, 0.6, 5)
-    tenants = _bursts(rng, env.tenant_bursts_per_day, total, 0.3, 1.0, 3)
-    fields = np.array([f for _, f in CELLS], np.float64)
-    latent = common[:, None] * rng.normal(1, env.gain, len(CELLS)).clip(0.4, 1.6)
-    latent += _ou(rng, env.cell, env.cell_memory_h, total, len(CELLS))
-    latent += rng.normal(0, env.slope_day, (days, len(OPERATIONS)))[day][:, _OPERATION] * fields / fields.max()
-    latent += tenants[:, None] * (fields >= 200)
+    latent = _latent(env, rng, common, day)
     if change is not None:
         latent[first:] += change(t_s[first:] - t_s[first] + BLOCK_S)
     drawn = rng.integers(0, len(lib.means), total)
-    noise = 1 / np.sqrt(load)[:, None]
+    share = 1.0 if beside is None else 0.5
+    noise = 1 / np.sqrt(share * load)[:, None]
+    versus = None
+    if beside is not None:
+        other = np.random.default_rng([seed, len(env.name), 2])
+        old = _latent(env, other, common, day) + _ou(other, beside.apart, 2.0, total, 1)
+        latent += _ou(other, beside.apart, 2.0, total, 1)
+        if beside.change is not None:
+            old[first:] += beside.change(t_s[first:] - t_s[first] + BLOCK_S)
+        versus = lib.base + old + lib.means[other.integers(0, len(lib.means), total)] * noise
     means = lib.base + latent + lib.means[drawn] * noise
     levels = lib.level_base + latent @ lib.parts.T + lib.levels[drawn] * noise
-    n = rng.poisson(lib.n * load[:, None])
+    n = rng.poisson(share * lib.n * load[:, None])
     requests = np.array([n[:, i == _OPERATION].sum(axis=1) for i in range(len(OPERATIONS))]).T
     failures = rng.poisson(requests * FAILURE_SHARE * np.where(common[:, None] > 0.3, 5, 1))
-    return Month(first, means, levels, n, failures)
+    return Month(first, means, levels, n, failures, versus)
+
+
+def _latent(env: Environment, rng: np.random.Generator, common: Floats, day: NDArray[np.int64]) -> Floats:
+    """The log level of the cells of one system without its sampling noise, less its base, [blocks, cells]."""
+    tenants = _bursts(rng, env.tenant_bursts_per_day, len(day), 0.3, 1.0, 3)
+    fields = np.array([f for _, f in CELLS], np.float64)
+    latent: Floats = common[:, None] * rng.normal(1, env.gain, len(CELLS)).clip(0.4, 1.6)
+    latent += _ou(rng, env.cell, env.cell_memory_h, len(day), len(CELLS))
+    slopes = rng.normal(0, env.slope_day, (int(day.max()) + 1, len(OPERATIONS)))[day][:, _OPERATION]
+    latent += slopes * fields / fields.max()
+    latent += tenants[:, None] * (fields >= 200)
+    return latent
 
 
 def uniform(share: float, *, over_h: float = 0.0) -> Change:

@@ -69,6 +69,9 @@ def not_known(closing: Closing) -> tuple[str, ...]:
     never = [one.name for one in watched.required if one.seen_s is None]
     if never:
         found.append(f"What becomes of it on {words.listed(never, last='or')}: required, and never seen.")
+    if watched.alone_since_s is not None:
+        since = window.stamp(watched.alone_since_s)
+        found.append(f"How the old environment does since {since}: it has not answered any more.")
     if closing.finds:
         found.append(f"Smaller changes than a day of this watch can find: {closing.finds}.")
     found.append("Everything that the scenario does not send, and higher loads than it offers.")

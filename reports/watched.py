@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # whoever only counts moments need not load the analysis
 
 #: Blocks that lie further apart than so many have a gap between them.
 GAP_BLOCKS: Final = 1.5
+#: The stream that tells how much longer all requests take than those of an old environment at the same moments.
+AGAINST_OLD: Final = "all against the old environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,12 @@ class Watched:
     alarms: tuple[Alarm, ...] = ()
     reasons: tuple[Reason, ...] = ()
     evidence: Evidence | None = None
+    alone_since_s: float | None = None  # since when the old environment has not answered
+
+    @property
+    def is_held_against(self) -> bool:
+        """Whether the target was ever held against an old environment that was asked at the same moments."""
+        return any(AGAINST_OLD in one.shifts for one in self.moments)
 
     @property
     def first_s(self) -> float | None:

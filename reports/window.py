@@ -86,6 +86,8 @@ def evidence_rows(evidence: Evidence, remarks: Sequence[Remark] = ()) -> Iterato
             yield "Written then", f"{note.text}, at {stamp(note.at_s)}"
     if evidence.hits:
         yield "Who is hit", hits_told(evidence)
+    if against := _against_told(evidence):
+        yield "Beside the old one", against
     yield "How it lies", _shape_told(evidence)
     for breach in evidence.breaches:
         yield "Where it leads", _breach_told(breach)
@@ -142,6 +144,18 @@ def hits_told(evidence: Evidence) -> str:
     if evidence.tenants:
         told += f"; tenants {words.listed_up_to(evidence.tenants, TENANTS_MOST)}"
     return told
+
+
+def _against_told(evidence: Evidence) -> str:
+    """How many times as long it takes as in the old environment; empty where nobody asked that."""
+    shown = [
+        f"{words.place(one.operation, one.custom_fields)} {one.versus:.2f} times"
+        for one in evidence.hits
+        if one.versus is not None
+    ]
+    if not shown:
+        return ""
+    return f"{words.listed_up_to(shown, HITS_MOST)} as long as in the old environment at the same moments"
 
 
 def _breach_told(breach: Breach) -> str:

@@ -29,10 +29,15 @@ from reports.drawing import (
     keep_apart,
     title,
 )
-from reports.watched import GAP_BLOCKS, Moment, Watched
+from reports.watched import AGAINST_OLD, GAP_BLOCKS, Moment, Watched
 
-#: stream -> (its name at the end of the line, colour, style): all requests, and the incident's signature.
-DRAWN: Final = {"p50 of all": ("all requests", BEFORE, "--"), "growth of save_custom": ("growth", AFTER, "-")}
+#: stream -> (its name at the end of the line, colour, style): all requests, the incident's signature, and where an
+#: old environment was asked at the same moments, how far all requests are from its.
+DRAWN: Final = {
+    "p50 of all": ("all requests", BEFORE, "--"),
+    "growth of save_custom": ("growth", AFTER, "-"),
+    AGAINST_OLD: ("new less old", INK, ":"),
+}
 #: More points than this have no room; blocks are joined until no more are left.
 POINTS_MOST: Final = 150
 _ROWS: Final = {Verdict.CLEAR: 0, Verdict.HOLD: 1, Verdict.ESCALATE: 2}

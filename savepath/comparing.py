@@ -23,6 +23,7 @@ from loadgen.tables import LOOKED_THROUGH
 from reports import units
 from reports.model import ReportMeta
 from savepath import __version__
+from scenarios.arms import ARMS
 from scenarios.errors import InputError
 from scenarios.tokens import trace_id
 
@@ -134,7 +135,7 @@ def _load_both(paths: Sequence[Path]) -> tuple[list[Run], list[Run], Path]:
             raise InputError(
                 f"--both: {path} drove one target only; give it with the others of its side to --before or --after"
             )
-    arms = [load_arms(path) for path in found]
+    arms = [load_both_arms(path) for path in found]
     for path, pair in zip(found, arms, strict=True):
         for run in pair.values():
             _filled(path, run)
@@ -221,6 +222,14 @@ def load_arms(path: Path) -> dict[str, Run]:
         )
         for arm, facts in info.arms.items()
     }
+
+
+def load_both_arms(path: Path) -> dict[str, Run]:
+    """As ``load_arms``. Raises InputError where one of the two targets was missing, as it may in a watch."""
+    arms = load_arms(path)
+    if len(arms) < len(ARMS):
+        raise InputError(f"{path} drove one of its two targets only, as the other did not answer; leave it out")
+    return arms
 
 
 def _filled(path: Path, run: Run) -> Run:

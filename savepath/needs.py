@@ -30,7 +30,7 @@ from loadgen.plan import Plan
 from loadgen.run_folder import RunFolder
 from loadgen.runs import find_runs
 from reports import units
-from savepath.comparing import load_arms, load_run
+from savepath.comparing import load_both_arms, load_run
 from scenarios.arrivals import expected_in_cells
 from scenarios.errors import InputError
 from scenarios.model import Scenario
@@ -202,7 +202,7 @@ def _noise_of(paths: Sequence[Path], whole: dict[Cell, float]) -> tuple[list[tup
         raise InputError("--from: some runs drove one target and some two; give runs of one kind")
     found: _Noise = {}
     if all(arms):
-        design, pairs = _AT_ONCE, [load_arms(path) for path in paths]
+        design, pairs = _AT_ONCE, [load_both_arms(path) for path in paths]
         runs = [pair["before"] for pair in pairs]
         sides = [[pair[side].reduced.by_cell for pair in pairs] for side in ("before", "after")]
     else:

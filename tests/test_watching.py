@@ -1,6 +1,7 @@
 """The watch as a service: runs that others write, the journal that survives, and the gate."""
 
 import json
+import math
 import os
 import resource
 import shutil
@@ -21,6 +22,7 @@ from benchmarks.watched_runs import BEGIN, BLOCK_S, write_run
 from savepath.cli import cli
 from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.beginning import Wanted, watch
+from savepath.watching.blocks_of_runs import blocks_of
 from savepath.watching.gatekeeping import ask
 from savepath.watching.journal import Journal
 from savepath.watching.pacing import Now, turn_at
@@ -105,6 +107,29 @@ def test_the_gate_says_escalate_until_it_is_acknowledged_even_of_a_dead_watch(gr
     assert ask(grown, time.time()).verdict is Verdict.ESCALATE
     CliRunner().invoke(cli, ["watch", "--state", str(grown), "--ack"], standalone_mode=False)
     assert ask(grown, time.time()).verdict is Verdict.HOLD
+
+
+def test_of_a_run_of_two_targets_the_after_side_is_watched_and_of_the_other_only_its_times_are_kept(
+    tmp_path,
+):
+    write_run(tmp_path, 0, beside=True)
+    (block,) = blocks_of(tmp_path / "run-000", BLOCK_S)
+    assert [(one.operation, one.requests, one.failures) for one in block.counts] == [
+        (name, 75, 0) for name in ("read_case", "save_custom", "save_standard")
+    ]
+    assert (block.refused, block.effects, block.fault) == ("", (), "")
+    assert [math.exp(one.mean_log_s) for one in block.versus] == pytest.approx([0.05] * 9, rel=0.01)
+
+
+def test_runs_of_two_targets_are_followed_and_held_against_the_old_environment(tmp_path):
+    for number in range(30):
+        write_run(tmp_path / ("before" if number < 20 else "grown"), number, 0.5 * (number >= 20), beside=True)
+    said = []
+    watch(wanted(tmp_path, tmp_path / "state", "grown"), said.append)
+    assert "times as long as in the old environment at the same moments" in said[-1]
+    assert any(
+        name.endswith("against the old environment") for name in decisions(tmp_path / "state")[-1]["shifts"]
+    )
 
 
 def test_quiet_runs_hold_with_a_reason_and_each_decision_has_its_block(quiet):

@@ -50,7 +50,7 @@ def raise_alarms(
         )
     loud = sorted((one for one in signals.values() if one.score >= 1), key=lambda one: -one.score)
     raised = [
-        Alarm(Kind.GROWTH if one.contrast else Kind.LATENCY, one.stream, at_s, tell(one, baseline)) for one in loud
+        Alarm(Kind.GROWTH if one.growth else Kind.LATENCY, one.stream, at_s, tell(one, baseline)) for one in loud
     ]
     watched_s = at_s - (at_s if state.started_s is None else state.started_s)
     if raised and baseline.is_short and watched_s < baseline.day_s:

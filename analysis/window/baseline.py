@@ -31,6 +31,11 @@ LEVELS_FROM: Final = 1
 FALSE_ALARMS: Final = 0.5
 #: A shift up to this is not acted upon.
 MARGIN: Final = math.log(1.05)
+#: A stream against the old environment raises an alarm only where it was the watched target that moved, and not
+#: the old one: that must be so many times as likely as the contrary (``against``).
+MOVED_ODDS: Final = 1000.0
+#: In standard deviations of how far it moves by itself, where the old environment stands still.
+MOVED_Z: Final = math.sqrt(2 * math.log(MOVED_ODDS))
 #: The common level counts for the gains of the cells up to so much.
 GAIN_CLIP: Final = 0.7
 #: Shorter baselines than a day cannot tell a daily cycle from a change.
@@ -60,6 +65,7 @@ class Baseline:
     rate_high: Floats
     failures: Mapping[str, FailureRate]
     cell_profile: Floats  # [bins, cells]
+    moves: Floats  # [scales, against]: how far the watched target alone moves, of each stream against the old one
     cell_p95: Mapping[Cell, float]  # median, log seconds
     shares: Mapping[Cell, float]  # of all requests
     degenerate: tuple[str, ...]  # streams without any variation
@@ -92,7 +98,10 @@ class Baseline:
     def smallest(self, stream: str) -> float:
         """The smallest lasting shift of a stream that a day of watching can find, as a share: 0.1 is +10 %."""
         at = self.streams.names.index(stream)
-        return math.expm1(float(self.threshold[:, at].min()))
+        needed = self.threshold[:, at]
+        if at >= self.streams.own:
+            needed = np.maximum(needed, MOVED_Z * self.moves[:, at - self.streams.own])
+        return math.expm1(float(needed.min()))
 
     def bin_of(self, block: Block) -> int:
         """Which part of the day a block belongs to."""

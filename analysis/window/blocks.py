@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -35,7 +35,7 @@ class CellLevel:
     custom_fields: int
     n: int  # ok samples
     mean_log_s: float  # trimmed
-    p95_log_s: float
+    p95_log_s: float  # NaN where there are too few
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,11 @@ class EffectCount:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some minutes of load. ``levels`` maps the name of a level stream to its value."""
+    """Some minutes of load. ``levels`` maps the name of a level stream to its value.
+
+    All of it is of the watched target, but for ``versus``: the cells of the old environment, asked at the same
+    moments; none where nobody asked it, or it did not answer.
+    """
 
     start_s: float  # Unix time
     length_s: float
@@ -73,6 +77,7 @@ class Block:
     loaded_s: float | None = None  # for how long of it there was load; None: all the time
     unreachable: str = ""  # why the target could not even be asked; empty if it could
     refused: str = ""  # how the target refused our credentials; such requests are not in ``counts``
+    versus: tuple[CellLevel, ...] = ()
 
     @property
     def end_s(self) -> float:
@@ -115,31 +120,32 @@ def fold_block(
     events: Sequence[str] = (),
     fault: str = "",
     loaded_s: float | None = None,
+    versus: pd.DataFrame | None = None,
 ) -> Block:
     """The block of a table of slices (``analysis.slices``), all of whose rows belong to it.
 
     ``effects`` counts by (kind, outcome) what became of the effects of its saves and mails; ``allowed`` is
-    the agreed share of an outcome, 0 where it names none.
+    the agreed share of an outcome, 0 where it names none. ``versus`` are the slices of the old environment.
     """
     histograms = cell_histograms(slices)
-    cells = tuple(
-        _cell(*cell, histogram) for cell, histogram in histograms.items() if histogram.n >= MEAN_AT_LEAST
-    )
+    beside = {} if versus is None else cell_histograms(versus)
     return Block(
         start_s=start_s,
         length_s=length_s,
-        cells=cells,
+        cells=_cells(histograms),
         levels=_levels(slices, histograms),
         counts=_counts(slices),
         effects=_bad_effects(effects or {}, allowed or {}),
         events=tuple(events),
         fault=fault,
         loaded_s=loaded_s,
+        versus=tuple(replace(one, p95_log_s=math.nan) for one in _cells(beside)),
     )
 
 
 def block_as_plain(block: Block) -> dict[str, Any]:
     """The block as JSON-able data; numbers that are not known are null."""
+    versus = [[one.operation, one.custom_fields, one.n, one.mean_log_s] for one in block.versus]
     return {
         "start_s": block.start_s,
         "length_s": block.length_s,
@@ -155,7 +161,7 @@ def block_as_plain(block: Block) -> dict[str, Any]:
         "loaded_s": block.loaded_s,
         "unreachable": block.unreachable,
         "refused": block.refused,
-    }
+    } | ({"versus": versus} if versus else {})
 
 
 def block_from_plain(plain: Mapping[str, Any]) -> Block:
@@ -178,6 +184,10 @@ def block_from_plain(plain: Mapping[str, Any]) -> Block:
         loaded_s=None if plain["loaded_s"] is None else float(plain["loaded_s"]),
         unreachable=str(plain.get("unreachable", "")),
         refused=str(plain.get("refused", "")),
+        versus=tuple(
+            CellLevel(str(operation), int(fields), int(n), float(mean), math.nan)
+            for operation, fields, n, mean in plain.get("versus", ())
+        ),
     )
 
 
@@ -188,6 +198,10 @@ def trimmed_mean_log(histogram: Histogram) -> float:
     below = np.concatenate([[0], np.cumsum(histogram.counts)])
     kept = np.clip(below[1:], cut, n - cut) - np.clip(below[:-1], cut, n - cut)
     return float(kept @ log_seconds(histogram.bins) / kept.sum())
+
+
+def _cells(histograms: Mapping[tuple[str, int], Histogram]) -> tuple[CellLevel, ...]:
+    return tuple(_cell(*cell, own) for cell, own in histograms.items() if own.n >= MEAN_AT_LEAST)
 
 
 def _cell(operation: str, custom_fields: int, histogram: Histogram) -> CellLevel:

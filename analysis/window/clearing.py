@@ -1,6 +1,7 @@
 """Clearing: has every stream been shown to be no slower than agreed, and settled?
 
 The upper bound of a stream's mean since the watch began must lie below the tolerance, of all streams at once.
+Those against the old environment are not asked: it may be gone, or faster than it was.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def unsettled(baseline: Baseline, totals: Totals, recent: Recent, tolerance: flo
     rise = later - (totals.sums - later * later_n) / before_n
     trend = np.maximum(TREND_SHARE * bound, TREND_Z * np.sqrt(variance * (1 / later_n + 1 / before_n)))
     found = {}
-    for place, name in enumerate(baseline.streams.names):
+    for place, name in enumerate(baseline.streams.names[: baseline.streams.own]):
         if totals.counts[place] < 0.5 * half_day or n[place] < 0.5 * min(half_day, len(recent.sums) - 1):
             found[name] = "too few blocks have it"
         elif upper[place] >= bound:

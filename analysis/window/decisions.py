@@ -63,6 +63,7 @@ class Hit:
     custom_fields: int
     ratio: float
     share: float  # of all requests
+    versus: float | None = None  # how many times as long it takes as in the old environment at the same moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ class Decision:
     reasons: tuple[Reason, ...]
     strongest: Signal | None
     shifts: Mapping[str, float] = field(default_factory=dict)  # of the telling streams in this block, log scale
+    alone_since_s: float | None = None  # since when the old environment has not answered; Unix time
 
     @property
     def sentence(self) -> str:

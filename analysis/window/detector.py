@@ -38,7 +38,7 @@ class Signal:
     """The window of a stream that stands out most. ``score`` is 1 where it raises an alarm."""
 
     stream: str
-    contrast: bool
+    growth: bool  # rather than a latency
     blocks: int  # length of the window
     shift: float  # its mean on the log scale: 0.1 is about +10 %
     z: float  # sigmas beyond the margin
@@ -80,7 +80,7 @@ def strongest(baseline: Baseline, means: Floats, z: Floats) -> dict[str, Signal]
         scale, name = int(best[place]), baseline.streams.names[place]
         found[name] = Signal(
             stream=name,
-            contrast=place >= len(baseline.streams.levels),
+            growth=baseline.streams.is_growth(name),
             blocks=SCALES[scale],
             shift=float(means[scale, place]),
             z=float(z[scale, place]),

@@ -72,8 +72,9 @@ def explain(
     after = blocks[split.at :]
     shifts = cell_shifts(baseline, after)
     uniform, growth = _uniform_and_growth(shifts)
+    versus = _versus(after)
     hits = tuple(
-        Hit(*cell, ratio=math.exp(shift), share=baseline.shares.get(cell, 0.0))
+        Hit(*cell, ratio=math.exp(shift), share=baseline.shares.get(cell, 0.0), versus=versus.get(cell))
         for cell, shift in sorted(shifts.items(), key=lambda item: -item[1])
         if shift > math.log1p(tolerance)
     )
@@ -130,6 +131,17 @@ def cell_shifts(baseline: Baseline, blocks: Sequence[Block]) -> dict[Cell, float
         for cell, value, known in zip(baseline.streams.cells, shift.tolist(), seen, strict=True)
         if known
     }
+
+
+def _versus(blocks: Sequence[Block]) -> dict[Cell, float]:
+    """How many times as long each cell takes as in the old environment: the median of the blocks with both."""
+    ratios: dict[Cell, list[float]] = {}
+    for block in blocks:
+        old = {(one.operation, one.custom_fields): one.mean_log_s for one in block.versus}
+        for one in block.cells:
+            if (cell := (one.operation, one.custom_fields)) in old:
+                ratios.setdefault(cell, []).append(one.mean_log_s - old[cell])
+    return {cell: math.exp(float(np.median(found))) for cell, found in ratios.items()}
 
 
 def _uniform_and_growth(shifts: dict[Cell, float]) -> tuple[float, float]:

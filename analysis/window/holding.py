@@ -69,7 +69,8 @@ def deviations(
 
 def suddenly(baseline: Baseline, row: Floats, at_s: float) -> tuple[str, float] | None:
     """A stream that is far beyond everything in the baseline, and when; None if none is."""
-    beyond = np.flatnonzero(np.where(np.isfinite(row), row, -math.inf) > baseline.highest + SUDDEN)
+    own = row[: baseline.streams.own]
+    beyond = np.flatnonzero(np.where(np.isfinite(own), own, -math.inf) > baseline.highest[: len(own)] + SUDDEN)
     return (baseline.streams.names[int(beyond[0])], at_s) if len(beyond) else None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -24,7 +25,7 @@ from analysis.window.noise import (
     sigmas,
     window_means,
 )
-from analysis.window.streams import Cell, Streams, name_streams
+from analysis.window.streams import Cell, Streams, name_streams, weighted
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +61,8 @@ def learn_baseline(blocks: Sequence[Block], *, day_s: float = 86_400.0) -> Basel
             f"a baseline of {len(sound)} usable blocks{faults} is too short; expected {2 * SCALES[0]} or more"
         )
     block_s = sound[0].length_s
-    streams = _streams(sound)
+    shares = _shares(sound)
+    streams = _streams(sound, shares)
     if not streams.names:
         share = f"{PRESENT * 100:.0f} %"
         raise ValueError(f"no operation has {P95_AT_LEAST} requests or more in {share} of the baseline's blocks")
@@ -70,10 +72,12 @@ def learn_baseline(blocks: Sequence[Block], *, day_s: float = 86_400.0) -> Basel
     means = np.array([streams.means(one) for one in sound])
     rows = np.array([streams.row(one, own) for one, own in zip(sound, means, strict=True)])
     zero = _zero_cells(streams.cells)
+    cell_profile = _profile(means, part, bins)
     common = means[:, zero].mean(axis=1)
     profile, zero_profile = _profile(rows, part, bins), _profile(common[:, None], part, bins)[:, 0]
     residual = rows - profile[part]
-    gain = _gains(residual, common - zero_profile[part], streams.is_contrast) if days >= GAIN_DAYS else None
+    unequal = streams.is_contrast & (np.arange(len(streams.names)) < streams.own)
+    gain = _gains(residual, common - zero_profile[part], unequal) if days >= GAIN_DAYS else None
     if gain is not None:
         residual -= gain * np.clip(common - zero_profile[part], -GAIN_CLIP, GAIN_CLIP)[:, None]
     grid = on_grid(residual, sound, block_s)
@@ -100,10 +104,11 @@ def learn_baseline(blocks: Sequence[Block], *, day_s: float = 86_400.0) -> Basel
         rate_low=_rates(sound, part, bins, lowest=True),
         rate_high=_rates(sound, part, bins, lowest=False),
         failures=learn_rates(sound),
-        cell_profile=_profile(means, part, bins),
+        cell_profile=cell_profile,
+        moves=_moves(streams, means - cell_profile[part], sound, block_s),
         cell_p95=_medians_by_cell(sound, lambda one: one.p95_log_s),
-        shares=_shares(sound),
-        degenerate=tuple(name for name, flat in zip(streams.names, degenerate, strict=True) if flat),
+        shares=shares,
+        degenerate=tuple(streams.names[place] for place in np.flatnonzero(degenerate[: streams.own]).tolist()),
     )
     return _widened(draft, grid)
 
@@ -132,19 +137,32 @@ def _clip(baseline: Baseline) -> Floats:
     return clip
 
 
-def _streams(blocks: Sequence[Block]) -> Streams:
+def _streams(blocks: Sequence[Block], shares: Mapping[Cell, float]) -> Streams:
     need = PRESENT * len(blocks)
-    levels: dict[str, int] = {}
-    cells: dict[Cell, int] = {}
-    for one in blocks:
-        for name in one.levels:
-            levels[name] = levels.get(name, 0) + 1
-        for cell in one.cells:
-            key = cell.operation, cell.custom_fields
-            cells[key] = cells.get(key, 0) + 1
-    return name_streams(
-        [name for name in sorted(levels) if levels[name] >= need], [cell for cell in cells if cells[cell] >= need]
+    levels = Counter(name for one in blocks for name in one.levels)
+    cells, versus = (
+        {cell for cell, n in Counter((c.operation, c.custom_fields) for c in every).items() if n >= need}
+        for every in ([c for one in blocks for c in one.cells], [c for one in blocks for c in one.versus])
     )
+    return name_streams(
+        [name for name in sorted(levels) if levels[name] >= need],
+        cells,
+        {cell: shares[cell] for cell in sorted(cells & versus)},
+    )
+
+
+def _moves(streams: Streams, shifts: Floats, blocks: Sequence[Block], block_s: float) -> Floats:
+    """How far means of k blocks of the watched target alone go, bursts and all, [scales, against].
+
+    The larger of their standard deviation and a third of the highest, which is what such means of normal noise
+    reach in a baseline of days.
+    """
+    own = np.array([weighted(streams.weights_against, one) for one in shifts]).reshape(len(shifts), -1)
+    grid = on_grid(own, blocks, block_s)
+    highest = [highest_of(window_means(grid, k)) for k in SCALES if k <= len(grid)]
+    highest += highest[-1:] * (len(SCALES) - len(highest))
+    moves: Floats = np.maximum(sigmas(grid), np.array(highest) / 3)
+    return moves
 
 
 def _zero_cells(cells: Sequence[Cell]) -> NDArray[np.bool_]:

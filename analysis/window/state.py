@@ -53,6 +53,7 @@ class State:
     effects: Mapping[tuple[str, str], tuple[float, float]] | None = None  # bad ones and checked, fading over a day
     cleared_s: float | None = None
     outage: int = 0  # blocks in a row of which nothing succeeded
+    versus_s: float | None = None  # end of the last block in which the old environment answered
     hours: Progress = field(default_factory=dict)  # of the stretches of the day that are required
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from analysis.findings import Verdict
 from analysis.window import failing
+from analysis.window.against import of_the_watched
 from analysis.window.alarms import fade, joined, raise_alarms, still_shows
 from analysis.window.baseline import Baseline
 from analysis.window.blocks import Block
@@ -52,7 +53,8 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
     reasons, row = usable(baseline, state, block)
     clipped = np.clip(row, -baseline.clip, baseline.clip)
     recent = append(state.recent, clipped)
-    signals = strongest(baseline, *scores(baseline, recent))
+    blocks = (*state.blocks, block)[-SCALES[-1] :]
+    signals = of_the_watched(baseline, blocks, strongest(baseline, *scores(baseline, recent)))
     started_s = block.start_s if state.started_s is None else state.started_s
     hours = state.hours
     if not block.fault and not block.refused and not block.is_outage:
@@ -64,7 +66,7 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
         recent=recent,
         failing=failing.weigh(baseline.failures, state.failing, block),
         totals=accumulate(state.totals, clipped),
-        blocks=(*state.blocks, block)[-SCALES[-1] :],
+        blocks=blocks,
         started_s=started_s,
         ended_s=block.end_s,
         seen_s=state.seen_s if block.is_blind else block.end_s,
@@ -75,12 +77,14 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
         sudden=suddenly(baseline, row, block.end_s) or state.sudden,
         acknowledged=tuple(one for one in state.acknowledged if still_shows(one, signals, outage)),
         outage=outage,
+        versus_s=block.end_s if block.versus else state.versus_s,
     )
     found, held = raise_alarms(baseline, state, block, signals)
     if found:
         state = replace(state, alarms=joined(state.alarms, found, state.acknowledged))
     reasons = [*held, *reasons]
     decision = _decide(baseline, terms, state, reasons, block.end_s, signals, _telling(baseline, row))
+    decision = replace(decision, alone_since_s=_alone_since(baseline, state, block))
     cleared_s = _cleared(state, decision)
     return (state if cleared_s == state.cleared_s else replace(state, cleared_s=cleared_s)), decision
 
@@ -112,6 +116,14 @@ def _place(baseline: Baseline, state: State, block: Block) -> State:
     until_s = block.end_s if block.is_blind else block.start_s
     gap = (seen_s, until_s) if until_s - seen_s > GAP_S * baseline.day_s / 86_400 else state.gap
     return replace(state, recent=recent, gap=gap)
+
+
+def _alone_since(baseline: Baseline, state: State, block: Block) -> float | None:
+    """Since when the old environment has not answered, though it once did; None if it does, or nobody asks it."""
+    alone = not block.versus and block.requests > 0 and not block.is_outage
+    if not alone or not (baseline.streams.against or state.versus_s is not None):
+        return None
+    return state.started_s if state.versus_s is None else state.versus_s
 
 
 def _admit(state: State, block: Block) -> State:

@@ -18,7 +18,8 @@ from analysis.runs import Run
 from analysis.window.blocks import Block, fold_block
 from loadgen.run_folder import RunFolder
 from reports.words import listed_up_to
-from savepath.comparing import load_run, question_of
+from savepath.comparing import load_arms, load_run, question_of
+from savepath.driving import AFTER, BEFORE
 from targets.credentials import REFUSED
 
 BATCH: Final = "e-mail batch"
@@ -31,10 +32,11 @@ RENEWING: Final = 0.01
 def blocks_of(path: Path, block_s: float) -> list[Block]:
     """The blocks of one run, in order. A run that is shorter than a block is one block.
 
+    Of a run of two targets at once the after side is watched, and the other one is the old environment.
     What became of the effects of a run is told with its last block, when all of them are known.
     Raises InputError for a folder that is no whole run.
     """
-    run = load_run(path)
+    run, old = _sides(path)
     question = question_of(path, ())
     begins_s = run.started_at.timestamp()
     fault, refused = _fault(run), _refused(path, run)
@@ -43,9 +45,8 @@ def blocks_of(path: Path, block_s: float) -> list[Block]:
     for number in range(pieces):
         last = number == pieces - 1
         start_s = number * block_s
-        inside = run.slices["t_s"].between(start_s, start_s + block_s, inclusive="left")
         block = fold_block(
-            run.slices[inside],
+            _within(run, start_s, block_s),
             begins_s + start_s,
             block_s,
             effects=count_effects([run]) if last else None,
@@ -53,6 +54,7 @@ def blocks_of(path: Path, block_s: float) -> list[Block]:
             events=[BATCH] if last and _batch_was_whole(run) else [],
             fault=fault,
             loaded_s=min(run.duration_s - start_s, block_s),
+            versus=None if old is None else _within(old, start_s, block_s),
         )
         blocks.append(_apart(block, refused[refused["scheduled_s"].between(start_s, start_s + block_s, "left")]))
     return blocks
@@ -78,6 +80,18 @@ def begun_at(path: Path) -> float:
     return datetime.fromisoformat(RunFolder(path).read().started_at).timestamp()
 
 
+def _sides(path: Path) -> tuple[Run, Run | None]:
+    """The watched side of a run, and the other one if there is one."""
+    if not RunFolder(path).read().arms:
+        return load_run(path), None
+    arms = load_arms(path)
+    return arms[AFTER], arms.get(BEFORE)
+
+
+def _within(run: Run, start_s: float, length_s: float) -> pd.DataFrame:
+    return run.slices[run.slices["t_s"].between(start_s, start_s + length_s, inclusive="left")]
+
+
 def _fault(run: Run) -> str:
     found = fault_of(run)
     return f"the load of {run.id} proves nothing: the run {found}" if found else ""
@@ -88,6 +102,7 @@ def _refused(path: Path, run: Run) -> pd.DataFrame:
     if not len(run.slices) or not run.slices["failures"].any():
         return pd.DataFrame({"scheduled_s": []})
     samples = RunFolder(path).read_samples()
+    samples = samples[samples["arm"].astype(str) == (AFTER if run.at_once else "")]
     return samples[samples["status"] == REFUSED]
 
 

@@ -39,7 +39,14 @@ class Told:
         if hit is None or not hit.hits:
             return said
         whose = f" of {listed_up_to(hit.tenants)}" if hit.tenants else ""
-        return f"{said}; hit: {hit.saves:.0%} of saves{whose}"
+        return f"{said}; hit: {hit.saves:.0%} of saves{whose}{_against_the_old(hit.hits[0])}"
+
+
+def _against_the_old(hit: Hit) -> str:
+    if hit.versus is None:
+        return ""
+    place = f"{hit.operation} at {hit.custom_fields} fields"
+    return f"; {place} takes {hit.versus:.2f} times as long as in the old environment at the same moments"
 
 
 def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
@@ -67,6 +74,7 @@ def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
         },
         "shifts": {name: round(math.expm1(shift), _DIGITS) for name, shift in decision.shifts.items()},
         "evidence": None if found is None else _evidence(found),
+        "alone_since_s": decision.alone_since_s,
         "note": None if told.note is None else {"at_s": told.note.at_s, "text": told.note.text},
         "block": block_as_plain(block),
     }
@@ -125,6 +133,7 @@ def _evidence(found: Evidence) -> dict[str, Any]:
                 "custom_fields": one.custom_fields,
                 "ratio": one.ratio,
                 "share": one.share,
+                "versus": one.versus,
             }
             for one in found.hits
         ],

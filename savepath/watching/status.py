@@ -59,6 +59,9 @@ class Decided(_Part):
     reasons: tuple[Reasoned, ...] = ()
     strongest: Strongest | None = None
     shifts: dict[str, float] = Field({}, description="of the telling streams in this block; 0.1 is 10 % slower")
+    alone_since_s: float | None = Field(
+        None, description="Unix time since which the old environment (--versus) has not answered; null if it does"
+    )
     evidence: dict[str, Any] | None = Field(
         None, description="since when, who is hit, how it lies, where it leads"
     )

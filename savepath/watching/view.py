@@ -27,4 +27,5 @@ def watched_of(history: History, now_s: float) -> Watched:
         alarms=() if last is None or history.acknowledged else alarms_of(last),
         reasons=() if last is None else reasons_of(last),
         evidence=None if last is None else evidence_of(last),
+        alone_since_s=None if status.decided is None else status.decided.alone_since_s,
     )
