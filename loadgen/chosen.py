@@ -91,6 +91,11 @@ class ChosenTarget:
         return Footprint(folder, name, heading)
 
 
+def secrets_side(side: str, *, watched: bool) -> str:
+    """Whose secrets the target on a side takes: in a watch the second target is the old one, so before."""
+    return {"before": "after", "after": "before"}.get(side, side) if watched else side
+
+
 def environ_of(arm: str, environ: Mapping[str, str]) -> Mapping[str, str]:
     """The environment in which an arm finds its secrets.
 

@@ -60,6 +60,7 @@ class Task:
     client: str = CLIENTS[0]
     worker: int = 0
     workers: int = 1
+    spare: str | None = None  # the arm that may be missing, and then ends nothing
 
     def schedule(self, arm: str) -> Iterator[Arrival]:
         """The arrivals of this part that are the arm's."""
@@ -115,16 +116,29 @@ class Drive:
             task.users(self._scenario) if task.scenario.load.users else None,
         )
         self._arms = [Arm(name, prepared, task.schedule(name), shared) for name, prepared in task.prepared.items()]
-        watches = {f"{arm.name} ({arm.target.base_url})" if arm.name else "": arm.watch for arm in self._arms}
+        watches = {
+            f"{arm.name} ({arm.target.base_url})" if arm.name else "": arm.watch for arm in self._needed_arms
+        }
         self._guard = Guard(self._scenario.abort_rules, watches, self._health, task.folder.path)
 
     def get_ready(self) -> None:
         """Everything that may fail before a request is measured. Raises SavepathError; blocks meanwhile."""
-        for arm in self._arms:
-            arm.get_ready()
+        for arm in list(self._arms):
+            try:
+                arm.get_ready()
+            except SavepathError:
+                if arm in self._needed_arms:
+                    raise
+                arm.close()
+                self._arms.remove(arm)
         gevent.config.track_greenlet_tree = False  # who spawned an arrival is known; noting it costs each of them
         gc.collect()
         gc.freeze()  # what lives now is not looked through again by every full collection: tens of ms each
+
+    @property
+    def _needed_arms(self) -> list[Arm]:
+        """Those without which there is no run."""
+        return [arm for arm in self._arms if arm.name != self._task.spare]
 
     def now(self) -> float:
         """Seconds since the start of the measured window; negative in the warm-up."""
@@ -140,7 +154,7 @@ class Drive:
         """Drive what a lost worker leaves to this one as well, from now on; where its own plan is not through."""
         if self._phase in ("warm-up", "measure"):
             for arm in self._arms:
-                self._walk(arm.take_over, self._task.inherited(arm.name, lost))
+                self._walkers.append(self._walk(arm.take_over, self._task.inherited(arm.name, lost)))
 
     def save(self) -> None:
         """Flush the shards of what is being torn down at once."""
@@ -181,17 +195,22 @@ class Drive:
                 for arm in self._arms:
                     looking.enter_context(arm.looking_after())
                 self._phase = "warm-up"
-                for arm in self._arms:
-                    self._walk(arm.driver.walk)
+                spare = [arm for arm in self._arms if arm not in self._needed_arms]
+                self._walkers += [self._walk(arm.driver.walk) for arm in self._needed_arms]
+                beside = [self._walk(arm.driver.walk) for arm in spare]
                 while not all(walker.dead for walker in self._walkers):
                     gevent.joinall(self._walkers)
+                for arm in spare:  # a target that hangs may have left it behind
+                    arm.driver.stop()
+                gevent.joinall(beside)
                 planned_s = self._scenario.duration_s
                 self._driven_s = min(max(self.now(), 0.0), planned_s) if self._ending else planned_s
                 self._phase = "drain"
                 begun_s = self.now()
-                while not all(arm.driver.drain(LOOK_EVERY_S) for arm in self._arms):
-                    if self.now() - begun_s > self._drain_s:
-                        for arm in self._arms:
+                while waiting := [arm for arm in self._arms if not arm.driver.drain(LOOK_EVERY_S)]:
+                    needed = any(arm in self._needed_arms for arm in waiting)
+                    if self.now() - begun_s > (self._drain_s if needed else DRAIN_SLACK_S):
+                        for arm in waiting:
                             arm.driver.abandon()
                 self._health.stop()
                 self._phase = "verify"
@@ -204,10 +223,10 @@ class Drive:
         self._phase = "done"
         return [self._part()]
 
-    def _walk(self, step: Callable[..., None], *args: object) -> None:
+    def _walk(self, step: Callable[..., None], *args: object) -> gevent.Greenlet:
         walker = gevent.spawn(step, *args)
         walker.link_exception(lambda dead: self._broken(dead.exception))
-        self._walkers.append(walker)
+        return walker
 
     def _part(self) -> Part:
         return Part(
@@ -234,7 +253,9 @@ class Drive:
 
     def _sweep(self, arm: Arm) -> None:
         longest_s = arm.verifier.longest_sweep_s
-        if self._ending is None:
+        if arm not in self._needed_arms:  # nobody asks for its effects
+            arm.verifier.sweep(min(SHORT_SWEEP_S, longest_s))
+        elif self._ending is None:
             arm.verifier.sweep(longest_s)
         elif self._ending.target_answers:
             arm.verifier.sweep(min(SHORT_SWEEP_S, longest_s))
@@ -261,7 +282,7 @@ class Drive:
         if self._phase == "verify":
             return
         if reason := self._guard.reason():
-            gone = any(arm.watch.is_gone for arm in self._arms)
+            gone = any(arm.watch.is_gone for arm in self._needed_arms)
             self._on_stop(Ending("aborted", reason, 4, target_answers=not gone))
 
     def _tick(self) -> None:

@@ -69,7 +69,7 @@ def outcome_of(run: PreparedRun, parts: Sequence[Part], found_elsewhere: Mapping
     planned = run.plan.arrivals_expected
     if run.plan.is_closed:  # what comes next is decided by the answers: what began was what was due
         planned = sum(counts.fired for part in parts for counts in part.arms.values())
-    scheduled = {"": planned} if len(run.targets) == 1 else count_arms(run.key, planned)
+    scheduled = {"": planned} if "" in run.targets else count_arms(run.key, planned)
     driven_s = max(part.driven_s for part in parts)
     arms = {
         name: with_foreign(
@@ -77,6 +77,7 @@ def outcome_of(run: PreparedRun, parts: Sequence[Part], found_elsewhere: Mapping
             found_elsewhere.get(name, 0),
         )
         for name, prepared in run.targets.items()
+        if all(name in part.arms for part in parts)
     }
     return Outcome(run, parts, arms)
 

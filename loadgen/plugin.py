@@ -230,6 +230,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument("--versus", metavar="NAME|FILE", help="A second target, driven at once", **hidden)
     parser.add_argument("--versus-set", help="A variable of the second target; repeatable", **repeatable)
     parser.add_argument("--versus-inventory", metavar="FILE", help="As --inventory", **hidden)
+    parser.add_argument(
+        "--watched", action="store_true", help="The second target is the old one, and may be missing", **hidden
+    )
     parser.add_argument("--run-dir", metavar="DIR", help="Default: runs/<UTC time>-<scenario>", **hidden)
     parser.add_argument("--inventory", metavar="FILE", help="Default: find or make tenants and cases", **hidden)
     parser.add_argument("--label", help="A label of the run; repeatable", **repeatable)
@@ -320,6 +323,7 @@ def _settings_of(options: Namespace, number: int) -> Settings:
         production=options.production,
         workers=Workers(options.workers, options.listen, options.token_env, options.lost_worker),
         metrics_port=options.metrics_port,
+        watched=options.watched,
     )
 
 

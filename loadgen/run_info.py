@@ -183,7 +183,8 @@ class RunInfo(StrictModel):
     effects: dict[str, dict[str, int]] = Field({})  # kind -> outcome -> count
     outages: int | None = None  # of all arms; None: nobody looked (too many samples, an older run)
     stored_cases: int | None = None
-    arms: dict[str, ArmFacts] = Field({})  # "before" and "after" of a run of two targets; else empty
+    #: "before" and "after" of a run of two targets, else empty; in a watch "before" may be missing.
+    arms: dict[str, ArmFacts] = Field({})
     workers: tuple[WorkerFacts, ...] = ()  # where there were several
     users: Users | None = None  # of a closed loop, whose times are not comparable; None: the load was open
     question: Asked
@@ -201,8 +202,8 @@ class RunInfo(StrictModel):
 
 
 def arms_of_run(arms: Mapping[str, ArmFacts]) -> dict[str, ArmFacts]:
-    """The arms as ``run.json`` holds them: none where there is only one, whose facts are the run's."""
-    return dict(arms) if len(arms) > 1 else {}
+    """The arms as ``run.json`` holds them: none where there is only one target, whose facts are the run's."""
+    return {} if "" in arms else dict(arms)
 
 
 def facts_of_all(arms: Mapping[str, ArmFacts]) -> ArmFacts:

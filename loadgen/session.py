@@ -21,7 +21,7 @@ import gevent
 from gevent.event import Event
 
 from loadgen.arm import announce_tokens, prepare
-from loadgen.chosen import environ_of
+from loadgen.chosen import environ_of, secrets_side
 from loadgen.drive import Drive, ending_of
 from loadgen.ending import Ending, Progress
 from loadgen.live import Live, live_of
@@ -33,7 +33,7 @@ from loadgen.plan import notes_on_rules, plan_for
 from loadgen.run_folder import RunFolder
 from loadgen.run_info import facts_of_all
 from loadgen.settings import PreparedRun, Settings
-from scenarios.errors import InputError
+from scenarios.errors import InputError, SavepathError
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
 from scenarios.tokens import new_run_key
@@ -105,7 +105,7 @@ class Session:
         settings.workers.refuse_unfit(self._scenario)
         for target in targets.values():
             refuse_unsafe(target, self._scenario.tenant_keys, production=settings.production)
-            refuse_over_quota(target, self._scenario, at_once=len(targets) > 1)
+            refuse_over_quota(target, self._scenario, at_once=len(targets) > 1 or settings.watched)
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
         self.folder.create()
         self.created = True
@@ -117,16 +117,16 @@ class Session:
             self._say(f"note: {note}")
         self._write_progress(Progress())
         self._footprints = {name: self._footprint_of(name, target) for name, target in targets.items()}
-        prepared = {
-            name: prepare(
-                target,
-                self._scenario,
-                settings.targets[name].inventory,
-                environ_of(name, os.environ),
-                self._footprints[name],
-            )
-            for name, target in targets.items()
-        }
+        prepared = {}
+        for name, target in targets.items():
+            environ = environ_of(secrets_side(name, watched=settings.watched), os.environ)
+            inventory = settings.targets[name].inventory
+            try:
+                prepared[name] = prepare(target, self._scenario, inventory, environ, self._footprints[name])
+            except SavepathError as error:
+                if name != settings.spare:
+                    raise
+                self._say(f"note: {target.base_url} is left out of this run: {error}")
         run = self._run = PreparedRun(settings, self._plan, self.folder, new_run_key(), prepared)
         for name, ready in prepared.items():
             announce_tokens(self._footprints[name], ready, run.key)
@@ -149,7 +149,8 @@ class Session:
 
     def _footprint_of(self, arm: str, target: Target) -> Footprint:
         """Where it is kept what the run makes there."""
-        side = arm or self._settings.labels.get("side", "")  # of runs by turns, savepath has told by a label
+        # Of runs by turns, savepath has told by a label.
+        side = secrets_side(arm, watched=self._settings.watched) or self._settings.labels.get("side", "")
         name = f"run-{arm}" if arm else "run"
         return self._settings.targets[arm].footprint(self.folder.path, name, target, self._scenario, side)
 
@@ -231,11 +232,13 @@ class Session:
         found = gevent.get_hub().threadpool.apply(self.folder.read_outages)
         outages = None if found is None else sum(map(len, found.values()))
         outcome = outcome_of(self._run, parts, found_elsewhere)
-        ledger = facts_of_all(outcome.arms).ledger
+        ledger, settings = facts_of_all(outcome.arms).ledger, self._settings
         if not self.ending.exit_code:
             if not all(facts.ledger.closes for facts in outcome.arms.values()):
                 self.ending = Ending("aborted", f"the ledger does not close: {ledger}", 4)
-            elif self.ending.status == "complete" and ledger.unsent:
+            elif self.ending.status == "complete" and any(
+                facts.ledger.unsent for name, facts in outcome.arms.items() if name != settings.spare
+            ):
                 self.ending = Ending("aborted", f"a part of the plan was not driven: {ledger}", 4)
         info = outcome.info(self.ending, started_at=self._started_at, ended_s=self.now())
         self.folder.finish(info.model_copy(update={"outages": outages}))

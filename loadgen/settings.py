@@ -29,13 +29,23 @@ class Settings:
     production: bool = False  # whether production is meant
     workers: Workers = ALONE  # the processes that drive it
     metrics_port: int | None = None  # of 127.0.0.1; where Prometheus looks while the run lasts
+    #: The target is the after side and gets its half of the arrivals; the second one, before, may be missing.
+    watched: bool = False
 
     @property
     def targets(self) -> dict[str, ChosenTarget]:
         """The targets by the name of their arm, which is empty where there is only one."""
+        if self.watched:
+            found = {"after": self.target}
+            return found if self.versus is None else {"before": self.versus, **found}
         if self.versus is None:
             return {"": self.target}
         return dict(zip(ARMS, (self.target, self.versus), strict=True))
+
+    @property
+    def spare(self) -> str | None:
+        """The arm that may be missing; None where none may."""
+        return "before" if self.watched else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +60,5 @@ class PreparedRun:
 
     def task_of(self, worker: int) -> Task:
         """What one of its workers is to drive; all of it where there is only one."""
-        client, workers = self.settings.client, self.settings.workers.number
-        return Task(self.plan.scenario, self.targets, self.folder, self.key, client, worker, workers)
+        client, workers, spare = self.settings.client, self.settings.workers.number, self.settings.spare
+        return Task(self.plan.scenario, self.targets, self.folder, self.key, client, worker, workers, spare)

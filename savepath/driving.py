@@ -13,13 +13,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from loadgen.chosen import ALONE, ChosenTarget, Workers, environ_of
+from loadgen.chosen import ALONE, ChosenTarget, Workers, environ_of, secrets_side
 from loadgen.plan import Plan, make_plan, plan_for
 from loadgen.run_folder import refuse_used
 from savepath.launch import Launch, drive
 from savepath.progress import Progress
 from savepath.sink import sink_for
-from scenarios.errors import InputError, Refused
+from scenarios.errors import InputError, Refused, SavepathError
 from scenarios.library import load_scenario
 from scenarios.model import Scenario
 from targets.control import preflight
@@ -50,6 +50,14 @@ class Drive:
     metrics_port: int | None = None
     #: Variables with secrets for this process alone: the child does not get them, unless a target names them too.
     withheld: frozenset[str] = frozenset()
+    #: The runs are those of a watch: the after side is watched, and the before side is the old environment.
+    watched: bool = False
+    #: A side that may be missing: then its runs are made without it, or it is got ready by them.
+    spare: str | None = None
+
+    def environ(self, side: str) -> Mapping[str, str]:
+        """The environment in which the target on a side finds its secrets."""
+        return environ_of(secrets_side(side, watched=self.watched), os.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Turn:
     """One run of several: which sides it drives, and where it is kept."""
 
     folder: Path
-    sides: tuple[str, ...]
+    sides: tuple[str, ...]  # of a watch the watched one comes first
     labels: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
 
@@ -111,26 +119,30 @@ def ready(
         if target.python:
             find_class(target.python)
     tenants = [tenant.key for tenant in scenario.tenants]
-    credentials = {
-        side: Credentials(target, tenants, environ_of(side, os.environ)) for side, target in targets.items()
-    }
+    credentials = {side: Credentials(target, tenants, command.environ(side)) for side, target in targets.items()}
     for side, target in targets.items():
         _refuse_told_secrets(command, side, target, credentials[side])
     withheld = command.withheld.difference(*(one.names for one in credentials.values()))
     for turn in turns:
         refuse_used(turn.folder)
-    _refuse_over_quota(scenario, targets, at_once=any(len(turn.sides) > 1 for turn in turns))
+    _refuse_over_quota(scenario, targets, at_once=command.watched or any(len(turn.sides) > 1 for turn in turns))
     with ExitStack() as stack:
         for target in targets.values():
             stack.enter_context(sink_for(target))
         room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="savepath-")))
-        known = {}
+        known: dict[str, Path] = {}
         for side, target in targets.items():
-            known[side] = room / f"{side}.json"
             name = f"prepared-{side}" if len(targets) > 1 else "prepared"
-            footprint = command.targets[side].footprint(out, name, target, scenario, side)
+            owner = secrets_side(side, watched=command.watched)
+            footprint = command.targets[side].footprint(out, name, target, scenario, owner)
             stack.callback(footprint.close)
-            inventory = prepare(scenario, target, progress, environ_of(side, os.environ), footprint)
+            try:
+                inventory = prepare(scenario, target, progress, command.environ(side), footprint)
+            except SavepathError:
+                if side != command.spare:
+                    raise
+                continue
+            known[side] = room / f"{side}.json"
             known[side].write_text(inventory.model_dump_json(), encoding="utf-8")
 
         def make(turn: Turn) -> None:
@@ -171,8 +183,8 @@ def plan_of(scenario: Scenario, targets: Mapping[str, Target], *, at_once: bool)
 
 def _launch(command: Drive, turn: Turn, known: Mapping[str, Path], withheld: frozenset[str]) -> Launch:
     # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
-    environ = environ_of(turn.sides[0], os.environ)
-    chosen = [replace(command.targets[side], inventory=known[side]) for side in turn.sides]
+    environ = command.environ(turn.sides[0])
+    chosen = [replace(command.targets[side], inventory=known.get(side)) for side in turn.sides]
     return Launch(
         command.scenario,
         chosen[0],
@@ -185,6 +197,7 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path], withheld: fro
         production=command.production,
         workers=command.workers,
         metrics_port=command.metrics_port,
+        watched=command.watched,
         environ={name: value for name, value in environ.items() if name.removesuffix("_FILE") not in withheld},
     )
 

@@ -50,6 +50,7 @@ class Launch:
     production: bool = False
     workers: Workers = ALONE
     metrics_port: int | None = None
+    watched: bool = False  # the target is the after side; the second one is the old one, and may be missing
     environ: Mapping[str, str] | None = None  # this process's own by default
 
     @property
@@ -70,6 +71,8 @@ class Launch:
             words += ["--client", self.client]
         if self.production:
             words += ["--production"]
+        if self.watched:
+            words += ["--watched"]
         if self.workers.number > 1:
             words += ["--workers", str(self.workers.number)]
         if self.workers.lost != ALONE.lost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from run_examples import text_of
 
 from benchmarks.watch_survival import decisions
 from benchmarks.watched_runs import write_run
+from loadgen.chosen import ChosenTarget
 from savepath.listening import Address
 from savepath.watching.beginning import Wanted, watch
 from savepath.watching.beside import Beside
@@ -154,3 +156,68 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
     assert all(told[name].startswith("HOLD") for name in ("asked", "gate"))
     told["said"] = "\n".join(said) + "".join(capfd.readouterr())
     assert [name for name, text in told.items() if PLANT in text] == []
+
+
+class Reader(Behaviour):
+    """Reads, for whoever knows its password."""
+
+    def __init__(self, password: str) -> None:
+        super().__init__()
+        self.password = password
+        self.reads = 0
+
+    def reply(self, asked: Asked) -> Reply:
+        if asked.line == "POST /login":
+            return Reply(200, {"token": self.password}) if asked.json["password"] == self.password else Reply(403)
+        if asked.line == "GET /cases":
+            return Reply(200, {"cases": [{"id": "1"}, {"id": "2"}]})
+        self.reads += 1
+        return Reply(200, {"id": "1"})
+
+
+def test_an_old_environment_is_asked_with_its_own_secret_until_it_is_gone_and_then_nothing_waits_for_it(
+    tmp_path, monkeypatch
+):
+    """The second block begins without it: the run goes on, with the half of the arrivals that is the new one's."""
+    monkeypatch.setenv("DESK_PASSWORD", "new")
+    monkeypatch.setenv("VERSUS_DESK_PASSWORD", "old")
+    monkeypatch.chdir(tmp_path)
+    for number in range(10):
+        write_run(tmp_path / "before", number, lasts_s=BLOCK_S, beside=True)
+    for name, text in (("scenario", SCENARIO), ("target", TARGET)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    said: list[str] = []
+    gone = ExitStack()
+    new, old = Reader("new"), Reader("old")
+
+    def say(line: str) -> None:
+        said.append(line)
+        gone.close()
+        if len(said) == 2:
+            raise KeyboardInterrupt
+
+    with misbehaving(new) as url:
+        wanted = Wanted(
+            state=tmp_path / "state",
+            baseline=(tmp_path / "before",),
+            scenario="scenario.yaml",
+            target="target.yaml",
+            settings={"base_url": url},
+            versus=ChosenTarget("target.yaml", {"base_url": gone.enter_context(misbehaving(old))}),
+            follow=None,
+            lasts_s=300,
+            block_s=BLOCK_S,
+            settle_s=100,
+            day_s=200,
+            required_events=(),
+            until_clear=False,
+        )
+        watch(wanted, say, quiet=True)
+    both, alone = decisions(tmp_path / "state")
+    assert (both["alone_since_s"], alone["alone_since_s"]) == (None, both["at_s"])
+    assert both["block"]["versus"][0][:2] == ["read_case", 0]
+    assert "versus" not in alone["block"]
+    assert not {"outage", "credentials-refused"} & {one["code"] for one in alone["reasons"]}
+    assert "no answer of the old environment since" in said[1]
+    reads = [one["block"]["counts"][0][1] for one in (both, alone)]
+    assert all(40 < number < 110 for number in reads), reads  # half of 50/s for 2.6 s, give or take

@@ -51,6 +51,13 @@ class Span(click.ParamType[float]):
 @click.argument("scenario", metavar="[SCENARIO]", required=False, type=Shipped("scenarios"))
 @click.option("--target", metavar="TARGET", type=Shipped("targets"), help="The target to drive; with SCENARIO.")
 @click.option("--set", "settings", type=KeyValue(), multiple=True, help="A variable of the target.")
+@click.option(
+    "--versus",
+    metavar="TARGET",
+    type=Shipped("targets"),
+    help="The old environment, where it still answers: driven at once, and the target is held against it.",
+)
+@click.option("--versus-set", type=KeyValue(), multiple=True, help="A variable of the target of --versus.")
 @label_option
 @allow_python_option
 @production_option
@@ -101,6 +108,8 @@ def command(
     scenario: str | None,
     target: str | None,
     settings: Sequence[tuple[str, str]],
+    versus: str | None,
+    versus_set: Sequence[tuple[str, str]],
     labels: Sequence[tuple[str, str]],
     allow_python: bool,
     production: bool,
@@ -125,7 +134,9 @@ def command(
     """Watch a target after a change, and say after each block whether the window may close.
 
     With SCENARIO and --target the watch drives the load itself, one run a block; with --follow it reads the
-    runs that others write. Started again on the same --state it goes on where it was.
+    runs that others write. Started again on the same --state it goes on where it was. With --versus each
+    target gets half of the arrivals, as in savepath run --versus; secrets of the old one are looked for as
+    VERSUS_NAME before NAME, and what it does never raises an alarm.
 
     \b
     Examples:
@@ -133,9 +144,12 @@ def command(
       savepath watch --follow runs/after --baseline runs/before --state watch
       savepath watch smoke --target my.yaml --baseline runs/before --state watch \\
           --listen 127.0.0.1:8711 --webhook-env CHAT_WEBHOOK
+      savepath watch smoke --target new.yaml --versus old.yaml \\
+          --baseline runs/both --state watch
       savepath watch --state watch/24.4 --note "deployed billing 7.1"
       savepath watch --state watch/24.4 --ack
     """
+    from loadgen.chosen import ChosenTarget
     from savepath.screen import suggest
     from savepath.watching.beginning import Wanted, watch
     from savepath.watching.beside import Beside
@@ -150,12 +164,19 @@ def command(
         return 0
     if (follow is None) == (scenario is None) or (scenario is None) != (target is None):
         raise click.UsageError("Give SCENARIO and --target to drive, or --follow DIR to watch what others drive.")
+    if versus and follow is not None:
+        raise click.UsageError(
+            "--versus drives a second target; with --follow give runs that drove both (savepath run --versus)."
+        )
+    if versus_set and not versus:
+        raise click.UsageError("--versus-set is of no use without --versus TARGET.")
     wanted = Wanted(
         state=state,
         baseline=tuple(baseline),
         scenario=scenario or "",
         target=target or "",
         settings=dict(settings),
+        versus=ChosenTarget(versus, dict(versus_set)) if versus else None,
         labels=dict(labels),
         allow_python=allow_python,
         production=production,

@@ -19,7 +19,7 @@ from analysis.window.streams import Cell
 from loadgen.chosen import ChosenTarget
 from loadgen.runs import find_runs
 from savepath.comparing import question_of
-from savepath.driving import BEFORE, Drive
+from savepath.driving import AFTER, BEFORE, Drive
 from savepath.exits import exit_code
 from savepath.progress import NOBODY, Progress
 from savepath.screen import note
@@ -41,6 +41,10 @@ WARMUP_SHARE: Final = 0.05
 #: The breach of objectives on this quantile is told.
 BREACH_QUANTILE: Final = 0.95
 PEAK: Final = "peak"
+_NOT_HELD: Final = (
+    "the baseline's runs drove one target only, so how far two differ by themselves is not known: the old\n"
+    "      environment is told of in evidence, and raises no alarm; a baseline of savepath run --versus knows"
+)
 #: The tenants of each cohort are read from so many of the latest runs of the baseline.
 TENANTS_FROM: Final = 3
 
@@ -61,6 +65,7 @@ class Wanted:
     required_events: tuple[str, ...]
     until_clear: bool
     settings: Mapping[str, str] = field(default_factory=dict)
+    versus: ChosenTarget | None = None  # the old environment, driven at once
     labels: Mapping[str, str] = field(default_factory=dict)
     allow_python: bool = False
     production: bool = False
@@ -77,9 +82,10 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
                 f"scenario {scenario.name} has load.users (closed loop), whose times no watch can judge: what a "
                 "stall keeps from being asked does not show; give load.rate_per_s in their place"
             )
-        refuse_unsafe(
-            target.load(allow_python=wanted.allow_python), scenario.tenant_keys, production=wanted.production
-        )
+        for one in (target, wanted.versus):
+            if one is not None:
+                loaded = one.load(allow_python=wanted.allow_python)
+                refuse_unsafe(loaded, scenario.tenant_keys, production=wanted.production)
     if is_state(wanted.state):
         _refuse_other_terms(wanted)
     else:
@@ -88,6 +94,10 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
         watching = open_state(wanted.state)
         if not quiet:
             note(_heading(watching))
+            if wanted.versus is not None and not watching.baseline.streams.against:
+                note(_NOT_HELD)
+            if wanted.follow is None and (other := _other_load(scenario, watching, wanted)):
+                note(other)
         page = wanted.beside.begin(wanted.state, stack)
         if page and not quiet:
             note(f"status page: {page}")
@@ -126,11 +136,19 @@ def _begin(wanted: Wanted) -> None:
         lasts_s=wanted.lasts_s,
         tolerance=question.tolerance,
         required_events=tuple(dict.fromkeys((*batch, *required))),
-        source=str(wanted.follow) if wanted.follow else f"{wanted.scenario} on {wanted.target}",
+        source=_source(wanted),
         objectives=_agreed_times(question.objectives, baseline.streams.cells),
         tenants=tenants_of(found[: -TENANTS_FROM - 1 : -1]),
     )
     make_state(wanted.state, agreed, blocks)
+
+
+def _source(wanted: Wanted) -> str:
+    """For people: what is watched."""
+    if wanted.follow:
+        return str(wanted.follow)
+    beside = "" if wanted.versus is None else f" beside {wanted.versus.mapping}"
+    return f"{wanted.scenario} on {wanted.target}{beside}"
 
 
 def _event(name: str, blocks: Sequence[Block], day_s: float) -> str:
@@ -185,12 +203,30 @@ def _drive(wanted: Wanted, scenario: Scenario, target: ChosenTarget) -> Drive:
         raise unwritable(path, error) from None
     return Drive(
         str(path),
-        {BEFORE: target},
+        {BEFORE: target} if wanted.versus is None else {BEFORE: wanted.versus, AFTER: target},
         labels=wanted.labels,
         purpose="watch",
         allow_python=wanted.allow_python,
         production=wanted.production,
         withheld=wanted.beside.secrets,
+        watched=wanted.versus is not None,
+    )
+
+
+def _other_load(scenario: Scenario, watching: Watching, wanted: Wanted) -> str:
+    """What to say where the baseline never had the load that will be offered; empty if it had."""
+    load, baseline = scenario.load, watching.baseline
+    if load.rate_per_s is None or not load.is_steady:
+        return ""
+    share, whose = (1.0, "the target gets") if wanted.versus is None else (0.5, "each of the targets gets")
+    offered = share * load.rate_per_s * watching.agreed.block_s
+    low, high = max(float(baseline.rate_low.min()), 0.0), float(baseline.rate_high.max())
+    if low <= offered <= high:
+        return ""
+    fitting = load.rate_per_s * (low + high) / 2 / offered
+    return (
+        f"{whose} {offered:.0f} requests a block, the baseline had {low:.0f} to {high:.0f}: growth will not be\n"
+        f"      judged (HOLD, load-changed); a scenario with a rate_per_s of {fitting:.3g} fits"
     )
 
 

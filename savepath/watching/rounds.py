@@ -17,7 +17,8 @@ from typing import Final
 from analysis.findings import Verdict
 from analysis.window.blocks import Block
 from analysis.window.decisions import Decision
-from savepath.driving import BEFORE, Drive, Turn, ready
+from loadgen.runs import read_info
+from savepath.driving import AFTER, BEFORE, Drive, Turn, ready
 from savepath.launch import Interrupted
 from savepath.progress import Progress
 from savepath.screen import note
@@ -29,6 +30,8 @@ from savepath.watching.thinning import forget, is_news, run_of, thin
 from scenarios.errors import Aborted, InputError, SavepathError, Unauthorised
 
 POLL_S: Final = 1.0
+#: So many blocks an old environment that did not answer is left out.
+ALONE_BLOCKS: Final = 12
 
 Say = Callable[[str], None]
 
@@ -61,7 +64,7 @@ def drive(
             turn = turn_at(watching.agreed, begun, number)
             number = turn.number
             path, before = run_of(runs, number), last
-            failure = maker.make(path)
+            failure = maker.make(path, number)
             if (path / "run.json").is_file():
                 last = _take(watching, path, say) or last
                 if last:
@@ -77,7 +80,8 @@ def drive(
 class _Maker:
     """Makes runs. What goes wrong with one is evidence; only the user's will ends the watch.
 
-    Until a watch has decided anything a target that cannot be got ready ends it, as it would end a run.
+    Until a watch has decided anything a target that cannot be got ready ends it, as it would end a run. After that
+    an old environment that does not answer is left out for an hour, so that no block waits for it.
     """
 
     def __init__(
@@ -86,14 +90,19 @@ class _Maker:
         self._command, self._state, self._progress, self._stack = command, state, progress, stack
         self._has_begun = has_begun
         self._make: Callable[[Turn], None] | None = None
+        self._alone_until = 0  # the number of a block
 
-    def make(self, path: Path) -> SavepathError | None:
-        """Make one run; what went wrong, None if nothing did."""
+    def make(self, path: Path, number: int) -> SavepathError | None:
+        """Make the run of a block; what went wrong, None if nothing did."""
         try:
             if self._make is None:
-                self._make = self._stack.enter_context(ready(self._command, [], self._state, self._progress))
+                spare = BEFORE if self._command.watched and self._has_begun else None
+                command = replace(self._command, spare=spare)
+                self._make = self._stack.enter_context(ready(command, [], self._state, self._progress))
             self._has_begun = True
-            self._make(Turn(path, (BEFORE,)))
+            self._make(Turn(path, self._sides(number)))
+            if self._command.watched and BEFORE not in read_info(path).arms and number >= self._alone_until:
+                self._alone_until = number + ALONE_BLOCKS
         except Interrupted:
             raise
         except SavepathError as error:
@@ -101,6 +110,12 @@ class _Maker:
                 raise
             return error
         return None
+
+    def _sides(self, number: int) -> tuple[str, ...]:
+        """The watched side first."""
+        if not self._command.watched:
+            return (BEFORE,)
+        return (AFTER,) if number < self._alone_until else (AFTER, BEFORE)
 
 
 def _now() -> Now:
@@ -152,11 +167,17 @@ def _decide(watching: Watching, block: Block, run: str) -> Told:
 
 def _tell(told: Told, say: Say) -> Decision:
     decision, after = told.decision, ""
-    at = datetime.fromtimestamp(decision.at_s, UTC).strftime("%m-%d %H:%M:%S")
+    at = _clock(decision.at_s)
     if told.note and told.note_is_new:
         after = f" [after: {told.note.text}]"
+    if decision.alone_since_s is not None:
+        after += f" [no answer of the old environment since {_clock(decision.alone_since_s)}Z]"
     say(f"{at}Z {decision.verdict:<8} {told.sentence}{after}")
     return decision
+
+
+def _clock(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%m-%d %H:%M:%S")
 
 
 def _whole_runs(folder: Path, done: set[str]) -> list[Path]:
