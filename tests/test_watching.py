@@ -121,6 +121,35 @@ def test_of_a_run_of_two_targets_the_after_side_is_watched_and_of_the_other_only
     assert [math.exp(one.mean_log_s) for one in block.versus] == pytest.approx([0.05] * 9, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("refused", "said", "failures"),
+    [
+        ({0: "one", 1: "one"}, "2 of 2 requests of one were answered 401", 0),
+        ({0: "t"}, "", 1),
+        ({0: "t", 3: "t", 5: "one"}, "3 of 225 requests of one and t were answered 401", 0),
+    ],
+    ids=["one tenant of many is shut out", "a token was renewed late", "more than a renewal costs"],
+)
+def test_refused_credentials_are_told_by_tenant_and_are_no_failures(tmp_path, refused, said, failures):
+    write_run(tmp_path, 0, refused=refused)
+    (block,) = blocks_of(tmp_path / "run-000", BLOCK_S)
+    assert (block.refused, block.counts[0].failures) == (said, failures)
+    assert block.requests == 225 - (len(refused) if said else 0)
+
+
+@pytest.mark.parametrize(
+    ("lasts_s", "block_s", "requests"),
+    [(24, 4, [15, 12, 12, 12, 12, 12]), (600, 30, [6, 3, 3, 3, 6, *[3, 3, 3, 3, 6] * 3])],
+    ids=["blocks shorter than a slice", "slices of 20 s across the ends of blocks"],
+)
+def test_a_long_run_is_cut_where_its_blocks_end(tmp_path, lasts_s, block_s, requests):
+    """25 requests of each operation and cohort, evenly from 0 to a tenth of a second before the end."""
+    write_run(tmp_path, 0, lasts_s=lasts_s)
+    found = blocks_of(tmp_path / "run-000", block_s)
+    assert [one.counts[0].requests for one in found] == requests
+    assert [one.start_s - found[0].start_s for one in found] == [block_s * n for n in range(len(requests))]
+
+
 def test_runs_of_two_targets_are_followed_and_held_against_the_old_environment(tmp_path):
     for number in range(30):
         write_run(tmp_path / ("before" if number < 20 else "grown"), number, 0.5 * (number >= 20), beside=True)

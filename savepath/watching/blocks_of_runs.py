@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +16,7 @@ import pandas as pd
 from analysis.integrity import count_effects
 from analysis.loop import fault_of
 from analysis.runs import Run
+from analysis.slices import fold
 from analysis.window.blocks import Block, fold_block
 from loadgen.run_folder import RunFolder
 from reports.words import listed_up_to
@@ -25,8 +27,10 @@ from targets.credentials import REFUSED
 BATCH: Final = "e-mail batch"
 #: A rest of a run that is shorter than this share of a block is left out.
 REST_LEAST: Final = 0.9
-#: A token that ended too soon costs so large a share of the requests of a block at most: the failures of a second.
+#: A token that ended too soon costs so large a share of the requests of a block, or of a tenant in it, at most:
+#: the failures of a second; and of a tenant that asks seldom, so many.
 RENEWING: Final = 0.01
+RENEWING_FEW: Final = 2
 
 
 def blocks_of(path: Path, block_s: float) -> list[Block]:
@@ -37,16 +41,21 @@ def blocks_of(path: Path, block_s: float) -> list[Block]:
     Raises InputError for a folder that is no whole run.
     """
     run, old = _sides(path)
+    watched, failed = AFTER if run.at_once else "", bool(run.slices["failures"].any())
+    # The slices of a run may lie across the end of a block; its samples do not.
+    samples = RunFolder(path).read_samples() if run.duration_s > block_s or failed else None
+    slices = _cut(run, samples, watched, block_s)
+    versus = None if old is None else _cut(old, samples, BEFORE, block_s)
     question = question_of(path, ())
     begins_s = run.started_at.timestamp()
-    fault, refused = _fault(run), _refused(path, run)
+    fault = _fault(run)
     pieces = max(math.floor(run.duration_s / block_s + 1 - REST_LEAST), 1)
     blocks = []
     for number in range(pieces):
         last = number == pieces - 1
         start_s = number * block_s
         block = fold_block(
-            _within(run, start_s, block_s),
+            _within(slices, start_s, block_s),
             begins_s + start_s,
             block_s,
             effects=count_effects([run]) if last else None,
@@ -54,9 +63,14 @@ def blocks_of(path: Path, block_s: float) -> list[Block]:
             events=[BATCH] if last and _batch_was_whole(run) else [],
             fault=fault,
             loaded_s=min(run.duration_s - start_s, block_s),
-            versus=None if old is None else _within(old, start_s, block_s),
+            versus=None if versus is None else _within(versus, start_s, block_s),
         )
-        blocks.append(_apart(block, refused[refused["scheduled_s"].between(start_s, start_s + block_s, "left")]))
+        if samples is not None and failed:
+            asked = samples["scheduled_s"].between(start_s, start_s + block_s, "left") & (
+                samples["arm"].astype(str) == watched
+            )
+            block = _apart(block, samples[asked])
+        blocks.append(block)
     return blocks
 
 
@@ -88,8 +102,15 @@ def _sides(path: Path) -> tuple[Run, Run | None]:
     return arms[AFTER], arms.get(BEFORE)
 
 
-def _within(run: Run, start_s: float, length_s: float) -> pd.DataFrame:
-    return run.slices[run.slices["t_s"].between(start_s, start_s + length_s, inclusive="left")]
+def _cut(run: Run, samples: pd.DataFrame | None, arm: str, block_s: float) -> pd.DataFrame:
+    """Slices of the length of a block; those of the run where it is no longer than one."""
+    if samples is None or run.duration_s <= block_s:
+        return run.slices
+    return fold(samples[samples["arm"].astype(str) == arm], block_s)
+
+
+def _within(slices: pd.DataFrame, start_s: float, length_s: float) -> pd.DataFrame:
+    return slices[slices["t_s"].between(start_s, start_s + length_s, inclusive="left")]
 
 
 def _fault(run: Run) -> str:
@@ -97,24 +118,21 @@ def _fault(run: Run) -> str:
     return f"the load of {run.id} proves nothing: the run {found}" if found else ""
 
 
-def _refused(path: Path, run: Run) -> pd.DataFrame:
-    """The samples that were answered 401."""
-    if not len(run.slices) or not run.slices["failures"].any():
-        return pd.DataFrame({"scheduled_s": []})
-    samples = RunFolder(path).read_samples()
-    samples = samples[samples["arm"].astype(str) == (AFTER if run.at_once else "")]
-    return samples[samples["status"] == REFUSED]
-
-
-def _apart(block: Block, refused: pd.DataFrame) -> Block:
+def _apart(block: Block, asked: pd.DataFrame) -> Block:
     """The block without the requests that were answered 401, if they are too many for a token that was renewed.
 
-    They say nothing of how the target does, so they are neither its failures nor its requests.
+    They say nothing of how the target does, so they are neither its failures nor its requests. ``asked`` are the
+    samples of the block. The credential of one tenant of many is told by its own requests.
     """
-    if len(refused) <= RENEWING * block.requests:
+    refused = asked[asked["status"] == REFUSED]
+    tenants = _shut_out(asked["tenant"].astype(str), refused["tenant"].astype(str))
+    if len(refused) > RENEWING * block.requests:
+        tenants = sorted(set(refused["tenant"].astype(str)))
+    if not tenants:
         return block
+    refused = refused[refused["tenant"].astype(str).isin(tenants)]
     number = refused["operation"].astype(str).value_counts()
-    tenants = listed_up_to(sorted(set(refused["tenant"].astype(str))))
+    of = int(asked["tenant"].astype(str).isin(tenants).sum())
     return replace(
         block,
         counts=tuple(
@@ -122,7 +140,17 @@ def _apart(block: Block, refused: pd.DataFrame) -> Block:
             for one in block.counts
             if (n := int(number.get(one.operation, 0))) < one.requests
         ),
-        refused=f"{len(refused)} of {block.requests} requests of {tenants} were answered {REFUSED}",
+        refused=f"{len(refused)} of {of} requests of {listed_up_to(tenants)} were answered {REFUSED}",
+    )
+
+
+def _shut_out(asked: Iterable[str], refused: Iterable[str]) -> list[str]:
+    """The tenants of whose requests more were refused than a renewal costs; both are tenants, one a request."""
+    whole = Counter(asked)
+    return sorted(
+        tenant
+        for tenant, n in Counter(refused).items()
+        if n > RENEWING * whole[tenant] and n > min(RENEWING_FEW, whole[tenant] - 1)
     )
 
 
