@@ -7,7 +7,6 @@ one of a closed set of names.
 
 from __future__ import annotations
 
-import errno
 import select
 import socket
 import ssl
@@ -25,20 +24,12 @@ from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTP
 from scenarios.errors import Aborted
 from targets.hosts import LOOPBACK, AllowedHosts
 from targets.http import Request, Response
+from targets.own_faults import own_fault
 from targets.trust import complaint_of, tls_context
 
 BODY_MAX = 32 * 1024 * 1024
 HEADERS_MAX = 1024 * 1024
 _BLOCK = 64 * 1024
-
-#: What this machine has run out of, and what to do.
-_OWN_FAULTS = {
-    errno.EMFILE: "let the process have more of them (ulimit -n), or lower load.in_flight_max",
-    errno.ENFILE: "this machine has none left (fs.file-max)",
-    errno.EADDRNOTAVAIL: "no local port is free; lower the rate, or let the target keep its connections open",
-    errno.ENOBUFS: "this machine has no memory left for it",
-    errno.ENOMEM: "this machine has no memory left for it",
-}
 
 #: How the parser words an answer that ends too soon.
 _CUT_OFF = ("connection closed", "Incomplete response")
@@ -206,8 +197,8 @@ def unanswered(error: HTTPParseError | OSError) -> Unanswered:
 
     Raises Aborted where it went wrong on this side: the target must not be blamed for that.
     """
-    if isinstance(error, OSError) and error.errno in _OWN_FAULTS:
-        raise Aborted(f"the load generator could open no connection: {error.strerror}; {_OWN_FAULTS[error.errno]}")
+    if fault := own_fault(error):
+        raise Aborted(f"the load generator could open no connection: {fault}")
     if isinstance(error, OSError):
         return Unanswered("refused", _detail_of(error))
     if isinstance(error, HTTPConnectionClosed) or any(word in str(error) for word in _CUT_OFF):

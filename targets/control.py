@@ -28,6 +28,7 @@ from targets.extraction import Unreadable, read_json
 from targets.forms import compile_form
 from targets.http import Request, Response
 from targets.model import Target
+from targets.own_faults import own_fault
 from targets.request_mapping import RequestMapping
 from targets.trust import advice_of, tls_context, tls_fault
 
@@ -197,6 +198,8 @@ class ControlClient:
         parts = urlsplit(request.url)
         here = request.url.startswith(target.base_url)
         where = target.base_url if here else f"{parts.scheme}://{parts.netloc}"
+        if lacking := own_fault(error):
+            return Aborted(f"no connection to {where} could be opened: {lacking}")
         if fault := tls_fault(error):
             return Aborted(f"the target {target.name} is not believed at {where}: {advice_of(fault)}")
         reason = self._reason(error)

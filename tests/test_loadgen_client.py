@@ -1,15 +1,13 @@
 """The measured client: what it sends, what it never does, and how each failure is called."""
 
 import contextlib
-import os
-import resource
 import socket
 import struct
 import threading
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
+import descriptors
 import gevent
 import pytest
 from stub_server import OK, stub_server
@@ -248,23 +246,12 @@ def answer_once(listener: socket.socket) -> None:
 
 
 def test_without_a_file_descriptor_left_the_run_ends_and_the_target_is_not_blamed():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    request = Request(
-        "GET", "http://127.0.0.1:1/"
-    )  # nobody is there: no server of ours has descriptors to give back
-    taken = []
+    request = Request("GET", "http://127.0.0.1:1/")  # nobody is there, so that nobody gives descriptors back
     with client() as one:
         with pytest.raises(Unanswered, match="connection refused"):
             one.send(request)  # what is imported or opened once is there
-        try:
-            highest = max(int(open_one.name) for open_one in Path("/proc/self/fd").iterdir())
-            resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.append(os.open("/dev/null", os.O_RDONLY))
-            with pytest.raises(Aborted, match=r"could open no connection: Too many open files; .*ulimit -n"):
-                one.send(request)
-        finally:
-            for descriptor in taken:
-                os.close(descriptor)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with (
+            descriptors.all_taken(),
+            pytest.raises(Aborted, match=r"could open no connection: Too many open files; .*ulimit -n"),
+        ):
+            one.send(request)

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import create_server
 
+import descriptors
 import pytest
 from misbehaving_server import Reply, Scripted, misbehaving
 from stub_server import stub_server
@@ -86,6 +87,18 @@ def test_a_closed_port_is_told_with_the_remedy():
         f"the target stub does not answer at {url}: connection refused; "
         "start it (press the button) or set base_url"
     )
+
+
+def test_without_a_file_descriptor_left_the_target_is_not_blamed():
+    with ControlClient(target("http://127.0.0.1:1")) as client:
+        request = Request("GET", "http://127.0.0.1:1/x")
+        with pytest.raises(Aborted, match="does not answer"):
+            client.send(request)  # what is imported or opened once is there
+        with (
+            descriptors.all_taken(),
+            pytest.raises(Aborted, match=r"^no connection .* Too many open files; .*ulimit"),
+        ):
+            client.send(request)
 
 
 def test_a_name_that_leads_nowhere_is_told():
