@@ -51,9 +51,8 @@ def fill(app: Flask, live: Callable[[], Live]) -> None:
     def extend(response: Response) -> Response:
         if request.endpoint == "locust.request_stats" and response.is_json:
             seen, told = live(), response.get_json()
-            if not any(
-                row["num_requests"] for row in told["stats"]
-            ):  # workers drive: nothing passes through Locust
+            # Where workers drive, nothing passes through Locust.
+            if not any(row["num_requests"] for row in told["stats"]):
                 share = seen.failures / max(seen.recorded, 1)
                 told |= {"current_rps": seen.rate_per_s, "total_rps": seen.rate_per_s, "fail_ratio": share}
             response.set_data(json.dumps({**told, "extended_stats": rows_of_tabs(seen)}))
