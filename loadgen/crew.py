@@ -124,7 +124,8 @@ class Crew:
     @property
     def progress(self) -> Progress:
         """Where they are."""
-        return progress_of_all([worker.progress for worker in self._workers])
+        whole = progress_of_all([worker.progress for worker in self._workers])
+        return whole.model_copy(update={"workers_lost": sum(bool(worker.why) for worker in self._workers)})
 
     def _hear(self, worker: Child | Guest) -> None:
         """Listen to a worker from now on; also to one whose line was broken and is mended."""

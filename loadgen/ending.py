@@ -39,6 +39,7 @@ class Progress(StrictModel):
     lag_p99_s: Unknowable = float("nan")  # of the last second
     effects: dict[str, dict[str, dict[str, int]]] = Field({})  # by arm, kind and outcome
     cells: tuple[CellTally, ...] = ()
+    workers_lost: int = 0
 
 
 def progress_of_all(parts: Sequence[Progress]) -> Progress:

@@ -53,6 +53,7 @@ class Live(StrictModel):
     lag_p99_s: Unknowable = math.nan  # of the last second
     effects: dict[str, dict[str, int]] = Field({})  # by kind and outcome
     cells: tuple[LiveCell, ...] = ()
+    workers_lost: int = 0
 
     @property
     def broken_effects(self) -> int:
@@ -90,6 +91,7 @@ def live_of(
         lag_p99_s=round(progress.lag_p99_s, 6),
         effects=effects_of_all(list(progress.effects.values())),
         cells=tuple(_live_cell(one) for one in sorted(progress.cells, key=_place)),
+        workers_lost=progress.workers_lost,
     )
 
 

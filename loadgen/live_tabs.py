@@ -116,6 +116,7 @@ def _schedule(live: Live) -> list[Row]:
         "waited for room in flight": live.waited_for_pool,
         "schedule lag, p99 of the last second": lag,
         "effects to look up": live.pending_effects,
+        **({"workers lost": live.workers_lost} if live.workers_lost else {}),
     }
     return [{"what": what, "value": value} for what, value in told.items()]
 

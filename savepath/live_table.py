@@ -44,9 +44,10 @@ def _outcomes(kind: str, outcomes: Mapping[str, int]) -> str:
 
 
 def _schedule(live: Live) -> str:
+    lost = f"{counted(live.workers_lost, 'worker')} lost · " if live.workers_lost else ""
     waited = f" · {counted(live.waited_for_pool, 'arrival')} waited for room" if live.waited_for_pool else ""
     whole, closed = f" of {count(live.scheduled)}" if live.scheduled is not None else "", live.scheduled is None
     return (
-        f"schedule  lag p99 {seconds(live.lag_p99_s)} · {count(live.recorded)}{whole} "
+        f"schedule  {lost}lag p99 {seconds(live.lag_p99_s)} · {count(live.recorded)}{whole} "
         f"recorded, {count(live.in_flight)} in flight{' (users who wait)' * closed}{waited}"
     )

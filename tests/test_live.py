@@ -71,6 +71,17 @@ def test_every_tab_shows_the_columns_of_its_table():
     assert schedule["schedule lag, p99 of the last second"] == "0.4 ms"
 
 
+def test_a_lost_worker_is_seen_while_the_run_goes_on():
+    (told,) = [
+        one["data"]
+        for one in rows_of_tabs(SEEN.model_copy(update={"workers_lost": 1}))
+        if one["key"] == "schedule"
+    ]
+    assert (told[-1]["what"], told[-1]["value"]) == ("workers lost", 1)
+    lines = table(SEEN.model_copy(update={"workers_lost": 1}), columns=79, lines=24)
+    assert "schedule  1 worker lost · lag p99 0.4 ms" in lines[-1]
+
+
 def test_of_a_closed_loop_nothing_is_said_to_come():
     closed = SEEN.model_copy(update={"scheduled": None})
     (told,) = [one["data"] for one in rows_of_tabs(closed) if one["key"] == "schedule"]

@@ -166,7 +166,9 @@ def command(
                 told = units.counted(outages, "outage")
                 note(f"{told} in {turn.folder};\n      savepath show {turn.folder} tells when and for whom")
             for lost in RunFolder(turn.folder).read().taken_over:
-                note(f"{turn.folder} lost worker {lost.worker}, and {units.counted(lost.lost, 'arrival')} with it")
+                with_it = units.counted(lost.lost, "arrival")
+                note(f"worker {lost.worker} was lost in {turn.folder}, and {with_it} with it;")
+                note("      the others took over what it left, and its times are in no comparison")
     code = 0
     if any(removes_after(chosen.load(allow_python=allow_python)) for chosen in targets.values()):
         choice = Choice(allow_python=allow_python, production=production, unasked=True)
