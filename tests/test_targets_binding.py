@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import tracemalloc
 
 import orjson
 import pytest
@@ -185,6 +186,17 @@ def test_script_runs_are_read_with_the_delay_that_the_target_tells():
 def test_a_lookup_that_cannot_be_read_is_never_taken_for_an_empty_one(response):
     with pytest.raises(Unreadable):
         BINDING.script_runs(response)
+
+
+def test_lookups_leave_nothing_behind_however_many_tokens_they_carry():
+    binding, number = bind(environ={"STUB_KEY": "k"}), 500
+    binding.look_up_scripts(SOME, ["first"])
+    tracemalloc.start()
+    for first in range(0, 50 * number, 50):
+        binding.look_up_scripts(SOME, [save_id("0123456789", seq) for seq in range(first, first + 50)])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept / number < 100  # one of 50 tokens has more than a thousand bytes
 
 
 def test_as_many_scripts_are_expected_as_the_tenant_has():
