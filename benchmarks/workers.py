@@ -46,11 +46,12 @@ def measure() -> list[dict[str, object]]:
 
 
 def _rate_of_users(bench: Bench, workers: int) -> float:
-    """By how many percent the arrivals per second differ from the law."""
-    round_s = THINK_S + SLOW_S
-    more = ["--workers", str(workers)]
-    run = bench.ours("slow", rate=0, duration=ROUNDS * round_s, in_flight=USERS, users=USERS, more=more)
-    return 100 * (run.read().offered_per_s / (USERS / round_s) - 1)
+    """By how many percent the arrivals per second differ from the law, with the answers that the users got."""
+    more, duration = ["--workers", str(workers)], ROUNDS * (THINK_S + SLOW_S)
+    run = bench.ours("slow", rate=0, duration=duration, in_flight=USERS, users=USERS, more=more)
+    samples = run.read_samples().query("scheduled_s >= 0")
+    answer_s = float((samples["done_s"] - samples["scheduled_s"]).mean())
+    return 100 * (run.read().offered_per_s / (USERS / (THINK_S + answer_s)) - 1)
 
 
 def _run(bench: Bench, rate: float, workers: int) -> RunInfo:
