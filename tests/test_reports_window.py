@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from window_examples import BEGUN_S, BLOCK_S, CLEARED, ESCALATED, HOUR, moments, watched
+from window_examples import BEGUN_S, BLOCK_S, CLEARED, ESCALATED, GROWN, HOUR, moments, watched
 
 from analysis.findings import Verdict
 from reports import status, window
-from reports.watched import Gap, Period
+from reports.watched import AGAINST_OLD, Gap, Period
 from reports.window_figure import POINTS_MOST, joined
 
 PAGE = status.render(ESCALATED, version="0.1.0", refresh_s=60)
@@ -49,6 +49,17 @@ def test_the_page_says_the_verdict_who_is_hit_and_when_a_limit_is_reached():
     assert "2.0 s is reached between 2025-11-26 05:00 UTC and 2025-11-26 09:00 UTC" in text
     assert "400 ms is reached after 2025-11-26 08:00 UTC if it goes on, or never" in text
     assert "Nothing is known of 35 min in 1 gap" in text
+
+
+def test_the_page_tells_what_lies_beside_the_old_environment_and_since_when_it_is_silent():
+    hits = tuple(replace(one, versus=1.5) for one in GROWN.hits)
+    seen = tuple(replace(one, shifts={**one.shifts, AGAINST_OLD: 0.3}) for one in ESCALATED.moments)
+    beside = replace(ESCALATED, moments=seen, evidence=replace(GROWN, hits=hits), alone_since_s=BEGUN_S)
+    text = re.sub(r"<[^>]*>", " ", window.part(beside)).replace("\xa0", " ")
+    assert "custom-field save, 500 fields 1.50 times" in text
+    assert "The old environment has not answered since 2025-11-24 16:00 UTC" in text
+    assert "new less old" in text
+    assert not [words for words in ("Beside the old one", "new less old") if words in PAGE]
 
 
 def test_the_page_holds_no_script_and_reads_itself_again():
