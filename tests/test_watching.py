@@ -23,12 +23,14 @@ from savepath.cli import cli
 from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.beginning import Wanted, watch
 from savepath.watching.blocks_of_runs import blocks_of
+from savepath.watching.cutting import at_hour, cut_to_block
 from savepath.watching.gatekeeping import ask
 from savepath.watching.journal import Journal
 from savepath.watching.pacing import Now, turn_at
 from savepath.watching.state import only_watch
 from savepath.watching.thinning import run_of, thin
 from scenarios.errors import InputError
+from scenarios.library import parse_scenario
 
 ROOT = Path(__file__).parent.parent
 
@@ -214,6 +216,18 @@ def test_a_clock_that_jumps_neither_stops_the_watch_nor_repeats_a_block(jump_s, 
     now = Now(1000.0 + 8 * BLOCK_S + 7 + jump_s, 50.0)
     turn = turn_at(agreed, now, before=7)
     assert (turn.number, turn.left_s(now)) == (number, left_s)
+
+
+def test_a_daily_profile_follows_the_clock_and_everything_else_is_cut_to_the_block():
+    text = (
+        "name: d\ncohorts: {c: {custom_fields: 0, cases: 1}}\nmix: {read_case: 1}\nduration_s: 60\nwarmup_s: 5\n"
+    )
+    steady = parse_scenario(text + "load: {rate_per_s: 1}\n", "d.yaml")
+    daily = parse_scenario(text + "load: {rate_per_s: 1, daily: {starts_at_h: 8}}\n", "d.yaml")
+    assert at_hour(steady, 45_000.0) == steady
+    assert at_hour(daily, 10 * 86_400 + 45_000.0).load.daily.starts_at_h == 12.5
+    cut = cut_to_block(daily, 300.0)
+    assert (cut.warmup_s, cut.duration_s) == (5, 265)
 
 
 def test_of_quiet_days_one_run_an_hour_is_kept_and_then_one_a_day_and_what_was_news_stays(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from savepath.screen import note
 from savepath.watching.agreed import Agreed, AgreedTime, is_state, read_agreed
 from savepath.watching.beside import Beside
 from savepath.watching.blocks_of_runs import BATCH, blocks_of_all, tenants_of
+from savepath.watching.cutting import NAME, Cut, cut_to_block
 from savepath.watching.journal import unwritable
 from savepath.watching.rounds import drive, follow
 from savepath.watching.state import Watching, found_in_a_day, make_state, only_watch, open_state
@@ -34,10 +34,6 @@ from scenarios.library import load_scenario
 from scenarios.model import Scenario
 from targets.safety import refuse_unsafe
 
-#: A driven run leaves this share of its block, and so many seconds at most, for its start and its verification.
-PAUSE_SHARE: Final = 0.3
-PAUSE_MOST_S: Final = 30.0
-WARMUP_SHARE: Final = 0.05
 #: The breach of objectives on this quantile is told.
 BREACH_QUANTILE: Final = 0.95
 PEAK: Final = "peak"
@@ -94,6 +90,8 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
         watching = open_state(wanted.state)
         if not quiet:
             note(_heading(watching))
+            if wanted.versus is not None:
+                note(_whom(wanted, target, wanted.versus))
             if wanted.versus is not None and not watching.baseline.streams.against:
                 note(_NOT_HELD)
             if wanted.follow is None and (other := _other_load(scenario, watching, wanted)):
@@ -105,9 +103,14 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
             if wanted.follow is not None:
                 verdict = follow(watching, wanted.follow, until_clear=wanted.until_clear, say=say)
             else:
-                command, runs = _drive(wanted, scenario, target), wanted.state / "runs"
+                cut = Cut(wanted.state / NAME, cut_to_block(scenario, wanted.block_s))
+                try:
+                    cut.write(time.time())
+                except OSError as error:
+                    raise unwritable(cut.path, error) from None
+                command, runs = _drive(wanted, cut, target), wanted.state / "runs"
                 progress = Progress(NOBODY if quiet else sys.stderr)
-                verdict = drive(watching, command, runs, progress, until_clear=wanted.until_clear, say=say)
+                verdict = drive(watching, command, cut, runs, progress, until_clear=wanted.until_clear, say=say)
         except KeyboardInterrupt:
             return 130
         with suppress(OSError):  # a full disk: the gate then holds, as for a watch that died
@@ -191,18 +194,9 @@ def _refuse_other_terms(wanted: Wanted) -> None:
             )
 
 
-def _drive(wanted: Wanted, scenario: Scenario, target: ChosenTarget) -> Drive:
-    """The scenario cut to a block, kept beside the state so that the child can read it."""
-    warmup_s = min(scenario.warmup_s, WARMUP_SHARE * wanted.block_s)
-    pause_s = min(PAUSE_SHARE * wanted.block_s, PAUSE_MOST_S)
-    cut = scenario.model_copy(update={"warmup_s": warmup_s, "duration_s": wanted.block_s - warmup_s - pause_s})
-    path = wanted.state / "scenario.yaml"
-    try:
-        path.write_text(json.dumps(cut.model_dump(mode="json", exclude_none=True), indent=1), encoding="utf-8")
-    except OSError as error:
-        raise unwritable(path, error) from None
+def _drive(wanted: Wanted, cut: Cut, target: ChosenTarget) -> Drive:
     return Drive(
-        str(path),
+        str(cut.path),
         {BEFORE: target} if wanted.versus is None else {BEFORE: wanted.versus, AFTER: target},
         labels=wanted.labels,
         purpose="watch",
@@ -228,6 +222,12 @@ def _other_load(scenario: Scenario, watching: Watching, wanted: Wanted) -> str:
         f"{whose} {offered:.0f} requests a block, the baseline had {low:.0f} to {high:.0f}: growth will not be\n"
         f"      judged (HOLD, load-changed); a scenario with a rate_per_s of {fitting:.3g} fits"
     )
+
+
+def _whom(wanted: Wanted, target: ChosenTarget, old: ChosenTarget) -> str:
+    """Which of the two is watched: whoever took one for the other would watch the wrong one for days."""
+    watched, beside = (one.load(allow_python=wanted.allow_python).base_url for one in (target, old))
+    return f"watched: {watched}; the old environment beside it: {beside}"
 
 
 def _heading(watching: Watching) -> str:

@@ -23,6 +23,7 @@ from savepath.launch import Interrupted
 from savepath.progress import Progress
 from savepath.screen import note
 from savepath.watching.blocks_of_runs import begun_at, blocks_of
+from savepath.watching.cutting import Cut
 from savepath.watching.lines import Told
 from savepath.watching.pacing import Now, turn_at
 from savepath.watching.state import Watching
@@ -48,7 +49,7 @@ def follow(watching: Watching, folder: Path, *, until_clear: bool, say: Say) -> 
 
 
 def drive(
-    watching: Watching, command: Drive, runs: Path, progress: Progress, *, until_clear: bool, say: Say
+    watching: Watching, command: Drive, cut: Cut, runs: Path, progress: Progress, *, until_clear: bool, say: Say
 ) -> Verdict:
     """Drive one run a block, and decide on it, until the window is over."""
     last, number = None, -1
@@ -64,6 +65,7 @@ def drive(
             turn = turn_at(watching.agreed, begun, number)
             number = turn.number
             path, before = run_of(runs, number), last
+            cut.follow_the_clock(begun.wall_s)
             failure = maker.make(path, number)
             if (path / "run.json").is_file():
                 last = _take(watching, path, say) or last
