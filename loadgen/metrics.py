@@ -70,6 +70,9 @@ class _Run(Collector):
         yield GaugeMetricFamily(
             "savepath_run_effects_pending", "Effects whose outcome is open", value=progress.pending_effects
         )
+        yield GaugeMetricFamily(
+            "savepath_run_workers_lost", "Workers that are gone and left their part", value=progress.workers_lost
+        )
         if not math.isnan(progress.lag_p99_s):
             yield GaugeMetricFamily(
                 "savepath_run_schedule_lag_seconds",

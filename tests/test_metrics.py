@@ -50,7 +50,9 @@ def test_counts_of_two_workers_are_told_as_one_by_cell_with_times_from_the_plann
         Progress(phase="measure", in_flight=2, lag_p99_s=0.001, cells=here.cells, effects=seen_here),
         Progress(phase="measure", in_flight=3, cells=there.cells, effects=seen_there),
     ]
-    told = values(exposition({"run": "r", "scenario": "s"}, progress_of_all(parts)))
+    whole = progress_of_all(parts).model_copy(update={"workers_lost": 1})
+    told = values(exposition({"run": "r", "scenario": "s"}, whole))
+    assert told["savepath_run_workers_lost", frozenset()] == 1
     cell = {"", "save_custom", "10"}
     requests = {
         outcome: told["savepath_run_requests_total", frozenset({*cell, outcome})]
