@@ -1,6 +1,7 @@
 """A run that loses one of its two workers and goes on: who drives what, what is counted, what is judged."""
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,12 +139,13 @@ def test_what_worker_0_sends_is_judged_again_once_nothing_of_the_lost_one_can_ch
     values = driven.effects[driven.effects["kind"] == "value"].set_index("seq")
     taken = driven.taken[(driven.taken["operation"] == "save_custom") & (driven.taken["outcome"] == "ok")]
     assert set(taken["seq"]) <= set(values.index)
-    first_s = taken["sent_s"].min()
-    surely_judged = taken[taken["sent_s"] > first_s + BEFORE_OURS + 0.5]
+    # It took over between the loss, which is told to .1 s, and the first that it sent of the heritage.
+    lost_s = float(re.search(r"([\d.]+) s into the measured window", driven.info.workers[1].reason)[1]) - 0.1
+    surely_judged = taken[taken["sent_s"] > driven.taken["sent_s"].min() + BEFORE_OURS + 0.1]
     assert len(surely_judged) > 5
     assert "unverified" not in set(values.loc[surely_judged["seq"], "outcome"])
-    early = taken[taken["sent_s"] < first_s + BEFORE_OURS - 0.5]
-    assert set(values.loc[early["seq"], "outcome"]) == {"unverified"}
+    early = taken[taken["sent_s"] < lost_s + BEFORE_OURS]
+    assert set(values.loc[early["seq"], "outcome"]) <= {"unverified"}
 
 
 @pytest.mark.live
