@@ -230,6 +230,15 @@ def test_a_daily_profile_follows_the_clock_and_everything_else_is_cut_to_the_blo
     assert (cut.warmup_s, cut.duration_s) == (5, 265)
 
 
+def test_a_recording_is_refused_before_it_would_be_looked_for_beside_the_state(runs, tmp_path):
+    text = "name: d\ncohorts: {c: {custom_fields: 0, cases: 1}}\nmix: {read_case: 1}\nduration_s: 9\nwarmup_s: 0\n"
+    (tmp_path / "d.yaml").write_text(text + "load: {replay: a.csv}\n")
+    (tmp_path / "a.csv").write_text("at_s\n0.5\n1\n")
+    asked = wanted(runs, tmp_path / "state", follow=None, scenario=str(tmp_path / "d.yaml"), target="casedesk")
+    with pytest.raises(InputError, match=r"scenario d has load\.replay, of which every block would send the same"):
+        watch(asked, lambda line: None)
+
+
 def test_of_quiet_days_one_run_an_hour_is_kept_and_then_one_a_day_and_what_was_news_stays(tmp_path):
     news = {0, 100, 700}
     for number in range(3 * 288):

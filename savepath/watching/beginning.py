@@ -25,7 +25,7 @@ from savepath.screen import note
 from savepath.watching.agreed import Agreed, AgreedTime, is_state, read_agreed
 from savepath.watching.beside import Beside
 from savepath.watching.blocks_of_runs import BATCH, blocks_of_all, tenants_of
-from savepath.watching.cutting import NAME, Cut, cut_to_block
+from savepath.watching.cutting import NAME, Cut, cut_to_block, refuse_unwatchable
 from savepath.watching.journal import unwritable
 from savepath.watching.rounds import drive, follow
 from savepath.watching.state import Watching, found_in_a_day, make_state, only_watch, open_state
@@ -73,11 +73,7 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
     wanted.beside.refuse()
     if wanted.follow is None:  # errors of the scenario and the target come first
         scenario, target = load_scenario(wanted.scenario), ChosenTarget(wanted.target, dict(wanted.settings))
-        if scenario.load.users:
-            raise InputError(
-                f"scenario {scenario.name} has load.users (closed loop), whose times no watch can judge: what a "
-                "stall keeps from being asked does not show; give load.rate_per_s in their place"
-            )
+        refuse_unwatchable(scenario)
         for one in (target, wanted.versus):
             if one is not None:
                 loaded = one.load(allow_python=wanted.allow_python)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from loadgen.run_folder import write_whole
+from scenarios.errors import InputError
 from scenarios.model import Scenario
 
 NAME: Final = "scenario.yaml"
@@ -39,6 +40,20 @@ class Cut:
         if self.scenario.load.daily is not None:
             with suppress(OSError):
                 self.write(now_s)
+
+
+def refuse_unwatchable(scenario: Scenario) -> None:
+    """Raises InputError for a load that blocks cannot be made of."""
+    if scenario.load.users:
+        raise InputError(
+            f"scenario {scenario.name} has load.users (closed loop), whose times no watch can judge: what a "
+            "stall keeps from being asked does not show; give load.rate_per_s in their place"
+        )
+    if scenario.load.replay:
+        raise InputError(
+            f"scenario {scenario.name} has load.replay, of which every block would send the same first minutes; "
+            "give load.rate_per_s in its place, and load.daily where the hour of the day matters"
+        )
 
 
 def cut_to_block(scenario: Scenario, block_s: float) -> Scenario:
