@@ -200,12 +200,12 @@ class Bench:
     ) -> Asked:
         """Write down what one run of ours is to do; each body carries a note of so many characters.
 
-        So many ``users`` who think ``THINK_S`` come in place of a rate.
+        So many ``users`` who think ``THINK_S`` on average come in place of a rate.
         """
         self.runs += 1
         folder = self.room / f"run-{self.runs}"
         scenario, target = self.room / "bench.yaml", self.room / "stub.yaml"
-        closed = f"users: {{count: {users}, think_s: {THINK_S}, think_times: constant}}"
+        closed = f"users: {{count: {users}, think_s: {THINK_S}}}"
         text = SCENARIO.format(
             arrivals=closed if users else f"rate_per_s: {rate}, arrivals: constant",
             warmup=2 * (THINK_S + SLOW_S) if users else 0,  # until each is at their place in the round
