@@ -74,6 +74,14 @@ def recorded_by_worker_1(folder: RunFolder) -> int:
     return sum(read_shard(path, SAMPLE_COLUMNS).num_rows for path in shards)
 
 
+def kill(worker: int, session: Session) -> None:
+    """It is frozen first, so that some arrivals were due and not told of when it dies."""
+    os.kill(worker, signal.SIGSTOP)
+    frozen_s = session.now()
+    until(lambda: session.now() > frozen_s + 0.5)
+    os.kill(worker, signal.SIGKILL)
+
+
 @pytest.fixture(scope="module")
 def driven(tmp_path_factory) -> Driven:
     """Two targets at once, of which one tells histories and the other does not; worker 1 is killed."""
@@ -100,7 +108,7 @@ def driven(tmp_path_factory) -> Driven:
             session.start()
             until(lambda folder=session.folder: recorded_by_worker_1(folder) > 10)
             if session.now() < KILLED_BEFORE_S:
-                os.kill(max(pids), signal.SIGKILL)
+                kill(max(pids), session)
                 break
             session.stop(Ending("interrupted", "this machine was too busy for the question: once more"))
             assert session.finished.wait(PATIENCE_S)
@@ -117,7 +125,7 @@ def test_every_arrival_is_recorded_by_one_of_them_or_lost_and_none_is_sent_twice
     assert (driven.info.status, ledger.closes, ledger.aborted, ledger.unsent) == ("complete", True, 0, 0)
     assert (ledger.scheduled, ledger.recorded) == (sum(1 for _ in arrivals(PLAN)), len(seqs))
     missing = [one for one in arrivals(PLAN) if one.seq not in set(seqs)]
-    assert ledger.lost == len(missing) > 0
+    assert ledger.lost == len(missing) >= 5
     whole, lost = driven.info.workers
     assert (lost.heirs, lost.lost, whole.lost) == ((0,), ledger.lost, 0)
     assert {one.seq for one in missing} <= driven.heritage.keys()
