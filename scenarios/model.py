@@ -190,6 +190,19 @@ class Scenario(StrictModel):
             raise ValueError(f"the shares add up to {sum(s for s in shares if s is not None):g}; expected 1")
         return cohorts
 
+    @field_validator("mix")
+    @classmethod
+    def _somebody_can_do_it(cls, mix: dict[Operation, float], info: ValidationInfo) -> dict[Operation, float]:
+        for operation, weight in mix.items():
+            cohorts = info.data.get("cohorts", {}).values()
+            if weight and cohorts and not any(operation.possible_for(one) for one in cohorts):
+                lacks = "custom_fields" if operation is Operation.SAVE_CUSTOM else "scripts_on_save"
+                raise ValueError(
+                    f"no cohort can do {operation}: all have {lacks} 0; give one of them some, "
+                    "or leave the operation out of the mix"
+                )
+        return mix
+
     @model_validator(mode="after")
     def _every_cohort_has_something_to_do(self) -> Self:
         for name, cohort in self.cohorts.items():

@@ -108,6 +108,14 @@ def test_two_cohorts_with_the_same_number_of_fields_are_refused():
     assert "none and many both have 0 custom fields" in problem
 
 
+def test_an_operation_that_no_cohort_can_do_is_refused():
+    (problem,) = problems_of(SMALL.replace("  many: {custom_fields: 200, tenants: 2}\n", ""))
+    assert problem == (
+        "s.yaml:4:6: mix: no cohort can do save_custom: all have custom_fields 0; "
+        "give one of them some, or leave the operation out of the mix"
+    )
+
+
 def test_a_required_cell_that_no_tenant_can_do_is_refused():
     (problem,) = problems_of(SMALL + "required: [save_custom@0]\n")
     assert problem == "s.yaml:8:11: required: 'save_custom@0': no cohort with 0 custom fields can do that"
