@@ -29,6 +29,7 @@ class ShardWriter:
         self._schema = shard_schema(columns)
         self._file = path.open("xb", buffering=0)
         self._stream = pa.ipc.new_stream(self._file, self._schema)
+        pa.array([])  # the first one of a process imports pandas, for half a second: not while load is offered
 
     def append(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Write rows, in the order of the columns, as one batch."""

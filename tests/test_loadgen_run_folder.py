@@ -29,6 +29,17 @@ from scenarios.errors import InputError, Refused
 MICRO = 1_000_000
 
 
+FIRST_ROWS = """
+import sys
+from pathlib import Path
+from loadgen.shards import ShardWriter
+shard = ShardWriter(Path(sys.argv[1]), {"seq": "uint32", "took_s": "float64", "outcome": "dictionary"})
+before = set(sys.modules)
+shard.append([(1, 0.5, "ok")])
+print(sorted(set(sys.modules) - before))
+"""
+
+
 def info(**changes) -> RunInfo:
     return RunInfo(
         **{
@@ -412,3 +423,13 @@ def test_outages_are_kept_with_the_run_and_found_again_where_they_are_not(tmp_pa
     (tmp_path / "outages.parquet").write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"outages\.parquet cannot be read .* delete it"):
         folder.read_outages()
+
+
+def test_nothing_is_imported_while_rows_are_written(tmp_path):
+    told = subprocess.run(
+        [sys.executable, "-c", FIRST_ROWS, str(tmp_path / "shard.arrow")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "[]\n"
