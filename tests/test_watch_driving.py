@@ -196,7 +196,7 @@ def test_an_old_environment_is_asked_with_its_own_secret_until_it_is_gone_and_th
         if len(said) == 2:
             raise KeyboardInterrupt
 
-    with misbehaving(new) as url:
+    with misbehaving(new) as url, gone:
         wanted = Wanted(
             state=tmp_path / "state",
             baseline=(tmp_path / "before",),
@@ -219,5 +219,7 @@ def test_an_old_environment_is_asked_with_its_own_secret_until_it_is_gone_and_th
     assert "versus" not in alone["block"]
     assert not {"outage", "credentials-refused"} & {one["code"] for one in alone["reasons"]}
     assert "no answer of the old environment since" in said[1]
+    left = [path.read_text().partition("\n")[0] for path in (tmp_path / "state").rglob("*-before*.jsonl")]
+    assert {json.loads(heading)["side"] for heading in left} == {"after"}  # clean looks for its secrets there
     reads = [one["block"]["counts"][0][1] for one in (both, alone)]
     assert all(40 < number < 110 for number in reads), reads  # half of 50/s for 2.6 s, give or take
