@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.watched_desk import BLOCK_S, Line, make_baseline, watching
+from benchmarks.watched_desk import BLOCK_S, DAY_S, Line, make_baseline, watching
 from casedesk.disk import load_profile
 from casedesk.process import RunningDesk, running_desk
 
@@ -35,6 +35,8 @@ CASES = ("healthy", "scripts", "ramp")
 RAMP_S, SCRIPTS_S = 1200, 600
 #: So many blocks are watched before the disk changes: an ESCALATE in them is a false one.
 LEAD = 6
+#: On a baseline of less than a day a watch holds, and does not escalate, until it has watched for a day; in days.
+BASELINE_LEAST = 1.2
 #: The p95 of a block is noisy: it has doubled at the middle of so many blocks whose median has.
 SMOOTH = 3
 #: A try is void if it has more blocks than this share that prove nothing, or fewer than this of those expected.
@@ -54,7 +56,10 @@ class Try:
 
 def measure(options: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """Rows {figure, value, low, high, goal, reached}: one a try, then one a figure."""
-    asked = _parser().parse_args(options)
+    parser = _parser()
+    asked = parser.parse_args(options)
+    if asked.baseline_min * 60 < BASELINE_LEAST * DAY_S:
+        parser.error(f"expected --baseline-min of {BASELINE_LEAST * DAY_S / 60:g} or more, a day and a bit")
     tries: list[Try] = []
     for number in range(asked.repeats):
         with tempfile.TemporaryDirectory() as place, running_desk(seed=number + 1) as desk:

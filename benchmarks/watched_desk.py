@@ -27,7 +27,7 @@ cohorts:
   many: {custom_fields: 200, tenants: 1, cases: 40}
   most: {custom_fields: 500, tenants: 1, cases: 80}
 mix: {read_case: 30, send_email: 10, save_standard: 20, save_custom: 30, run_script: 10}
-load: {rate_per_s: 25}
+load: {rate_per_s: 45}
 warmup_s: 1
 duration_s: 13
 verification: {read_back_share: 0.1, script_deadline_s: 3, mail_deadline_s: 5, settle_s: 0.5, rate_per_s: 40}

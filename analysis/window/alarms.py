@@ -54,7 +54,7 @@ def raise_alarms(
     ]
     watched_s = at_s - (at_s if state.started_s is None else state.started_s)
     if raised and baseline.is_short and watched_s < baseline.day_s:
-        known = f"the baseline of {baseline.days:.1f} days is too short to escalate on it before a day of watching"
+        known = "a baseline of less than a day is too short to escalate on it before a day of watching"
         return found, [Reason(Hold.SHORT_BASELINE, f"{raised[0].text}; {known}")]
     return found + raised, []
 
