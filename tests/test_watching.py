@@ -1,5 +1,7 @@
 """The watch as a service: runs that others write, the journal that survives, and the gate."""
 
+import contextlib
+import io
 import json
 import math
 import os
@@ -187,20 +189,21 @@ def test_a_watch_that_is_killed_three_times_decides_as_one_that_nobody_disturbed
     assert decisions(state) == decisions(watched / "grown")
 
 
-def test_a_full_disk_is_said_and_waited_for_and_no_decision_is_lost_or_made_twice(runs, watched, tmp_path, capsys):
-    state, said = tmp_path / "state", ""
+def test_a_full_disk_is_said_and_waited_for_and_no_decision_is_lost_or_made_twice(runs, watched, tmp_path):
+    state, said = tmp_path / "state", io.StringIO()
     watch(wanted(runs, state, "nothing there"), lambda line: None)
     (state / "decisions.jsonl").write_bytes(b"")
     watcher = threading.Thread(target=watch, args=(wanted(runs, state, "grown"), lambda line: None))
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, hard))  # no file of this process may be longer
     try:
-        watcher.start()
-        while watcher.is_alive() and "cannot be written" not in said:
-            said += capsys.readouterr().err
+        with contextlib.redirect_stderr(said):
+            watcher.start()
+            while watcher.is_alive() and "cannot be written" not in said.getvalue():
+                watcher.join(0.05)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    assert "decisions.jsonl cannot be written (File too large); it is tried until it can" in said
+    assert "decisions.jsonl cannot be written (File too large); it is tried until it can" in said.getvalue()
     assert 1 <= len(decisions(state)) < 10
     watcher.join()
     assert decisions(state) == decisions(watched / "grown")
