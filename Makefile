@@ -29,7 +29,7 @@ demo-healthy: .venv/run ## both sides alike: must not end in ESCALATE
 	$(BIN)/savepath demo --out out/demo-healthy --healthy
 
 test: .venv/dev ## the whole suite
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not alone"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
 test-rt: .venv/dev ## Request Tracker 5 for real; installs it from Debian where it is not there (root)
