@@ -44,8 +44,9 @@ def blocks_of(path: Path, block_s: float) -> list[Block]:
     watched, failed = AFTER if run.at_once else "", bool(run.slices["failures"].any())
     # The slices of a run may lie across the end of a block; its samples do not.
     samples = RunFolder(path).read_samples() if run.duration_s > block_s or failed else None
-    slices = _cut(run, samples, watched, block_s)
-    versus = None if old is None else _cut(old, samples, BEFORE, block_s)
+    asked = None if samples is None else _of_arm(samples, watched)
+    slices = _cut(run, asked, block_s)
+    versus = None if old is None else _cut(old, None if samples is None else _of_arm(samples, BEFORE), block_s)
     question = question_of(path, ())
     begins_s = run.started_at.timestamp()
     fault = _fault(run)
@@ -65,11 +66,8 @@ def blocks_of(path: Path, block_s: float) -> list[Block]:
             loaded_s=min(run.duration_s - start_s, block_s),
             versus=None if versus is None else _within(versus, start_s, block_s),
         )
-        if samples is not None and failed:
-            asked = samples["scheduled_s"].between(start_s, start_s + block_s, "left") & (
-                samples["arm"].astype(str) == watched
-            )
-            block = _apart(block, samples[asked])
+        if asked is not None and failed:
+            block = _apart(block, asked[asked["scheduled_s"].between(start_s, start_s + block_s, "left")])
         blocks.append(block)
     return blocks
 
@@ -102,11 +100,13 @@ def _sides(path: Path) -> tuple[Run, Run | None]:
     return arms[AFTER], arms.get(BEFORE)
 
 
-def _cut(run: Run, samples: pd.DataFrame | None, arm: str, block_s: float) -> pd.DataFrame:
-    """Slices of the length of a block; those of the run where it is no longer than one."""
-    if samples is None or run.duration_s <= block_s:
-        return run.slices
-    return fold(samples[samples["arm"].astype(str) == arm], block_s)
+def _of_arm(samples: pd.DataFrame, arm: str) -> pd.DataFrame:
+    return samples[samples["arm"].astype(str) == arm]
+
+
+def _cut(run: Run, samples: pd.DataFrame | None, block_s: float) -> pd.DataFrame:
+    """Slices of the length of a block, of the samples of the run; its own where it is no longer than one."""
+    return run.slices if samples is None or run.duration_s <= block_s else fold(samples, block_s)
 
 
 def _within(slices: pd.DataFrame, start_s: float, length_s: float) -> pd.DataFrame:
@@ -124,15 +124,17 @@ def _apart(block: Block, asked: pd.DataFrame) -> Block:
     They say nothing of how the target does, so they are neither its failures nor its requests. ``asked`` are the
     samples of the block. The credential of one tenant of many is told by its own requests.
     """
-    refused = asked[asked["status"] == REFUSED]
-    tenants = _shut_out(asked["tenant"].astype(str), refused["tenant"].astype(str))
-    if len(refused) > RENEWING * block.requests:
-        tenants = sorted(set(refused["tenant"].astype(str)))
+    who = asked["tenant"].astype(str)
+    is_refused = asked["status"] == REFUSED
+    if is_refused.sum() > RENEWING * block.requests:
+        tenants = sorted(set(who[is_refused]))
+    else:
+        tenants = _shut_out(who, who[is_refused])
     if not tenants:
         return block
-    refused = refused[refused["tenant"].astype(str).isin(tenants)]
+    theirs = who.isin(tenants)
+    refused, of = asked[is_refused & theirs], int(theirs.sum())
     number = refused["operation"].astype(str).value_counts()
-    of = int(asked["tenant"].astype(str).isin(tenants).sum())
     return replace(
         block,
         counts=tuple(
