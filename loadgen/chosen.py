@@ -17,8 +17,6 @@ from targets.mapping import Target, load_target
 VERSUS: Final = "VERSUS_"
 #: What sends the load: savepath's own client, and those of Locust's FastHttpUser and HttpUser.
 CLIENTS: Final = ("measured", "fast", "requests")
-
-
 #: What becomes of a run that loses a worker: it is void, or others take over what that one leaves.
 LOST: Final = ("void", "take-over")
 
@@ -33,7 +31,7 @@ class Workers:
     lost: str = LOST[0]  # what a lost one does to the run
 
     def __post_init__(self) -> None:
-        if self.lost == LOST[0]:
+        if not self.take_over:
             return
         if self.listen:
             raise InputError(
@@ -46,11 +44,16 @@ class Workers:
     def refuse_unfit(self, scenario: Scenario) -> None:
         """Raises InputError for a scenario that they cannot drive."""
         refuse_too_many(scenario, self.number)
-        if self.lost != LOST[0] and scenario.load.users:
+        if self.take_over and scenario.load.users:
             raise InputError(
                 f"scenario {scenario.name} has load.users: whoever waited for an answer of a lost worker has no "
                 f"heir; leave --lost-worker {self.lost} out, or give a rate in place of users"
             )
+
+    @property
+    def take_over(self) -> bool:
+        """Whether others drive on what a lost one leaves."""
+        return self.lost != LOST[0]
 
     @property
     def alone(self) -> bool:

@@ -21,9 +21,8 @@ def crew_of(run: PreparedRun, *, on_stop: Callable[[Ending], None], say: Callabl
     workers = run.settings.workers
     orders = _orders(run)
     if not workers.listen:
-        take_over = workers.lost == "take-over"
         children = [Child(order) for order in orders]
-        return Crew(children, run.task_of, on_stop=on_stop, take_over=take_over, say=say)
+        return Crew(children, run.task_of, on_stop=on_stop, take_over=workers.take_over, say=say)
     guests = [Guest(order, run.folder) for order in orders]
     token = secret_of(os.environ, workers.token_env) or "" if workers.token_env else ""
     reception = Reception(workers.listen, token, guests, metadata.version("savepath"), say)

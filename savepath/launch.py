@@ -75,7 +75,7 @@ class Launch:
             words += ["--watched"]
         if self.workers.number > 1:
             words += ["--workers", str(self.workers.number)]
-        if self.workers.lost != ALONE.lost:
+        if self.workers.take_over:
             words += ["--lost-worker", self.workers.lost]
         if self.workers.listen:
             words += ["--listen", self.workers.listen]
