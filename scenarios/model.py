@@ -193,8 +193,8 @@ class Scenario(StrictModel):
     @field_validator("mix")
     @classmethod
     def _somebody_can_do_it(cls, mix: dict[Operation, float], info: ValidationInfo) -> dict[Operation, float]:
+        cohorts = info.data.get("cohorts", {}).values()  # none where they are wrong themselves
         for operation, weight in mix.items():
-            cohorts = info.data.get("cohorts", {}).values()
             if weight and cohorts and not any(operation.possible_for(one) for one in cohorts):
                 lacks = "custom_fields" if operation is Operation.SAVE_CUSTOM else "scripts_on_save"
                 raise ValueError(
