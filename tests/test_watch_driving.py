@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 from command_line import called
@@ -89,6 +90,33 @@ def say_clear(state: Path) -> None:
         journal.append({**last, "verdict": "CLEAR", "sentence": "nothing got slower", "run": "said by hand"})
 
 
+def lay_out(room: Path, *, beside: bool = False) -> None:
+    """A baseline, a scenario and a target."""
+    for number in range(10):
+        write_run(room / "before", number, lasts_s=BLOCK_S, beside=beside)
+    for name, text in (("scenario", SCENARIO), ("target", TARGET)):
+        (room / f"{name}.yaml").write_text(text)
+
+
+def wanted(room: Path, url: str, **more: Any) -> Wanted:
+    """A watch that drives what is laid out there."""
+    return Wanted(
+        state=room / "state",
+        baseline=(room / "before",),
+        scenario="scenario.yaml",
+        target="target.yaml",
+        settings={"base_url": url},
+        follow=None,
+        lasts_s=300,
+        block_s=BLOCK_S,
+        settle_s=100,
+        day_s=200,
+        required_events=(),
+        until_clear=False,
+        **more,
+    )
+
+
 def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_is_read_for_the_next_block(
     tmp_path, monkeypatch, capfd
 ):
@@ -97,10 +125,7 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
     secret.write_text(f"the old {PLANT}\n")
     monkeypatch.setenv("DESK_PASSWORD_FILE", str(secret))
     monkeypatch.chdir(tmp_path)
-    for number in range(10):
-        write_run(tmp_path / "before", number, lasts_s=BLOCK_S)
-    for name, text in (("scenario", SCENARIO), ("target", TARGET)):
-        (tmp_path / f"{name}.yaml").write_text(text)
+    lay_out(tmp_path)
     said: list[str] = []
 
     def say(line: str) -> None:
@@ -114,22 +139,9 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
 
     with misbehaving(behaviour := Rotated()) as url, misbehaving(receiver := Scripted(Reply(200))) as hook:
         monkeypatch.setenv("HOOK", f"{hook}/hook-{PLANT}")
-        wanted = Wanted(
-            state=tmp_path / "state",
-            baseline=(tmp_path / "before",),
-            scenario="scenario.yaml",
-            target="target.yaml",
-            settings={"base_url": url},
-            follow=None,
-            lasts_s=300,
-            block_s=BLOCK_S,
-            settle_s=100,
-            day_s=200,
-            required_events=(),
-            until_clear=False,
-            beside=Beside(token_env="DESK_PASSWORD", webhook_env="HOOK"),  # of which the target names one as well
-        )
-        watch(wanted, say, quiet=True)
+        # The target names one of these as well.
+        beside = Beside(token_env="DESK_PASSWORD", webhook_env="HOOK")
+        watch(wanted(tmp_path, url, beside=beside), say, quiet=True)
     rotated, _, shut_out, let_in = decisions(tmp_path / "state")
     assert [one["verdict"] for one in (rotated, shut_out, let_in)] == ["HOLD"] * 3
     assert rotated["sentence"].startswith("credentials refused since ")
@@ -182,10 +194,7 @@ def test_an_old_environment_is_asked_with_its_own_secret_until_it_is_gone_and_th
     monkeypatch.setenv("DESK_PASSWORD", "new")
     monkeypatch.setenv("VERSUS_DESK_PASSWORD", "old")
     monkeypatch.chdir(tmp_path)
-    for number in range(10):
-        write_run(tmp_path / "before", number, lasts_s=BLOCK_S, beside=True)
-    for name, text in (("scenario", SCENARIO), ("target", TARGET)):
-        (tmp_path / f"{name}.yaml").write_text(text)
+    lay_out(tmp_path, beside=True)
     said: list[str] = []
     gone = ExitStack()
     new, old = Reader("new"), Reader("old")
@@ -197,22 +206,8 @@ def test_an_old_environment_is_asked_with_its_own_secret_until_it_is_gone_and_th
             raise KeyboardInterrupt
 
     with misbehaving(new) as url, gone:
-        wanted = Wanted(
-            state=tmp_path / "state",
-            baseline=(tmp_path / "before",),
-            scenario="scenario.yaml",
-            target="target.yaml",
-            settings={"base_url": url},
-            versus=ChosenTarget("target.yaml", {"base_url": gone.enter_context(misbehaving(old))}),
-            follow=None,
-            lasts_s=300,
-            block_s=BLOCK_S,
-            settle_s=100,
-            day_s=200,
-            required_events=(),
-            until_clear=False,
-        )
-        watch(wanted, say, quiet=True)
+        versus = ChosenTarget("target.yaml", {"base_url": gone.enter_context(misbehaving(old))})
+        watch(wanted(tmp_path, url, versus=versus), say, quiet=True)
     both, alone = decisions(tmp_path / "state")
     assert (both["alone_since_s"], alone["alone_since_s"]) == (None, both["at_s"])
     assert both["block"]["versus"][0][:2] == ["read_case", 0]
