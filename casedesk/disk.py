@@ -20,8 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from casedesk.problems import ProfileError
 
 _CONFIG: Final = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-#: What PyYAML raises for text that it cannot read; of numbers, dates and tags it hands on what Python says.
-_UNREADABLE: Final = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
+#: What PyYAML raises for text that it cannot read; for numbers, dates, escapes and tags what Python says.
+_UNREADABLE: Final = (
+    yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError, RecursionError,
+)  # fmt: skip
 
 
 class Stalls(BaseModel):

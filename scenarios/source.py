@@ -24,8 +24,10 @@ from scenarios.errors import InputError, Problem, did_you_mean
 #: Keys and list positions that lead from the top of a document to a value.
 Path = tuple[str | int, ...]
 
-#: What PyYAML raises for text that it cannot read; of numbers, dates and tags it hands on what Python says.
-UNREADABLE: typing.Final = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
+#: What PyYAML raises for text that it cannot read; for numbers, dates, escapes and tags what Python says.
+UNREADABLE: typing.Final = (
+    yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError, RecursionError,
+)  # fmt: skip
 #: A document may not unfold to more values than this: aliases multiply ("billion laughs").
 MAX_VALUES = 200_000
 #: Nor be nested deeper than this.
@@ -75,7 +77,8 @@ def read_yaml(text: str, file: str) -> Source:
     for documents that refer to themselves or unfold beyond bounds.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part)
@@ -84,6 +87,10 @@ def read_yaml(text: str, file: str) -> Source:
     except (yaml.YAMLError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
         raise InputError(Problem(f"not valid YAML: {reason}", file, 1, 1)) from None
+    except (ValueError, OverflowError) as error:  # "\U0011F4A5": no character has that number
+        mark = loader.get_mark()
+        what = f"not valid YAML: a number that is too large here ({error})"
+        raise InputError(Problem(what, file, mark.line + 1, mark.column + 1)) from None
     if root is None:
         raise InputError(Problem("the file is empty; expected a mapping of keys to values", file, 1, 1))
     reader = _Reader(file)
@@ -145,8 +152,9 @@ class _Reader:
             return self._scalars.construct_object(node)
         except UNREADABLE as error:
             place = _position(node)
-            reason = str(error).splitlines()[0]
-            self.problems.append(Problem(f"cannot read this value: {reason}", self.file, place.line, place.column))
+            kind, reason = node.tag.rpartition(":")[2], str(error).splitlines()[0]
+            what = f"cannot read this value as {kind}: {reason}"
+            self.problems.append(Problem(what, self.file, place.line, place.column))
             return None
 
 
