@@ -32,6 +32,17 @@ MENDED = {
     "a deep run": ("run.json", b"[" * 3000, "run.json: no JSON that savepath writes"),
     "a deep line": ("watch baseline.jsonl", b"[" * 3000, "baseline.jsonl cannot be read"),
     "a deep decision": ("watch decisions.jsonl", b"[" * 3000 + b"\n", "decisions.jsonl:1: no line of a watch"),
+    "a block of no length": (
+        "watch baseline.jsonl", b'{"start_s":0,"length_s":0.0}', r"0\.0 is no length of time in seconds\); it is",
+    ),
+    "a decision about no time": (
+        "watch decisions.jsonl", b'{"kind":"decision","block":{"start_s":0,"length_s":false}}\n',
+        "False is no length of time in seconds",
+    ),
+    "a block before all calendars": (
+        "watch decisions.jsonl", b'{"kind":"decision","block":{"start_s":-9223372036854775808}}\n',
+        "-9223372036854775808 is no time in seconds since 1970",
+    ),
     "no shifts": (
         "watch decisions.jsonl", b'{"kind":"decision","at_s":1,"block":{"counts":[]},"shifts":[1]}\n',
         "a line cannot be read",

@@ -22,7 +22,7 @@ from analysis.window.blocks import (
     trimmed_mean_log,
 )
 from analysis.window.decisions import Hold, Kind, Shape
-from analysis.window.explanation import Objective, find_split
+from analysis.window.explanation import Objective, find_split, reached_s
 from analysis.window.hours import busiest_hour, is_stretch, watch_stretches, watched_whole
 from analysis.window.learning import learn_baseline
 from analysis.window.noise import SCALES, window_means
@@ -165,6 +165,13 @@ def test_an_agreed_objective_is_told_in_place_of_twice_the_baseline():
     (breach,) = evidence(BASELINE, agreed, watch(rising, agreed)[0]).breaches
     tripled_s = 300_000 + 300 * 22.5  # log 3 is 1.1, and .05 comes to it with each block
     assert breach.earliest_s <= tripled_s <= breach.latest_s
+
+
+@pytest.mark.parametrize(
+    ("rise_per_h", "reached"), [(0.5, 7_200.0 + 1000), (1e-9, math.inf), (0, math.inf), (-0.1, math.inf)]
+)
+def test_what_rises_too_slowly_for_any_calendar_is_never_reached(rise_per_h, reached):
+    assert reached_s(1000.0, 1.0, rise_per_h) == reached
 
 
 def test_the_split_of_a_series_is_where_it_left_zero():

@@ -18,6 +18,7 @@ from analysis.slope import line
 from analysis.window.baseline import Baseline
 from analysis.window.blocks import Block
 from analysis.window.decisions import Breach, Evidence, Hit, Shape
+from analysis.window.spans import LAST_S
 from analysis.window.streams import Cell
 
 Floats = NDArray[np.float64]
@@ -215,9 +216,15 @@ def _breach(baseline: Baseline, blocks: Sequence[Block], objective: Objective) -
         return Breach(*cell, objective.p95_s, math.exp(now), end_s, end_s, end_s)
     if rise - error <= 0 and rise < RISE_LEAST_PER_H:
         return None
-    if rise <= 0:
-        return None
     slack = 2 * math.sqrt(spread / len(y))
-    earliest = end_s + 3600 * max(missing - slack, 0.0) / (rise + error)
-    latest = end_s + 3600 * (missing + slack) / (rise - error) if rise > error else math.inf
-    return Breach(*cell, objective.p95_s, math.exp(now), earliest, end_s + 3600 * missing / rise, latest)
+    earliest = reached_s(end_s, max(missing - slack, 0.0), rise + error)
+    likely, latest = reached_s(end_s, missing, rise), reached_s(end_s, missing + slack, rise - error)
+    return None if math.isinf(likely) else Breach(*cell, objective.p95_s, math.exp(now), earliest, likely, latest)
+
+
+def reached_s(end_s: float, missing: float, rise_per_h: float) -> float:
+    """When what is missing at ``end_s`` is made up, Unix time; infinite if never, or beyond all calendars."""
+    if rise_per_h <= 0:
+        return math.inf
+    found = end_s + 3600 * missing / rise_per_h
+    return found if found <= LAST_S else math.inf

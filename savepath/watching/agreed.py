@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, ValidationError
 
+from analysis.window.spans import LAST_S
 from scenarios.errors import InputError
 from scenarios.source import StrictModel
 
@@ -31,8 +32,8 @@ class Agreed(StrictModel):
     block_s: float = Field(gt=0)
     day_s: float = Field(86_400.0, gt=0)
     settle_s: float = Field(ge=0)
-    begun_s: float  # Unix time
-    lasts_s: float = Field(gt=0)
+    begun_s: float = Field(ge=0, le=LAST_S / 2)  # Unix time
+    lasts_s: float = Field(gt=0, le=LAST_S / 2)
     tolerance: float = Field(gt=0)
     required_events: tuple[str, ...] = ()
     source: str  # for people: what is watched

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from analysis.findings import Verdict
+from analysis.window.spans import LAST_S
 from savepath.watching.history import History
 
 SCHEMA: Final = "savepath.watch-status/1"
@@ -60,7 +61,10 @@ class Decided(_Part):
     strongest: Strongest | None = None
     shifts: dict[str, float] = Field({}, description="of the telling streams in this block; 0.1 is 10 % slower")
     alone_since_s: float | None = Field(
-        None, description="Unix time since which the old environment (--versus) has not answered; null if it does"
+        None,
+        ge=0,
+        le=LAST_S,
+        description="Unix time since which the old environment (--versus) has not answered; null if it does",
     )
     evidence: dict[str, Any] | None = Field(
         None, description="since when, who is hit, how it lies, where it leads"
