@@ -19,7 +19,8 @@ from pathlib import Path
 from benchmarks.load import LOCUSTFILE, RATE_PER_S, Bench, locust, row, server
 from scenarios.arrivals import arrivals
 from scenarios.library import load_scenario
-from targets.binding import Binding, Call
+from targets.binding import Binding
+from targets.call import Call
 from targets.inventory import Inventory
 from targets.mapping import load_target
 

@@ -10,9 +10,10 @@ import gevent
 from loadgen.client import Unanswered
 from loadgen.pace import Pace
 from scenarios.model import Tenant
-from targets.binding import Binding, ReadBack
+from targets.binding import Binding
 from targets.extraction import Unreadable
 from targets.http import Request, Response
+from targets.lookups import ReadBack
 
 #: Pauses before a request is tried again.
 PAUSES_S = (0.0, 0.25, 0.5)

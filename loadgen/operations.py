@@ -20,7 +20,8 @@ from loadgen.verifier import Verifier
 from scenarios.arrivals import Arrival
 from scenarios.model import Operation, Scenario
 from scenarios.tokens import save_id, traceparent
-from targets.binding import Binding, Call
+from targets.binding import Binding
+from targets.call import Call
 from targets.extraction import Unreadable
 from targets.http import Request, Response
 from targets.inventory import Inventory

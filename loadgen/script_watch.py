@@ -14,9 +14,10 @@ from gevent.event import Event
 
 from loadgen.client import Unanswered
 from scenarios.model import Tenant
-from targets.binding import Binding, ScriptRun
+from targets.binding import Binding
 from targets.extraction import Unreadable
 from targets.http import Request, Response
+from targets.lookups import ScriptRun
 
 FIRST_PAUSE_S, PAUSE_GROWTH, LAST_PAUSE_S = 0.025, 1.5, 0.25
 

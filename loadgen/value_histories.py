@@ -20,8 +20,9 @@ from loadgen.value_search import ValueSearch
 from loadgen.values import all_but_the_token, held_after_saves, same_values
 from scenarios.fields import Value
 from scenarios.model import Tenant
-from targets.binding import Binding, Change, ReadBack
+from targets.binding import Binding
 from targets.http import Response
+from targets.lookups import Change, ReadBack
 
 #: A history of more changes than this in one run is not asked for (some 25 MB): such saves are read back.
 CHANGES_MAX = 100_000

@@ -26,8 +26,10 @@ from loadgen.value_rows import failed_but_saved, record_unverified, settled
 from loadgen.value_search import ValueSearch
 from loadgen.values import classify_values
 from scenarios.model import Scenario
-from targets.binding import Binding, Call, ReadBack
+from targets.binding import Binding
+from targets.call import Call
 from targets.http import Request, Response
+from targets.lookups import ReadBack
 
 #: Requests open at the same time in the sweep.
 OPEN_AT_ONCE = 8

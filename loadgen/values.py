@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scenarios.fields import Value
-from targets.binding import Change
+from targets.lookups import Change
 
 
 @dataclass(slots=True)

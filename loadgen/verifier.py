@@ -25,7 +25,8 @@ from loadgen.seqs import Seqs
 from loadgen.turns import Decision, Turns
 from loadgen.value_watch import ValueWatch
 from scenarios.model import Operation, Scenario, Tenant
-from targets.binding import Binding, Call
+from targets.binding import Binding
+from targets.call import Call
 from targets.extraction import Unreadable
 from targets.http import Request, Response
 

@@ -10,100 +10,46 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, TypeVar
 
 import orjson
 
 from scenarios.errors import InputError
-from scenarios.fields import SavedValues, Value, standard_values
+from scenarios.fields import Value
 from scenarios.model import Operation, Scenario, Tenant
+from targets.call import Call, describe
 from targets.credentials import Credentials
-from targets.extraction import (
-    Unreadable,
-    compile_expression,
-    find_items,
-    find_text,
-    moment,
-    read_json,
-    seconds_between,
-)
+from targets.extraction import Unreadable
 from targets.forms import Form, Place, compile_form
 from targets.http import Request, Response
-from targets.inventory import Inventory, TenantInventory
+from targets.inventory import Inventory
 from targets.judgement import Judge, Judgement
 from targets.lookup_mapping import Items
-from targets.model import OperationMapping, Target
+from targets.lookups import (
+    Change,
+    MailSeen,
+    ReadBack,
+    SaveFound,
+    ScriptRun,
+    read_changes,
+    read_mails,
+    read_saves,
+    read_script_runs,
+    read_values,
+)
+from targets.mails import describe_mail, mail_tokens, recipient
+from targets.model import Target
 from targets.request_mapping import RequestMapping, check_base_url
-from targets.saves import EncodedSaves, written_keys
 from targets.templates import TemplateError, compile_template, compile_tree
+from targets.tenant_saves import TenantSaves, known_tenant
 
-#: Recipients of the mails: ``user-0@...`` to ``user-999@...``.
-RECIPIENTS: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One arrival, ready to be put into requests. ``case`` is the remote id, ``token`` the save id."""
-
-    seq: int
-    token: str
-    tenant: Tenant
-    case: str
-    traceparent: str
-    batch_size: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptRun:
-    """One run of an on-save script, by the target's own clock; None where it does not tell."""
-
-    token: str
-    name: str
-    delay_s: float | None
-    ended_at: float | None = None  # epoch seconds
-
-
-@dataclass(frozen=True, slots=True)
-class MailSeen:
-    """A mail that was delivered, ``count`` times. ``delay_s`` is by the target's own clock."""
-
-    token: str
-    recipient: str
-    count: int
-    delay_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBack:
-    """A case as it was read: the token in its first custom field, and the values of all that it has, by key."""
-
-    token: str | None
-    values: Mapping[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a save changed in one field. ``before`` is None where it had no value."""
-
-    token: str
-    case: str
-    key: str  # of a custom field, else ""
-    before: Value | None
-
-
-@dataclass(frozen=True, slots=True)
-class SaveFound:
-    """A case that a save has reached."""
-
-    token: str
-    case: str
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
     """An operation, compiled."""
 
-    mapping: OperationMapping
     request: Form
     precondition: Form | None
     judge: Judge
@@ -146,7 +92,7 @@ class Binding:
             tenant.key: {
                 "base_url": self.credentials.base_url_for(tenant.key),
                 "variables": target.variables,
-                "tenant": {"key": tenant.key, "remote": _found(tenant, inventory).remote},
+                "tenant": {"key": tenant.key, "remote": known_tenant(tenant, inventory).remote},
             }
             for tenant in tenants
         }
@@ -173,10 +119,7 @@ class Binding:
         self._expected = compile_template(verify.scripts.expected) if verify.scripts else None
         batch = target.operations.get(Operation.SEND_BATCH)
         self._message = compile_tree(batch.message) if batch else None
-        # One SavedValues per number of fields; one EncodedSaves per set of remote names.
-        self._saved = functools.cache(lambda number: SavedValues(scenario, number))
-        self._encoded = functools.cache(self._encode)
-        self._encoded_by_tenant: dict[str, EncodedSaves] = {}
+        self._saves_of = TenantSaves(scenario, inventory, target.fields)
         self._try_all()
 
     # -- the measured path ---------------------------------------------------------------------
@@ -225,7 +168,7 @@ class Binding:
     ) -> Request:
         place = None
         if operation is Operation.SAVE_CUSTOM:
-            members = self._encoded_for(call.tenant).members(call.seq, call.token)
+            members = self._saves_of.encoded(call.tenant).members(call.seq, call.token)
             place = functools.partial(self._target.fields.place, members=members)
         try:
             return self._fill(form, call.tenant, context, place, call=call)
@@ -254,18 +197,8 @@ class Binding:
 
     def script_runs(self, response: Response) -> list[ScriptRun]:
         """Every run in the answer. Raises Unreadable."""
-        lookup = self._target.verify.scripts
-        if lookup is None:
-            raise Unreadable("the mapping does not look scripts up")
-        return [
-            ScriptRun(
-                find_text(item, lookup.token),
-                find_text(item, lookup.name),
-                seconds_between(item, lookup.begun, lookup.ended),
-                moment(item, lookup.ended),
-            )
-            for item in find_items(read_json(response), lookup.items)
-        ]
+        lookup = _given(self._target.verify.scripts, "the mapping does not look scripts up")
+        return read_script_runs(lookup, response)
 
     def look_up_mails(self, tenant: Tenant, tokens: Sequence[str]) -> Request:
         """The request that tells what became of up to ``mail_batch`` mails."""
@@ -273,80 +206,45 @@ class Binding:
 
     def mails_seen(self, response: Response) -> list[MailSeen]:
         """Every mail in the answer that was delivered; one that still waits is not listed. Raises Unreadable."""
-        lookup = self._target.verify.mails
-        if lookup is None:
-            raise Unreadable("the mapping does not look mails up")
-        seen = []
-        for item in find_items(read_json(response), lookup.items):
-            count = compile_expression(lookup.count)(item) if lookup.count else 1
-            if not isinstance(count, int):
-                raise Unreadable(f"{lookup.count}: expected a whole number")
-            if count:
-                delay_s = seconds_between(item, lookup.begun, lookup.ended)
-                token, recipient = find_text(item, lookup.token), find_text(item, lookup.recipient)
-                seen.append(MailSeen(token, recipient, count, delay_s))
-        return seen
+        return read_mails(_given(self._target.verify.mails, "the mapping does not look mails up"), response)
 
     def mail_tokens(self, operation: Operation, call: Call) -> tuple[str, ...]:
         """The token of each mail that the operation sends: the save id, with a number behind it in a batch."""
-        if operation is Operation.SEND_EMAIL:
-            return (call.token,)
-        if operation is Operation.SEND_BATCH:
-            return tuple(f"{call.token}-{number}" for number in range(call.batch_size))
-        return ()
+        return mail_tokens(operation, call)
 
     def mail_recipients(self, operation: Operation, call: Call) -> tuple[str, ...]:
         """To whom each of those mails goes, in the same order."""
         number_of_mails = len(self.mail_tokens(operation, call))
-        return tuple(self._recipient(call.seq + number) for number in range(number_of_mails))
+        return tuple(recipient(call, number, self._mail_domain) for number in range(number_of_mails))
 
     def read_back(self, tenant: Tenant, case: str) -> Request:
         """The request that tells the values of the case."""
-        if self._values is None:
-            raise Unreadable("the mapping does not read values back")
-        return self._fill(self._values, tenant, {**self._contexts[tenant.key], "case": case})
+        form = _given(self._values, "the mapping does not read values back")
+        return self._fill(form, tenant, {**self._contexts[tenant.key], "case": case})
 
     def values_read(self, tenant: Tenant, response: Response) -> ReadBack:
         """What the case holds. Raises Unreadable."""
-        lookup = self._target.verify.values
-        if lookup is None:
-            raise Unreadable("the mapping does not read values back")
-        found = compile_expression(lookup.fields)(read_json(response))
-        values = self._encoded_for(tenant).read(found, lookup.shape)
+        lookup = _given(self._target.verify.values, "the mapping does not read values back")
+        values = read_values(lookup, response, self._saves_of.encoded(tenant))
         return ReadBack(self.token_in(tenant, values), values)
 
     def token_in(self, tenant: Tenant, values: Mapping[str, Value]) -> str | None:
         """The token that stands in the values of a case, in the first of its custom fields."""
-        fields = self._saved(tenant.custom_fields).fields
-        token = values.get(fields[0].key) if fields else None
-        return token if isinstance(token, str) else None
+        return self._saves_of.token_in(tenant, values)
 
     def look_up_history(self, tenant: Tenant, cases: Sequence[str], changes: int) -> Request:
         """The request that tells the newest ``changes`` changes of each of up to ``history_batch`` cases.
 
         A mapping that does not use the number asks for all there are (``cuts_histories``).
         """
-        if self._history is None:
-            raise Unreadable("the mapping does not read histories")
-        return self._fill(
-            self._history, tenant, {**self._contexts[tenant.key], "cases": list(cases), "changes": changes}
-        )
+        form = _given(self._history, "the mapping does not read histories")
+        context = {**self._contexts[tenant.key], "cases": list(cases), "changes": changes}
+        return self._fill(form, tenant, context)
 
     def changes(self, tenant: Tenant, cases: Sequence[str], response: Response) -> list[Change]:
         """The changes in the answer about these cases, oldest first. Raises Unreadable."""
-        lookup = self._target.verify.history
-        if lookup is None:
-            raise Unreadable("the mapping does not read histories")
-        encoded = self._encoded_for(tenant)
-        token_of, before = compile_expression(lookup.token), compile_expression(lookup.before)
-        found = []
-        for item in find_items(read_json(response), lookup.items):
-            key = encoded.field(find_text(item, lookup.field)) or ""
-            case = find_text(item, lookup.case) if lookup.case else cases[0]
-            token = token_of(item)
-            token = token if isinstance(token, str) else ""  # somebody else's change
-            found.append(Change(token, case, key, encoded.value(key, before(item)) if key else None))
-        return found
+        lookup = _given(self._target.verify.history, "the mapping does not read histories")
+        return read_changes(lookup, response, self._saves_of.encoded(tenant), cases)
 
     def look_up_saves(self, tenant: Tenant, tokens: Sequence[str]) -> Request:
         """The request that tells which of the tenant's cases up to ``save_batch`` saves have reached."""
@@ -354,20 +252,11 @@ class Binding:
 
     def saves_found(self, response: Response) -> list[SaveFound]:
         """Every save in the answer. Raises Unreadable."""
-        lookup = self._target.verify.saves
-        if lookup is None:
-            raise Unreadable("the mapping does not look saves up")
-        return [
-            SaveFound(find_text(item, lookup.token), find_text(item, lookup.case))
-            for item in find_items(read_json(response), lookup.items)
-        ]
+        return read_saves(_given(self._target.verify.saves, "the mapping does not look saves up"), response)
 
     def values_saved(self, tenant: Tenant, seq: int, token: str) -> Mapping[str, Value]:
         """What save ``seq`` with that token wrote into the tenant's custom fields, by key."""
-        saved = self._saved(tenant.custom_fields)
-        values = saved.of(seq, token)
-        keys = written_keys(saved, self._target.fields.per_save, seq)
-        return values if keys is None else {key: values[key] for key in keys}
+        return self._saves_of.written(tenant, seq, token)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -392,7 +281,7 @@ class Binding:
         mapping = self._target.mapping_of(operation)
         assert mapping is not None  # noqa: S101  # it is supported
         before = self._compile(mapping.precondition) if mapping.precondition else None
-        return _Operation(mapping, self._compile(mapping.request), before, Judge(mapping))
+        return _Operation(self._compile(mapping.request), before, Judge(mapping))
 
     def _context(self, form: Form, operation: Operation, call: Call) -> dict[str, Any]:
         context = {
@@ -417,16 +306,11 @@ class Binding:
         ]
 
     def _mail(self, call: Call, number: int, token: str) -> dict[str, str]:
-        values = standard_values(call.seq + number)
-        return {
-            "to": self._recipient(call.seq + number),
-            "subject": values.title,
-            "body": values.description,
-            "token": token,
-        }
+        return describe_mail(call, number, token, self._mail_domain)
 
-    def _recipient(self, number: int) -> str:
-        return f"user-{number % RECIPIENTS}@{self._target.variables['recipient_domain']}"
+    @property
+    def _mail_domain(self) -> str:
+        return str(self._target.variables["recipient_domain"])
 
     def _compile_lookup(self, lookup: Items) -> _Lookup:
         """A lookup; one that goes elsewhere takes neither the target's headers nor its credentials along."""
@@ -440,36 +324,16 @@ class Binding:
         return _Lookup(compile_form(lookup.request), addresses)
 
     def _lookup(self, lookup: _Lookup | None, tenant: Tenant, tokens: Sequence[str]) -> Request:
-        if lookup is None:
-            raise Unreadable("the mapping has no such lookup")
+        found = _given(lookup, "the mapping has no such lookup")
         context = {**self._contexts[tenant.key], "tokens": list(tokens)}
-        if lookup.elsewhere:
-            return lookup.form.fill({**context, "base_url": lookup.elsewhere[tenant.key]})
-        return self._fill(lookup.form, tenant, context)
-
-    def _encode(self, number: int, names: tuple[str, ...]) -> EncodedSaves:
-        saved = self._saved(number)
-        by_key = dict(zip((field.key for field in saved.fields), names, strict=True))
-        return EncodedSaves(self._target.fields, saved, by_key)
-
-    def _encoded_for(self, tenant: Tenant) -> EncodedSaves:
-        found = self._encoded_by_tenant.get(tenant.key)
-        if found is None:
-            remote = _found(tenant, self._inventory).fields
-            keys = [field.key for field in self._saved(tenant.custom_fields).fields]
-            missing = [key for key in keys if key not in remote]
-            if missing:
-                raise InputError(
-                    f"the inventory of {tenant.key} has no remote name for {_some(missing)}; provision it again"
-                )
-            found = self._encoded(tenant.custom_fields, tuple(remote[key] for key in keys))
-            self._encoded_by_tenant[tenant.key] = found
-        return found
+        if found.elsewhere:
+            return found.form.fill({**context, "base_url": found.elsewhere[tenant.key]})
+        return self._fill(found.form, tenant, context)
 
     def _try_all(self) -> None:
         """Fill every request in once per tenant, so that what is missing is known before the run."""
         for tenant in self._scenario.tenants:
-            self._encoded_for(tenant)
+            self._saves_of.encoded(tenant)
             call = Call(0, "sp-0", tenant, self._inventory.tenants[tenant.key].cases[0], "", 1)
             for operation, compiled in self._operations.items():
                 try:
@@ -483,17 +347,6 @@ class Binding:
                     ) from None
 
 
-def describe(seq: int) -> dict[str, str]:
-    """The standard values of save ``seq``, as templates see them."""
-    values = standard_values(seq)
-    return {
-        "title": values.title,
-        "description": values.description,
-        "priority": values.priority,
-        "status": values.status,
-    }
-
-
 def _as_context(before: Response, parse: bool) -> dict[str, Any]:
     body = None
     if parse:
@@ -504,15 +357,8 @@ def _as_context(before: Response, parse: bool) -> dict[str, Any]:
     return {"status": before.status, "headers": before.headers, "body": body}
 
 
-def _found(tenant: Tenant, inventory: Inventory) -> TenantInventory:
-    found = inventory.tenants.get(tenant.key)
-    if found is None:
-        raise InputError(f"the inventory has no tenant {tenant.key}; provision the scenario again")
-    if not found.cases:
-        raise InputError(f"the inventory has no cases of {tenant.key}; provision the scenario again")
-    return found
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few of many names."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _given(part: T | None, otherwise: str) -> T:
+    """A part that a mapping may leave out. Raises Unreadable where it did: there is nothing to ask, or to read."""
+    if part is None:
+        raise Unreadable(otherwise)
+    return part

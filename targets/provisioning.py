@@ -17,7 +17,7 @@ from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
 from targets.asking import Asking
 from targets.at_once import Done, Piece, each
-from targets.binding import Call, describe
+from targets.call import Call, describe
 from targets.control import ControlClient
 from targets.credentials import Credentials
 from targets.extension import bind

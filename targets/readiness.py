@@ -14,7 +14,8 @@ from scenarios.fields import CustomField, define_fields
 from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
 from targets.asking import Asking
-from targets.binding import Binding, Call
+from targets.binding import Binding
+from targets.call import Call
 from targets.clock import Clock
 from targets.control import ControlClient
 from targets.credentials import Credentials

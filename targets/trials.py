@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from scenarios.model import Operation
-from targets.binding import Binding, Call
+from targets.binding import Binding
+from targets.call import Call
 from targets.control import ControlClient
 from targets.extraction import Unreadable
 from targets.http import Request

@@ -16,7 +16,8 @@ from loadgen.chosen import ChosenTarget
 from scenarios.library import load_scenario
 from scenarios.model import Operation
 from scenarios.tokens import new_run_key, save_id, traceparent
-from targets.binding import Binding, Call
+from targets.binding import Binding
+from targets.call import Call
 from targets.control import ControlClient
 from targets.footprint import Footprint, Tokens, read_footprint
 from targets.mapping import load_target

@@ -15,9 +15,10 @@ from loadgen.values import CustomSave, classify_values, held_after_saves, same_v
 from loadgen.verifier import Verifier
 from scenarios.library import parse_scenario
 from scenarios.model import Operation, Tenant
-from targets.binding import Binding, Change
+from targets.binding import Binding
 from targets.http import Request
 from targets.inventory import Inventory, TenantInventory
+from targets.lookups import Change
 from targets.mapping import load_target
 from targets.model import Quota
 

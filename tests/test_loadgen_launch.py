@@ -57,7 +57,8 @@ WITH_SINK = DESK + "verify: {mails: sink}\n"
 QUOTA = DESK + "quotas: [{requests: 4, in_s: 1}]\n"
 PYTHON = DESK + "python: own_desk:Own\n"
 MODULE = """\
-from targets.binding import Binding, Judgement
+from targets.binding import Binding
+from targets.judgement import Judgement
 
 class Own(Binding):
     def judge(self, operation, response):

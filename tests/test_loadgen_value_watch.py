@@ -16,7 +16,8 @@ from scenarios.fields import SavedValues
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
 from scenarios.tokens import save_id
-from targets.binding import Binding, Call
+from targets.binding import Binding
+from targets.call import Call
 from targets.http import Response
 from targets.inventory import Inventory, TenantInventory
 from targets.mapping import parse_target

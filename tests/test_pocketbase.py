@@ -5,7 +5,7 @@ import pytest
 
 from scenarios.errors import InputError
 from scenarios.model import Operation
-from targets.binding import Judgement
+from targets.judgement import Judgement
 from targets.pocketbase_prepare import PASSWORD_ENV, find_program, log_in, main, prepare
 from tests.pocketbase_server import ENVIRON, running_pocketbase
 from tests.real_system import Driven

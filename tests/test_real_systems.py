@@ -25,8 +25,8 @@ from savepath.cleaning import Choice, clean
 from scenarios.errors import Aborted, InputError
 from scenarios.model import Operation
 from targets import pocketbase_prepare, request_tracker_prepare, roundup_prepare
-from targets.binding import Judgement
 from targets.control import preflight
+from targets.judgement import Judgement
 from targets.mail_sink import running_sink
 from tests import pocketbase_server, request_tracker_server, roundup_server
 from tests.real_system import Driven, acceptable_details, kill

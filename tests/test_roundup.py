@@ -7,8 +7,8 @@ import pytest
 
 from scenarios.errors import InputError
 from scenarios.library import load_scenario
-from targets.binding import Judgement
 from targets.control import preflight
+from targets.judgement import Judgement
 from targets.mail_sink import running_sink
 from targets.roundup_prepare import Postgres, parse_postgres, prepare
 from tests import postgres_server

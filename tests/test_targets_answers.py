@@ -5,10 +5,12 @@ from misbehaving_server import Arrays, Composite, Versioned, misbehaving
 
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
-from targets.binding import Binding, Call, Judgement
+from targets.binding import Binding
+from targets.call import Call
 from targets.control import ControlClient
 from targets.http import Response
 from targets.inventory import Inventory, TenantInventory
+from targets.judgement import Judgement
 from targets.mapping import parse_target
 
 SCENARIO = parse_scenario(

@@ -12,11 +12,14 @@ from scenarios.errors import Aborted, InputError
 from scenarios.library import parse_scenario
 from scenarios.model import FieldType, Operation
 from scenarios.tokens import save_id, traceparent
-from targets.binding import Binding, Call, Judgement, MailSeen, ScriptRun
+from targets.binding import Binding
+from targets.call import Call
 from targets.control import ControlClient, preflight
 from targets.extraction import Unreadable
 from targets.http import Response
 from targets.inventory import Inventory, TenantInventory
+from targets.judgement import Judgement
+from targets.lookups import MailSeen, ScriptRun
 from targets.mapping import load_target, parse_target
 from targets.provisioning import provision, warm_up
 

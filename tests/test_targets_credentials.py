@@ -8,11 +8,13 @@ from misbehaving_server import Behaviour, ExpiringTokens, Reply, Scripted, misbe
 from scenarios.errors import Aborted, InputError
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
-from targets.binding import Binding, Call, Judgement
+from targets.binding import Binding
+from targets.call import Call
 from targets.control import ControlClient, preflight
 from targets.credentials import Credentials
 from targets.http import Request, Response
 from targets.inventory import Inventory, TenantInventory
+from targets.judgement import Judgement
 from targets.mapping import parse_target
 from targets.provisioning import provision
 

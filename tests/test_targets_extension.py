@@ -5,10 +5,12 @@ import pytest
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
-from targets.binding import Binding, Call, Judgement
+from targets.binding import Binding
+from targets.call import Call
 from targets.extension import bind
 from targets.http import Response
 from targets.inventory import Inventory, TenantInventory
+from targets.judgement import Judgement
 from targets.mapping import parse_target
 
 TEXT = """\
@@ -18,7 +20,8 @@ python: extension_class:Own
 operations: {read_case: {request: "GET /cases/{{ case }}"}}
 """
 MODULE = """\
-from targets.binding import Binding, Judgement
+from targets.binding import Binding
+from targets.judgement import Judgement
 
 class Own(Binding):
     def judge(self, operation, response):

@@ -10,9 +10,11 @@ from misbehaving_server import Reply, Scripted, misbehaving
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
-from targets.binding import Binding, Call, MailSeen
+from targets.binding import Binding
+from targets.call import Call
 from targets.control import ControlClient
 from targets.inventory import Inventory, TenantInventory
+from targets.lookups import MailSeen
 from targets.mail_sink import running_sink, tokens_in
 from targets.mapping import parse_target
 

@@ -7,7 +7,8 @@ from misbehaving_server import Directory, EndlessPages, Jobs, Pages, Reply, Scri
 from scenarios.errors import Aborted
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
-from targets.binding import Binding, Call
+from targets.binding import Binding
+from targets.call import Call
 from targets.mapping import parse_target
 from targets.provisioning import provision
 
