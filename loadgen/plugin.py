@@ -13,27 +13,23 @@ import os
 import signal
 import sys
 import traceback
-from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 import gevent
 import locust
 from locust import User, task
-from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner
 from locust.web import WebUI
 
-from loadgen.chosen import CLIENTS, LOST, ChosenTarget, Workers
+from loadgen.arguments import add_arguments, settings_of
 from loadgen.ending import Ending
 from loadgen.live import Live
 from loadgen.live_tabs import fill, tabs
 from loadgen.locust_tables import trim_for_ever
 from loadgen.recorder import Sample
 from loadgen.session import Session
-from loadgen.settings import Settings
 from loadgen.web_guard import guard, password_for
 from scenarios.errors import Aborted, InputError, SavepathError, Unauthorised
 
@@ -97,7 +93,7 @@ class Plugin:
         assert options is not None  # noqa: S101  # Locust's own start always parses them
         session: Session | None = None
         try:
-            settings = _settings_of(options, self._prepared)
+            settings = settings_of(options, self._prepared)
             self._prepared += 1
             session = self._preparing = Session(settings, listener=self._tell_locust)
             if options.stop_with_parent and self._prepared == 1:
@@ -216,56 +212,6 @@ class Plugin:
         )
 
 
-def add_arguments(parser: LocustArgumentParser) -> None:
-    """savepath's arguments of ``locust``."""
-    shown, hidden = {"include_in_web_ui": True}, {"include_in_web_ui": False}
-    repeatable = {"metavar": "KEY=VALUE", "action": "append", "default": [], **hidden}
-    parser.add_argument(
-        "--scenario", metavar="NAME|FILE", default="smoke", env_var="SAVEPATH_SCENARIO", help="A scenario", **shown
-    )
-    parser.add_argument(
-        "--target", metavar="NAME|FILE", default="casedesk", env_var="SAVEPATH_TARGET", help="A target", **shown
-    )
-    parser.add_argument("--set", help="A variable of the target; repeatable", **repeatable)
-    parser.add_argument("--versus", metavar="NAME|FILE", help="A second target, driven at once", **hidden)
-    parser.add_argument("--versus-set", help="A variable of the second target; repeatable", **repeatable)
-    parser.add_argument("--versus-inventory", metavar="FILE", help="As --inventory", **hidden)
-    parser.add_argument(
-        "--watched", action="store_true", help="The second target is the old one, and may be missing", **hidden
-    )
-    parser.add_argument("--run-dir", metavar="DIR", help="Default: runs/<UTC time>-<scenario>", **hidden)
-    parser.add_argument("--inventory", metavar="FILE", help="Default: find or make tenants and cases", **hidden)
-    parser.add_argument("--label", help="A label of the run; repeatable", **repeatable)
-    parser.add_argument("--purpose", metavar="TEXT", default="", help="Why this run is made", **shown)
-    parser.add_argument(
-        "--client", choices=list(CLIENTS), default=CLIENTS[0], help="What sends the requests", **hidden
-    )
-    parser.add_argument(
-        "--allow-python", action="store_true", help="Let the mapping run the Python class that it names", **hidden
-    )
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="Processes that drive the plan together", **hidden
-    )
-    parser.add_argument(
-        "--lost-worker", choices=list(LOST), default=LOST[0], help="What a lost worker does to the run", **hidden
-    )
-    parser.add_argument(
-        "--listen", metavar="HOST:PORT", default="", help="The workers come here, by savepath worker", **hidden
-    )
-    parser.add_argument("--token-env", metavar="NAME", default="", help="The variable with their token", **hidden)
-    parser.add_argument(
-        "--metrics-port", type=int, metavar="PORT", help="Metrics for Prometheus, on 127.0.0.1", **hidden
-    )
-    parser.add_argument(
-        "--web-password-env", metavar="NAME", default="", help="The variable with the web password", **hidden
-    )
-    parser.set_defaults(web_host="127.0.0.1")  # Locust's own default is every interface
-    parser.add_argument("--production", action="store_true", help="Production is meant", **hidden)
-    parser.add_argument(
-        "--stop-with-parent", action="store_true", help="End the run when the parent process has ended", **hidden
-    )
-
-
 def on_init(environment: Environment, runner: Any, **_: Any) -> None:
     """Set up the plugin and the signals; refuse what is not there yet."""
     if not isinstance(runner, LocalRunner):
@@ -302,43 +248,6 @@ def _open(web_ui: WebUI, plugin: Plugin) -> None:
     guard(app, password)
     web_ui.template_args |= tabs()
     fill(app, lambda: plugin.live)
-
-
-def _settings_of(options: Namespace, number: int) -> Settings:
-    """The arguments as settings; a second run of the same process gets a folder of its own."""
-    run_dir = options.run_dir
-    if run_dir and number:
-        run_dir = f"{run_dir}-{number + 1}"
-    return Settings(
-        scenario=options.scenario,
-        target=_chosen(options.target, _pairs("--set", options.set), options.inventory),
-        versus=_chosen(options.versus, _pairs("--versus-set", options.versus_set), options.versus_inventory)
-        if options.versus
-        else None,
-        run_dir=Path(run_dir) if run_dir else None,
-        labels=_pairs("--label", options.label),
-        purpose=options.purpose or "",
-        allow_python=options.allow_python,
-        client=options.client,
-        production=options.production,
-        workers=Workers(options.workers, options.listen, options.token_env, options.lost_worker),
-        metrics_port=options.metrics_port,
-        watched=options.watched,
-    )
-
-
-def _chosen(mapping: str, variables: dict[str, str], inventory: str | None) -> ChosenTarget:
-    return ChosenTarget(mapping, variables, Path(inventory) if inventory else None)
-
-
-def _pairs(flag: str, words: list[str]) -> dict[str, str]:
-    pairs = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not key:
-            raise InputError(f"{flag} {word!r} is not of the form KEY=VALUE")
-        pairs[key] = value
-    return pairs
 
 
 hooks.init_command_line_parser.add_listener(add_arguments)
