@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from io import StringIO
+from typing import Final
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 
 NARROWEST = 40
+#: The style of what is wrong: a broken promise, a broken objective, a run that did not end well.
+BAD: Final = "bold bright_red"
 
 
 def printed(parts: Iterable[RenderableType], *, width: int = 80, color: bool = False) -> str:

@@ -14,13 +14,12 @@ from rich.text import Text
 from analysis.details import KEPT_S, CellOutage, Kept, Outage, RunOutage
 from analysis.findings import Assessment
 from reports import units, words
-from reports.console import plain_table
+from reports.console import BAD, plain_table
 
 HEAD: Final = ("operation", "fields", "requests", "failed", "hung", "gone for", "as before after")
 #: So many outages of a comparison are told; more make a report that nobody reads.
 TOLD: Final = 4
 _KINDS: Final = 3
-_BAD: Final = "bold bright_red"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def summary(assessment: Assessment) -> str:
 
 def parts(one: ToldOutage, whose: str = "") -> Iterator[RenderableType]:
     """It on a terminal: when, the kinds of failure, each cell, and the saves before. ``whose`` is its run."""
-    yield Text(f"✗ outage{whose} {one.when}", style=_BAD)
+    yield Text(f"✗ outage{whose} {one.when}", style=BAD)
     for kind in one.kinds:
         yield Text(f"  {kind}")
     table = plain_table()
@@ -85,7 +84,7 @@ def parts(one: ToldOutage, whose: str = "") -> Iterator[RenderableType]:
         table.add_row(Text(f"  {operation}"), *numbers)
     yield table
     if one.kept:
-        yield Text(f"  {one.kept}", style=_BAD if one.lost else "")
+        yield Text(f"  {one.kept}", style=BAD if one.lost else "")
 
 
 def in_order(cells: Iterable[CellOutage]) -> Sequence[CellOutage]:

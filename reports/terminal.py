@@ -13,7 +13,7 @@ from rich.text import Text
 from analysis.findings import Assessment, CellFinding, CheckOutcome, Verdict, Word
 from reports import evidence, objectives, outages, ranking, sections, sentences, units, words
 from reports.claims import claim
-from reports.console import NARROWEST, plain_table, printed
+from reports.console import BAD, NARROWEST, plain_table, printed
 from reports.matrix import Matrix, MatrixCell, lay_out
 from reports.model import ReportMeta, presentable
 
@@ -201,7 +201,7 @@ def _objective_parts(assessment: Assessment) -> Iterable[RenderableType]:
         table.add_column(name, justify="right")
     table.add_column("outcome", no_wrap=True)
     for row in objectives.rows_of(assessment):
-        style = "bold bright_red" if row.broken else ""
+        style = BAD if row.broken else ""
         after = "\n".join(part for part in (row.value, row.between) if part)
         table.add_row(Text(row.text), row.before, Text(after), Text(row.mark, style=style))
     yield table
@@ -227,7 +227,7 @@ def _integrity_parts(assessment: Assessment) -> Iterable[RenderableType]:
             continue
         label = Text(f"{_kind(finding.kind)}: {words.effect(finding.kind, finding.outcome)}")
         after = f"{'' if finding.held else '✗ '}{units.count(finding.after)}"
-        style = "" if finding.held else "bold bright_red"
+        style = "" if finding.held else BAD
         table.add_row(label, units.count(finding.before), Text(after, style=style), words.effect_rule(finding))
     yield table
 

@@ -18,7 +18,7 @@ from analysis.findings import Assessment
 from loadgen.run_folder import RunFolder
 from loadgen.runs import looks_like_run
 from reports import units
-from reports.console import plain_table, printed
+from reports.console import BAD, plain_table, printed
 from reports.escaping import one_line
 from reports.model import ReportMeta, ResultsError, from_json
 from scenarios.errors import InputError
@@ -156,7 +156,7 @@ def _runs_table(runs: Iterable[RunRow]) -> Table:
             Text(one_line(row.scenario)),
             Text(one_line(row.target)),
             units.moment(row.started_at).removesuffix(" UTC"),
-            Text(row.status, style="" if row.status == "complete" else "bold bright_red"),
+            Text(row.status, style="" if row.status == "complete" else BAD),
             *("" if number is None else units.count(number) for number in (row.requests, row.failures)),
         )
     return table
