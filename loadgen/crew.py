@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import gevent
 
-from loadgen.drive import Task
 from loadgen.ending import Ending, Progress, progress_of_all
 from loadgen.hands import Child, Guest
 from loadgen.messages import (
@@ -34,6 +33,7 @@ from loadgen.messages import (
 from loadgen.part import Part
 from loadgen.reception import Reception
 from loadgen.remains import left_of
+from loadgen.task import Task
 from scenarios.arrivals import Arrival
 from scenarios.errors import Aborted, SavepathError
 

@@ -7,36 +7,25 @@ requests, and makes a run of what was counted.
 from __future__ import annotations
 
 import gc
-import logging
 import math
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import gevent
 
-from loadgen.arm import Arm, Prepared, Shared
-from loadgen.chosen import CLIENTS
-from loadgen.ending import Ending, Phase, Progress
+from loadgen.arm import Arm, Shared
+from loadgen.ending import Ending, Phase, Progress, ending_of
 from loadgen.guard import Guard
 from loadgen.health import Health
 from loadgen.operations import Listener
 from loadgen.part import Part
-from loadgen.recorder import Sample
-from loadgen.run_folder import RunFolder
 from loadgen.tally import Tally
-from scenarios.arms import arm_of
-from scenarios.arrivals import Arrival, arrivals
+from loadgen.task import Task
+from loadgen.teller import Teller
 from scenarios.errors import SavepathError
-from scenarios.model import Operation, Scenario
-from scenarios.parts import Parts, scaled
-from scenarios.users import UsersAtWork
-
-log = logging.getLogger(__name__)
+from scenarios.model import Operation
+from scenarios.parts import scaled
 
 #: Beyond the time that a request may take, the drain waits this long for its greenlet to record it.
 DRAIN_SLACK_S = 2.0
@@ -44,45 +33,6 @@ DRAIN_SLACK_S = 2.0
 SHORT_SWEEP_S = 5.0
 #: How soon a drain notices that it may take less long.
 LOOK_EVERY_S = 0.25
-#: How far the live figures may be behind, and how many rows they get before the answers have their turn.
-TELL_EVERY_S = 0.1
-TELL_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is to be driven: a scenario on prepared targets, and which part of it."""
-
-    scenario: Scenario  # the whole
-    prepared: Mapping[str, Prepared]  # by the name of the arm
-    folder: RunFolder
-    run_key: str
-    client: str = CLIENTS[0]
-    worker: int = 0
-    workers: int = 1
-    spare: str | None = None  # the arm that may be missing, and then ends nothing
-
-    def schedule(self, arm: str) -> Iterator[Arrival]:
-        """The arrivals of this part that are the arm's."""
-        whole = arrivals(self.scenario) if self.workers == 1 else self._parts(arm).arrivals(self.worker)
-        return self._of_arm(arm, whole)
-
-    def users(self, scenario: Scenario) -> UsersAtWork:
-        """The users of this part of a closed loop, which drives one target; ``scenario`` is scaled to the part."""
-        (arm,) = self.prepared
-        wanted = self._parts(arm).of(self.worker) if self.workers > 1 else None
-        return UsersAtWork(scenario, self.worker, self.workers, wanted)
-
-    def inherited(self, arm: str, lost: int) -> Iterator[Arrival]:
-        """Those that a lost worker leaves to this one, from the beginning of the plan."""
-        return self._of_arm(arm, self._parts(arm).inherited(self.worker, lost))
-
-    def _parts(self, arm: str) -> Parts:
-        known = self.prepared[arm].inventory.tenants
-        return Parts(self.scenario, self.workers, {key: len(tenant.cases) for key, tenant in known.items()})
-
-    def _of_arm(self, arm: str, schedule: Iterator[Arrival]) -> Iterator[Arrival]:
-        return (one for one in schedule if arm_of(self.run_key, one.seq) == arm) if arm else schedule
 
 
 class Drive:
@@ -91,8 +41,7 @@ class Drive:
     def __init__(self, task: Task, *, on_stop: Callable[[Ending], None], listener: Listener | None = None) -> None:
         self._task = task
         self._on_stop = on_stop
-        self._listener = listener
-        self._untold: deque[Sample] = deque()
+        self._teller = Teller(listener) if listener else None
         self._zero = math.nan  # monotonic time of second 0
         self._phase: Phase = "provision"
         self._ending: Ending | None = None  # once it was told to stop
@@ -108,7 +57,7 @@ class Drive:
             self._health,
             self.now,
             self._broken,
-            self._untold.append if listener else None,
+            self._teller.keep if self._teller else None,
             task.client,
             task.worker,
             task.workers,
@@ -187,41 +136,50 @@ class Drive:
         if self._ending:  # it was stopped before it began
             self.stop(self._ending)
         self._health.start()
-        ticker = gevent.spawn(self._every_second, self._tick)
-        guard = gevent.spawn(self._every_second, self._look_out)
-        teller = gevent.spawn(self._tell_for_ever)
+        watchers = [gevent.spawn(self._every_second, step) for step in (self._tick, self._look_out)]
+        if self._teller:
+            watchers.append(gevent.spawn(self._teller.tell_for_ever))
         try:
             with ExitStack() as looking:
                 for arm in self._arms:
                     looking.enter_context(arm.looking_after())
                 self._phase = "warm-up"
-                spare = [arm for arm in self._arms if arm not in self._needed_arms]
-                self._walkers += [self._walk(arm.driver.walk) for arm in self._needed_arms]
-                beside = [self._walk(arm.driver.walk) for arm in spare]
-                while not all(walker.dead for walker in self._walkers):
-                    gevent.joinall(self._walkers)
-                for arm in spare:  # a target that hangs may have left it behind
-                    arm.driver.stop()
-                gevent.joinall(beside)
+                self._walk_through()
                 planned_s = self._scenario.duration_s
                 self._driven_s = min(max(self.now(), 0.0), planned_s) if self._ending else planned_s
                 self._phase = "drain"
-                begun_s = self.now()
-                while waiting := [arm for arm in self._arms if not arm.driver.drain(LOOK_EVERY_S)]:
-                    needed = any(arm in self._needed_arms for arm in waiting)
-                    if self.now() - begun_s > (self._drain_s if needed else DRAIN_SLACK_S):
-                        for arm in waiting:
-                            arm.driver.abandon()
+                self._drain()
                 self._health.stop()
                 self._phase = "verify"
                 gevent.joinall([gevent.spawn(self._sweep, arm) for arm in self._arms], raise_error=True)
         finally:
-            gevent.killall([ticker, guard, teller])
-            self._tell(len(self._untold))
+            gevent.killall(watchers)
+            if self._teller:
+                self._teller.tell_the_rest()
         for arm in self._arms:
             arm.close()
         self._phase = "done"
         return [self._part()]
+
+    def _walk_through(self) -> None:
+        """Send what is due until the schedule is through, or it is stopped."""
+        spare = [arm for arm in self._arms if arm not in self._needed_arms]
+        self._walkers += [self._walk(arm.driver.walk) for arm in self._needed_arms]
+        beside = [self._walk(arm.driver.walk) for arm in spare]
+        while not all(walker.dead for walker in self._walkers):  # a take-over adds some meanwhile
+            gevent.joinall(self._walkers)
+        for arm in spare:  # a target that hangs may have left it behind
+            arm.driver.stop()
+        gevent.joinall(beside)
+
+    def _drain(self) -> None:
+        """Wait for what is in flight; what takes longer than it rightly may is given up."""
+        begun_s = self.now()
+        while waiting := [arm for arm in self._arms if not arm.driver.drain(LOOK_EVERY_S)]:
+            needed = any(arm in self._needed_arms for arm in waiting)
+            if self.now() - begun_s > (self._drain_s if needed else DRAIN_SLACK_S):
+                for arm in waiting:
+                    arm.driver.abandon()
 
     def _walk(self, step: Callable[..., None], *args: object) -> gevent.Greenlet:
         walker = gevent.spawn(step, *args)
@@ -292,30 +250,3 @@ class Drive:
             self._health.tick()
         for arm in self._arms:
             arm.recorder.flush()
-
-    def _tell_for_ever(self) -> None:
-        """Tell the listener, a little behind and in small portions: a burst of answers must not wait for it."""
-        while True:
-            gevent.sleep(TELL_EVERY_S)
-            while self._untold:
-                self._tell(TELL_AT_ONCE)
-                gevent.sleep(0)
-
-    def _tell(self, number: int) -> None:
-        for _ in range(min(number, len(self._untold))):
-            row = self._untold.popleft()
-            if self._listener is not None:
-                self._listener(row)
-
-
-def ending_of(error: Exception, folder: Path) -> Ending:
-    """How a run ends that met this error: the disk is full, or it is a mistake of ours, which is logged."""
-    if isinstance(error, SavepathError):  # said already, for people
-        return Ending("aborted", str(error), error.exit_code, target_answers=False)
-    if isinstance(error, OSError):  # the disk is full, or the folder is gone
-        reason = f"{folder} cannot be written: {error.strerror or error}"
-        return Ending("aborted", reason, 4, target_answers=False)
-    log.error("%s", "".join(traceback.format_exception(error)))
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(last.filename).name}:{last.lineno}"
-    return Ending("aborted", f"a mistake in savepath or in the mapping: {error!r} at {where}", 1, False)

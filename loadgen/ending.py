@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from pydantic import Field
 
 from loadgen.run_info import Unknowable, effects_of_all
 from loadgen.tally import CellTally, cells_of_all
+from scenarios.errors import SavepathError
 from scenarios.source import StrictModel
+
+log = logging.getLogger(__name__)
 
 Phase = Literal["provision", "warm-up", "measure", "drain", "verify", "done"]
 
@@ -23,6 +29,19 @@ class Ending:
     reason: str = ""
     exit_code: int = 0
     target_answers: bool = True  # so that what it promised can be looked up still
+
+
+def ending_of(error: Exception, folder: Path) -> Ending:
+    """How a run ends that met this error: the disk is full, or it is a mistake of ours, which is logged."""
+    if isinstance(error, SavepathError):  # said already, for people
+        return Ending("aborted", str(error), error.exit_code, target_answers=False)
+    if isinstance(error, OSError):  # the disk is full, or the folder is gone
+        reason = f"{folder} cannot be written: {error.strerror or error}"
+        return Ending("aborted", reason, 4, target_answers=False)
+    log.error("%s", "".join(traceback.format_exception(error)))
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    return Ending("aborted", f"a mistake in savepath or in the mapping: {error!r} at {where}", 1, False)
 
 
 class Progress(StrictModel):

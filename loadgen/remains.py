@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.samples import EFFECT_COLUMNS, EFFECT_OUTCOMES, SAMPLE_COLUMNS
-from loadgen.drive import Task
 from loadgen.effects import Origin, Pending
 from loadgen.operations import NOT_IN_TIME
 from loadgen.part import ArmCounts, Part
 from loadgen.recorder import Effect
 from loadgen.run_info import Verified
 from loadgen.shards import ShardWriter, read_shard
+from loadgen.task import Task
 from loadgen.value_rows import record_unverified
 from loadgen.value_watch import chosen
 from scenarios.model import Operation, Scenario

@@ -22,8 +22,8 @@ from gevent.event import Event
 
 from loadgen.arm import announce_tokens, prepare
 from loadgen.chosen import environ_of, secrets_side
-from loadgen.drive import Drive, ending_of
-from loadgen.ending import Ending, Progress
+from loadgen.drive import Drive
+from loadgen.ending import Ending, Progress, ending_of
 from loadgen.live import Live, live_of
 from loadgen.muster import crew_of
 from loadgen.operations import Listener

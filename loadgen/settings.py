@@ -8,9 +8,9 @@ from pathlib import Path
 
 from loadgen.arm import Prepared
 from loadgen.chosen import ALONE, CLIENTS, ChosenTarget, Workers
-from loadgen.drive import Task
 from loadgen.plan import Plan
 from loadgen.run_folder import RunFolder
+from loadgen.task import Task
 from scenarios.arms import ARMS
 
 
