@@ -1,70 +1,38 @@
 """The verifier: asks the target what really happened, batched, at its own capped rate, beside the load.
 
-Every save's scripts and every mail are looked up by token; the values of a share of the custom saves
-are looked after by ``loadgen.value_watch``. Look-ups of one tenant are gathered until they fill a batch
-or the oldest has waited long enough, so that a save costs a fraction of a request. Nothing of this is
-part of the load's figures.
+Every save's scripts and every mail are looked up by token, those of one tenant together
+(``loadgen.gathering``), so that a save costs a fraction of a request; the values of a share of the custom
+saves are looked after by ``loadgen.value_watch``. Nothing of this is part of the load's figures.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import gevent
 from gevent.pool import Pool
 
 from loadgen.client import Client, Unanswered
 from loadgen.effects import SLACK_S, Origin, Pending, Sight, sights
+from loadgen.gathering import Gathering
 from loadgen.pace import Pace
 from loadgen.recorder import Effect, Recorder
+from loadgen.script_order import ScriptOrder
 from loadgen.seqs import Seqs
-from loadgen.turns import Decision, Turns
 from loadgen.value_watch import ValueWatch
-from scenarios.model import Operation, Scenario, Tenant
+from scenarios.model import Operation, Scenario
 from targets.binding import Binding
 from targets.call import Call
 from targets.extraction import Unreadable
 from targets.http import Request, Response
 
-#: So many ripe tokens of a tenant are worth a look-up of their own.
-ENOUGH = 50
-#: Ripe tokens wait for company at most this long, and at most half of their deadline.
+#: What is ripe waits for company at most this long, and at most half of its deadline.
 PATIENCE_S = 20.0
-#: In the sweep as well, while others of their tenant are about to ripen; it cannot end before those anyway.
-LAST_PATIENCE_S = 1.0
 #: Look-ups open at the same time, so that a slow target does not make verification late as well.
 OPEN_AT_ONCE = 8
 
 _TICK_S = 0.05
-
-
-@dataclass(slots=True)
-class _Group:
-    """What is pending for one tenant and kind."""
-
-    kind: str
-    tenant: Tenant
-    batch: int
-    waiting: list[tuple[float, int, Pending]] = field(default_factory=list)  # a heap by time
-    ripe: list[Pending] = field(default_factory=list)
-    ripe_since_s: float = math.inf
-
-    def ripen(self, now_s: float) -> None:
-        """Move what is due from waiting to ripe."""
-        while self.waiting and self.waiting[0][0] <= now_s:
-            due_s, _, pending = heapq.heappop(self.waiting)
-            self.ripe.append(pending)
-            self.ripe_since_s = min(self.ripe_since_s, due_s)
-
-    def take(self) -> list[Pending]:
-        """As many ripe ones as a look-up may hold."""
-        taken, self.ripe = self.ripe[: self.batch], self.ripe[self.batch :]
-        self.ripe_since_s = min((p.next_look_s for p in self.ripe), default=math.inf)
-        return taken
 
 
 class Verifier:
@@ -92,13 +60,11 @@ class Verifier:
         self._now = now
         self._broken = broken
         self._scripts = {tenant.key: binding.expected_scripts(tenant) for tenant in scenario.tenants}
-        self._groups: dict[tuple[str, str], _Group] = {}
-        self._counter = itertools.count()
+        self._gatherings: dict[tuple[str, str], Gathering] = {}
         self._pending = 0
         self._lookups = Pool(OPEN_AT_ONCE)
         self._pace = Pace(self._rules.rate_per_s)
-        self._turns = Turns() if binding.scripts_in_order else None
-        self._held: dict[int, Pending] = {}  # settled, but for the order of their scripts
+        self._order = ScriptOrder(self._record) if binding.scripts_in_order else None
         self._sweeping = False
         self._over = False
         self._until_s = math.inf
@@ -135,8 +101,8 @@ class Verifier:
     def saving(self, operation: Operation, call: Call, sent_s: float) -> None:
         """A save is about to be sent."""
         self._values.saving(call, sent_s, custom=operation is Operation.SAVE_CUSTOM)
-        if self._turns is not None and self._scripts[call.tenant.key]:
-            self._turns.sent((call.tenant.key, call.case), call.seq, sent_s)
+        if self._order and self._scripts[call.tenant.key]:
+            self._order.sent(call, sent_s)
 
     def inherit(self, operation: Operation, call: Call) -> None:
         """A worker that is lost may have sent this save, of which nothing is judged; its case is ours now."""
@@ -161,7 +127,8 @@ class Verifier:
         if operation.saves:
             names = self._scripts[call.tenant.key]
             if names:
-                self._take_its_turn(origin)
+                if self._order:
+                    self._order.answered(origin)
                 self._expect(Pending(origin, "script", names, self._rules.script_deadline_s, self._rules.settle_s))
             self._values.answered(call, origin)
         elif self._binding.checks_mails:
@@ -175,7 +142,8 @@ class Verifier:
 
     def _expect(self, pending: Pending) -> None:
         if self._pending >= self._rules.pending_max:
-            self._forget_turn(pending)
+            if self._order:
+                self._order.forget(pending)
             self._record(pending)
             return
         self._pending += 1
@@ -184,12 +152,13 @@ class Verifier:
     def _push(self, pending: Pending) -> None:
         if self._sweeping:
             pending.hurry()
-        key = (pending.kind, pending.origin.tenant.key)
-        group = self._groups.get(key)
-        if group is None:
-            batch = self._binding.script_batch if pending.kind == "script" else self._binding.mail_batch
-            group = self._groups[key] = _Group(pending.kind, pending.origin.tenant, batch)
-        heapq.heappush(group.waiting, (pending.next_look_s, next(self._counter), pending))
+        kind, tenant = pending.kind, pending.origin.tenant
+        gathering = self._gatherings.get((kind, tenant.key))
+        if gathering is None:
+            batch = self._binding.script_batch if kind == "script" else self._binding.mail_batch
+            gathering = Gathering(kind, tenant, batch, self._patience_s(kind))
+            self._gatherings[kind, tenant.key] = gathering
+        gathering.add(pending)
 
     def _record(self, pending: Pending, overtaken: Collection[str] = ()) -> None:
         for row in pending.rows(overtaken):
@@ -203,36 +172,6 @@ class Verifier:
             self._failed_but_saved.add(row.seq)
         self._recorder.effect(row)
 
-    # the order of scripts
-
-    def _take_its_turn(self, origin: Origin) -> None:
-        if self._turns is None:
-            return
-        case = (origin.tenant.key, origin.case)
-        if origin.acknowledged:
-            self._turns.acknowledged(case, origin.seq, origin.done_s)
-        else:
-            self._record_held(self._turns.forget(case, origin.seq))
-
-    def _forget_turn(self, pending: Pending) -> None:
-        origin = pending.origin
-        if self._turns is not None and pending.kind == "script" and origin.acknowledged:
-            self._record_held(self._turns.forget((origin.tenant.key, origin.case), origin.seq))
-
-    def _record_in_turn(self, pending: Pending) -> None:
-        """Record what is settled, once it is known whether its scripts were overtaken."""
-        origin = pending.origin
-        if self._turns is None or pending.kind != "script" or not origin.acknowledged:
-            self._record(pending)
-            return
-        self._held[origin.seq] = pending
-        case = (origin.tenant.key, origin.case)
-        self._record_held(self._turns.ran(case, origin.seq, pending.ends, pending.ended_s))
-
-    def _record_held(self, decisions: Iterable[Decision]) -> None:
-        for decision in decisions:
-            self._record(self._held.pop(decision.seq), decision.overtaken)
-
     # scripts and mails
 
     def run(self) -> None:
@@ -244,20 +183,21 @@ class Verifier:
     def look(self) -> None:
         """Begin to look up what is ripe by now."""
         now_s = self._now()
-        for group in list(self._groups.values()):
-            group.ripen(now_s)
-            while self._worth(group, now_s) and self._pace.is_free(now_s) and not self._lookups.full():
+        for gathering in list(self._gatherings.values()):
+            gathering.ripen(now_s)
+            while (
+                gathering.is_worth_a_look(now_s, sweeping=self._sweeping)
+                and self._pace.is_free(now_s)
+                and not self._lookups.full()
+            ):
                 self._pace.take(now_s)
-                self._lookups.spawn(self._guarded, self._look_up, group, group.take())
+                self._lookups.spawn(self._guarded, self._look_up, gathering, gathering.take())
 
     def sweep(self, limit_s: float) -> None:
         """After the load: look until everything is settled, at most ``limit_s``; the rest is unverified."""
         self._sweeping = True
-        for group in self._groups.values():
-            for _, _, pending in group.waiting:
-                pending.hurry()
-            group.waiting = [(p.next_look_s, number, p) for _, number, p in group.waiting]
-            heapq.heapify(group.waiting)
+        for gathering in self._gatherings.values():
+            gathering.hurry()
         self._until_s = self._now() + limit_s
         values = gevent.spawn(self._guarded, self._values.sweep)
         gevent.sleep(0)  # it has begun, so that ending it ends what it began
@@ -268,12 +208,12 @@ class Verifier:
         self._lookups.kill()
         values.kill()
         self._values.give_up()
-        if self._turns is not None:
-            self._record_held(self._turns.close())
-        for group in self._groups.values():
-            for pending in [*(entry[2] for entry in group.waiting), *group.ripe]:
+        if self._order:
+            self._order.close()
+        for gathering in self._gatherings.values():
+            for pending in gathering.pending:
                 self._record(pending)
-            group.waiting, group.ripe = [], []
+            gathering.clear()
         self._pending = 0
 
     def hasten(self, limit_s: float) -> None:
@@ -284,26 +224,12 @@ class Verifier:
     def longest_sweep_s(self) -> float:
         """After this time everything that is pending now can be settled."""
         now_s = self._now()
-        closes = [
-            pending.closes_s
-            for group in self._groups.values()
-            for pending in [*(entry[2] for entry in group.waiting), *group.ripe]
-        ]
+        closes = [one.closes_s for gathering in self._gatherings.values() for one in gathering.pending]
         values_s = self._values.requests_left / self._rules.rate_per_s
         return max(max(closes, default=now_s) - now_s, values_s, 0) + self._scenario.load.timeout_s
 
-    def _worth(self, group: _Group, now_s: float) -> bool:
-        if not group.ripe:
-            return False
-        if len(group.ripe) >= min(ENOUGH, group.batch):
-            return True
-        waited_s = now_s - group.ripe_since_s
-        if self._sweeping:
-            alone = not group.waiting or group.waiting[0][0] - now_s > LAST_PATIENCE_S
-            return alone or waited_s >= LAST_PATIENCE_S
-        return waited_s >= self._patience_s(group.kind)
-
     def _patience_s(self, kind: str) -> float:
+        """How long what is ripe waits for company while the load lasts."""
         scripts = kind == "script"
         deadline_s = self._rules.script_deadline_s if scripts else self._rules.mail_deadline_s
         if self._binding.scripts_timed if scripts else self._binding.mails_timed:
@@ -311,12 +237,12 @@ class Verifier:
         # Without a clock of the target, late is what a look before the deadline did not show.
         return min(PATIENCE_S, deadline_s / 2, max(deadline_s - self._rules.settle_s - SLACK_S, 0))
 
-    def _look_up(self, group: _Group, taken: list[Pending]) -> None:
+    def _look_up(self, gathering: Gathering, taken: list[Pending]) -> None:
         settled: set[int] = set()
         try:
             asked_s = self._now()
             try:
-                found = self._ask(group, [pending.token for pending in taken])
+                found = self._ask(gathering, [pending.token for pending in taken])
             except (Unanswered, Unreadable):
                 for pending in taken:
                     pending.postpone(self._now())
@@ -326,18 +252,21 @@ class Verifier:
                 if pending.settled:
                     settled.add(id(pending))
                     self._pending -= 1
-                    self._record_in_turn(pending)
+                    if self._order:
+                        self._order.settled(pending)
+                    else:
+                        self._record(pending)
         finally:  # also where the sweep's time is up in the middle of a look-up
             for pending in taken:
                 if id(pending) not in settled:
                     self._push(pending)
 
-    def _ask(self, group: _Group, tokens: list[str]) -> Mapping[str, Mapping[str, Sight]]:
+    def _ask(self, gathering: Gathering, tokens: list[str]) -> Mapping[str, Mapping[str, Sight]]:
         binding = self._binding
-        look_up = binding.look_up_scripts if group.kind == "script" else binding.look_up_mails
-        response = self.send(look_up(group.tenant, tokens))
+        look_up = binding.look_up_scripts if gathering.kind == "script" else binding.look_up_mails
+        response = self.send(look_up(gathering.tenant, tokens))
         rows: dict[str, list[tuple[str, Sight]]] = {}
-        if group.kind == "script":
+        if gathering.kind == "script":
             for run in binding.script_runs(response):
                 sight = Sight(1, run.delay_s, ended_at=run.ended_at)
                 rows.setdefault(run.token, []).append((run.name, sight))
