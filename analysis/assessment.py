@@ -27,6 +27,7 @@ from analysis.standing_out import compare_to_the_rest
 from analysis.tail import check_tail
 from analysis.timeline import draw_timeline
 from analysis.verdict import judge
+from analysis.within import opposed_by_measure
 
 SAVES: Final = ("save_standard", "save_custom", "run_script")
 #: Family-wise error of the slopes: a gate that is wrong once in twenty quiet releases is switched off.
@@ -51,8 +52,9 @@ def assess(before: Sequence[Run], after: Sequence[Run], question: Question) -> A
     pairs = len(kept.before) if design is not Design.APART else 0
     question = _complete(question, runs)
     comparison = compare(*histograms, question, oppose, pairs=pairs)
-    slopes = compare_slopes(*histograms, question, oppose, alpha=SLOPE_ALPHA)
-    standouts = compare_to_the_rest(*histograms, question, oppose)
+    moves = opposed_by_measure(*histograms, question, oppose)
+    slopes = compare_slopes(moves, alpha=SLOPE_ALPHA)
+    standouts = compare_to_the_rest(moves, question)
     failures = compare_failures(before, after)
     integrity = check_integrity(before, after, question)
     differences = compare_settings(before, after, question)

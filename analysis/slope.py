@@ -19,13 +19,12 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from analysis.comparison import Histograms, Opposing, holm
+from analysis.comparison import holm
 from analysis.findings import Measure, SlopeFinding
-from analysis.levels import Contrast, Floats
-from analysis.runs import Question
+from analysis.levels import Floats
 from analysis.samples import WRITES_FIELDS
 from analysis.variation import QUANTISATION, expected_own, vary_about
-from analysis.within import Shared, contrasts_of, within
+from analysis.within import Opposed, within
 
 #: Fewer cohorts than this make a line that fits by construction.
 COHORTS: Final = 3
@@ -58,17 +57,15 @@ class _Slope:
         return AND in self.operation and self.measure is Measure.MEAN
 
 
-def compare_slopes(
-    before: Histograms, after: Histograms, question: Question, oppose: Opposing, *, alpha: float
-) -> tuple[SlopeFinding, ...]:
+def compare_slopes(moves: Sequence[Opposed], *, alpha: float) -> tuple[SlopeFinding, ...]:
     """The slopes of every operation with three cohorts or more, and pooled over those that write fields.
 
     ``fires`` holds for all of them at once (Holm at ``alpha``, weighted) and needs growth beyond
     ``MARGIN``. The intervals are simultaneous at 95 % (Bonferroni). Needs two rows; else there are none.
     """
     slopes: list[_Slope] = []
-    for of, contrast, shared in contrasts_of(before, after, question, oppose):
-        slopes += _slopes(contrast, of, shared)
+    for moved in moves:
+        slopes += _slopes(moved)
     level = 1 - 0.05 / (2 * max(len(slopes), 1))
     found = []
     for one, adjusted in zip(slopes, holm([one.p_value for one in slopes], _weights(slopes)), strict=True):
@@ -104,7 +101,7 @@ def _weights(slopes: Sequence[_Slope]) -> list[float]:
     return [POOLED_SHARE if one.goes_first else others for one in slopes]
 
 
-def _slopes(contrast: Contrast, of: Measure, shared: Shared | None) -> list[_Slope]:
+def _slopes(moved: Opposed) -> list[_Slope]:
     """The slopes of one measure: by operation, then pooled.
 
     Their variation has two levels like that of the cells: noise tilts all operations of a run together,
@@ -112,6 +109,7 @@ def _slopes(contrast: Contrast, of: Measure, shared: Shared | None) -> list[_Slo
     their cohorts and samples, so their own parts are held against what is expected of each; pooling
     the variances themselves lets a rare operation (an e-mail batch) pass for as quiet as a read.
     """
+    contrast = moved.contrast
     expected = np.maximum(expected_own(contrast.rows, contrast.sampling), QUANTISATION)
     most = max((fields for _, fields in contrast.cells), default=0)
     operations, lines = [], []
@@ -125,7 +123,7 @@ def _slopes(contrast: Contrast, of: Measure, shared: Shared | None) -> list[_Slo
     if not operations:
         return []
     across = np.array(lines).T
-    fitted = within(contrast, across, shared)
+    fitted = within(contrast, across, moved.shared)
     variation = vary_about(fitted.deviations, fitted.df, expected @ across**2)
     # Of the variance of the mean over the operations, what their own parts do not explain.
     tilt = max(variation.common - float(variation.own.mean()) / len(operations), 0.0)
@@ -139,7 +137,8 @@ def _slopes(contrast: Contrast, of: Measure, shared: Shared | None) -> list[_Slo
         tilted, own_part = weights.sum() ** 2 * tilt, float(weights**2 @ variation.own)
         variance = max(tilted + own_part, QUANTISATION)
         df = variance**2 / max(tilted**2 / variation.common_df + own_part**2 / variation.own_df, variance**2 / 1e6)
-        found.append(_Slope(name, of, float(weights @ fitted.estimate), math.sqrt(fitted.factor * variance), df))
+        estimate, se = float(weights @ fitted.estimate), math.sqrt(fitted.factor * variance)
+        found.append(_Slope(name, moved.measure, estimate, se, df))
     return found
 
 

@@ -10,18 +10,19 @@ is shown, and nobody is woken, as an alarm needs a cell that became slower by it
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy import special
 
-from analysis.comparison import Histograms, Opposing, holm
+from analysis.comparison import holm
 from analysis.findings import Measure, StandoutFinding
 from analysis.levels import Cell, Contrast, ratio_of
 from analysis.runs import Question
 from analysis.variation import QUANTISATION, expected_own, vary, vary_about
-from analysis.within import Shared, contrasts_of, within
+from analysis.within import Opposed, within
 
 #: With fewer cells there is no rest that one of them could stand out from.
 CELLS: Final = 4
@@ -49,9 +50,7 @@ class _Against:
         return float(special.stdtr(self.df, -self.estimate / self.se))
 
 
-def compare_to_the_rest(
-    before: Histograms, after: Histograms, question: Question, oppose: Opposing
-) -> tuple[StandoutFinding, ...]:
+def compare_to_the_rest(moves: Sequence[Opposed], question: Question) -> tuple[StandoutFinding, ...]:
     """Every cell against the mean of all others, by the mean of the logarithms and by p95.
 
     ``stands_out`` holds for all of them at once (Holm at ``TOLD_ALPHA``) and needs more than ``TOLD``; ``fires``
@@ -61,12 +60,12 @@ def compare_to_the_rest(
     """
     found: list[_Against] = []
     left_behind = False
-    for of, contrast, shared in contrasts_of(before, after, question, oppose):
-        if len(contrast.cells) < CELLS:
+    for moved in moves:
+        if len(moved.contrast.cells) < CELLS:
             continue
-        if of is Measure.MEAN:
-            left_behind = _surely_faster(contrast)
-        found += _against_the_rest(contrast, of, shared)
+        if moved.measure is Measure.MEAN:
+            left_behind = _surely_faster(moved.contrast)
+        found += _against_the_rest(moved)
     level = 1 - 0.05 / (2 * max(len(found), 1))
     told = []
     for one, adjusted in zip(found, holm([one.p_value for one in found]), strict=True):
@@ -90,11 +89,11 @@ def compare_to_the_rest(
     return tuple(told)
 
 
-def _against_the_rest(contrast: Contrast, of: Measure, shared: Shared | None) -> list[_Against]:
+def _against_the_rest(moved: Opposed) -> list[_Against]:
     """Every cell of one measure less the mean of the others."""
-    cells = len(contrast.cells)
+    contrast, cells = moved.contrast, len(moved.contrast.cells)
     across = (np.eye(cells) - 1 / cells) * cells / (cells - 1)
-    fitted = within(contrast, across, shared)
+    fitted = within(contrast, across, moved.shared)
     expected = np.maximum(expected_own(contrast.rows, contrast.sampling), QUANTISATION)
     # What the contrasts have in common is nothing: they add up to zero. What is a cell's own is the variance
     # of its contrast, which is larger than that of the cell itself by the mean of the others.
@@ -103,7 +102,12 @@ def _against_the_rest(contrast: Contrast, of: Measure, shared: Shared | None) ->
     se = np.sqrt(fitted.factor * own)
     return [
         _Against(
-            cell, of, float(fitted.estimate[at]), float(se[at]), variation.own_df, float(contrast.estimate[at])
+            cell=cell,
+            measure=moved.measure,
+            estimate=float(fitted.estimate[at]),
+            se=float(se[at]),
+            df=variation.own_df,
+            by_itself=float(contrast.estimate[at]),
         )
         for at, cell in enumerate(contrast.cells)
     ]

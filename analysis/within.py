@@ -11,7 +11,6 @@ far beyond the range in which the tilt was learnt, and drawing the line on to th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +36,15 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class Opposed:
+    """One measure of all cells with enough samples, after against before."""
+
+    measure: Measure
+    contrast: Contrast
+    shared: Shared | None  # None where the runs are too few to learn a tilt from
+
+
+@dataclass(frozen=True, slots=True)
 class Within:
     """Some contrasts: their estimates, and from what their errors are learnt."""
 
@@ -46,12 +54,13 @@ class Within:
     factor: float  # variance of an estimate over that of a deviation
 
 
-def contrasts_of(
+def opposed_by_measure(
     before: Histograms, after: Histograms, question: Question, oppose: Opposing
-) -> Iterator[tuple[Measure, Contrast, Shared | None]]:
-    """Each measure of the cells with enough samples, and what these share by the mean, which comes first."""
+) -> tuple[Opposed, ...]:
+    """The mean, by which is known what the cells share, then p95; without what no cell has samples for."""
     cells = [cell for cell in cells_of(before, after, question) if cell not in question.not_applicable]
     shared: Shared | None = None
+    found = []
     for of, q in _QUANTILES.items():
         levels = measure(before, cells, q), measure(after, cells, q)
         judged = sufficient(*levels, 0.5 if q is None else q)
@@ -59,11 +68,11 @@ def contrasts_of(
             contrast = oppose(levels[0].of(judged), levels[1].of(judged))
             if of is Measure.MEAN:
                 shared = _shared_by(contrast)
-            yield of, contrast, shared
+            found.append(Opposed(of, contrast, shared))
+    return tuple(found)
 
 
 def _shared_by(contrast: Contrast) -> Shared | None:
-    """What the cells of the runs share; None where the runs are too few to learn a tilt from."""
     if len(contrast.runs) <= LEARNT:
         return None
     return Shared(contrast.runs.mean(axis=1), float(contrast.estimate.mean()))

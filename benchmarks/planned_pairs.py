@@ -34,6 +34,7 @@ from analysis.pairs import (
 from analysis.runs import Question
 from analysis.samples import WRITES_FIELDS
 from analysis.slope import compare_slopes
+from analysis.within import opposed_by_measure
 
 OPERATIONS = ("read_case", "send_email", "save_standard", "save_custom", "run_script")
 FIELDS = (0, 10, 50, 200, 500)
@@ -91,7 +92,8 @@ def grown(world: World, seed: int) -> bool:
     """Whether growth fires."""
     rng = np.random.default_rng(seed)
     sides = (world.runs(rng, world.pairs, changed=changed) for changed in (False, True))
-    return any(one.fires for one in compare_slopes(*sides, QUESTION, paired, alpha=SLOPE_ALPHA))
+    moves = opposed_by_measure(*sides, QUESTION, paired)
+    return any(one.fires for one in compare_slopes(moves, alpha=SLOPE_ALPHA))
 
 
 def learnt(world: World, seed: int) -> bool:

@@ -10,6 +10,7 @@ from analysis.histograms import histogram_of, log_seconds
 from analysis.levels import paired
 from analysis.runs import Question
 from analysis.slope import compare_slopes, line
+from analysis.within import opposed_by_measure
 
 FIELDS = (0, 50, 200, 500)
 OPERATIONS = ("read_case", "save_custom")
@@ -42,10 +43,14 @@ def runs(rng, growth, pairs=5, fields=FIELDS, common=0.3, own=0.02, operations=O
     return found
 
 
+def compared(before, after, question=ASKED):
+    return compare_slopes(opposed_by_measure(before, after, question, paired), alpha=0.03)
+
+
 def slopes(growth, **shape):
     rng = np.random.default_rng(3)
     before, after = runs(rng, 0.0, **shape), runs(rng, growth, **shape)
-    found = compare_slopes(before, after, ASKED, paired, alpha=0.03)
+    found = compared(before, after)
     return {one.operation: one for one in found if one.measure is Measure.MEAN}
 
 
@@ -94,7 +99,7 @@ def test_cells_that_cannot_exist_do_not_count_as_cohorts():
     rng = np.random.default_rng(3)
     side = runs(rng, 0.0)
     question = Question(quantiles=(0.5,), not_applicable=frozenset({("save_custom", 0), ("save_custom", 50)}))
-    assert {one.operation for one in compare_slopes(side, side, question, paired, alpha=0.03)} == {"read_case"}
+    assert {one.operation for one in compared(side, side, question)} == {"read_case"}
 
 
 def test_a_uniform_slow_down_is_no_growth():
@@ -104,7 +109,7 @@ def test_a_uniform_slow_down_is_no_growth():
         {cell: histogram_of(np.full(50, math.exp(0.5 + log_seconds(h.bins)[0]))) for cell, h in one.items()}
         for one in runs(rng, 0.0)
     ]
-    found = compare_slopes(before, after, ASKED, paired, alpha=0.03)
+    found = compared(before, after)
     assert all(one.low < 0 < one.high for one in found)
     assert not any(one.fires for one in found)
 
@@ -146,7 +151,7 @@ def test_noise_that_slows_cells_unequally_is_taken_off_by_what_the_runs_share():
             for z in shared
         ]
 
-    found = compare_slopes(side([-0.2, 0.0, 0.1, 0.3]), side([0.2, 0.4, 0.1, 0.5]), ASKED, paired, alpha=0.03)
+    found = compared(side([-0.2, 0.0, 0.1, 0.3]), side([0.2, 0.4, 0.1, 0.5]))
     assert [one.growth for one in found] == pytest.approx([0.0] * len(found), abs=0.01)
 
 
@@ -159,7 +164,7 @@ def test_a_slow_down_far_beyond_the_noise_does_not_drown_growth():
         {cell: histogram_of(np.full(50, 3 * math.exp(log_seconds(h.bins)[0]))) for cell, h in one.items()}
         for one in runs(rng, math.log(1.5), common=0.05)
     ]
-    slopes_found = compare_slopes(before, after, ASKED, paired, alpha=0.03)
+    slopes_found = compared(before, after)
     found = {one.operation: one for one in slopes_found if one.measure is Measure.MEAN}
     assert found["save_custom"].fires
     assert found["save_custom"].growth == pytest.approx(0.5, abs=0.1)
@@ -187,7 +192,7 @@ def test_growth_of_a_tail_that_the_mean_hardly_feels_shows_at_p95():
             for _ in range(6)
         ]
 
-    found = compare_slopes(side(0.0), side(math.log(1.5)), ASKED, paired, alpha=0.03)
+    found = compared(side(0.0), side(math.log(1.5)))
     assert not any(one.fires for one in found if one.measure is Measure.MEAN)
     assert [(one.operation, one.measure) for one in found if one.fires] == [("save_custom", Measure.P95)]
 
@@ -195,7 +200,5 @@ def test_growth_of_a_tail_that_the_mean_hardly_feels_shows_at_p95():
 def test_the_order_of_the_runs_of_two_pairs_is_irrelevant():
     rng = np.random.default_rng(3)
     before, after = runs(rng, 0.0), runs(rng, 0.4)
-    turned = compare_slopes(before[::-1], after[::-1], ASKED, paired, alpha=0.03)
-    assert [one.growth for one in turned] == pytest.approx(
-        [one.growth for one in compare_slopes(before, after, ASKED, paired, alpha=0.03)]
-    )
+    turned = compared(before[::-1], after[::-1])
+    assert [one.growth for one in turned] == pytest.approx([one.growth for one in compared(before, after)])

@@ -12,6 +12,7 @@ from analysis.histograms import histogram_of
 from analysis.levels import paired
 from analysis.runs import Question
 from analysis.standing_out import compare_to_the_rest
+from analysis.within import opposed_by_measure
 
 CELLS = tuple((operation, fields) for operation in ("read_case", "save_custom") for fields in (0, 50, 200, 500))
 HIT = ("save_custom", 50)
@@ -35,10 +36,14 @@ def runs(rng, factors=None, *, pairs=6, common=0.3, own=0.02, all_by=1.0):
     return found
 
 
+def compared(before, after, question):
+    return compare_to_the_rest(opposed_by_measure(before, after, question, paired), question)
+
+
 def against_the_rest(factors=None, *, seed=3, required=CELLS, **shape):
     rng = np.random.default_rng(seed)
     before, after = runs(rng, **{**shape, "all_by": 1.0}), runs(rng, factors, **shape)
-    found = compare_to_the_rest(before, after, Question(required=frozenset(required)), paired)
+    found = compared(before, after, Question(required=frozenset(required)))
     return {(one.operation, one.custom_fields): one for one in found if one.measure is Measure.MEAN}
 
 
@@ -95,7 +100,7 @@ def test_a_noise_that_moves_one_cell_by_more_than_the_others_is_taken_off_it():
         return made
 
     # The sides differ by what the noise of six runs reaches; the cell gains twice as much of it as the others.
-    found = compare_to_the_rest(side(0.0), side(0.1), Question(required=frozenset(CELLS)), paired)
+    found = compared(side(0.0), side(0.1), Question(required=frozenset(CELLS)))
     (hit,) = [one for one in found if (one.operation, one.custom_fields, one.measure) == (*HIT, Measure.MEAN)]
     assert hit.ratio == pytest.approx(1.0, abs=0.02)
     assert not hit.stands_out
@@ -104,9 +109,9 @@ def test_a_noise_that_moves_one_cell_by_more_than_the_others_is_taken_off_it():
 def test_there_is_no_rest_with_three_cells_or_one_pair():
     rng = np.random.default_rng(1)
     few = [{cell: run[cell] for cell in CELLS[:3]} for run in runs(rng)]
-    assert compare_to_the_rest(few, few, Question(), paired) == ()
+    assert compared(few, few, Question()) == ()
     one = runs(rng, pairs=1)
-    assert compare_to_the_rest(one, one, Question(), paired) == ()
+    assert compared(one, one, Question()) == ()
 
 
 @settings(max_examples=20, deadline=None)

@@ -21,6 +21,7 @@ from analysis.runs import Question
 from analysis.slope import compare_slopes
 from analysis.standing_out import compare_to_the_rest
 from analysis.verdict import Judgement, judge
+from analysis.within import opposed_by_measure
 from benchmarks.truth.worlds import CELLS, ONE_CELL, Drawn, Sides, World, draw
 
 QUESTION = Question(required=frozenset(CELLS))
@@ -111,9 +112,10 @@ def hear(world: World, sides: Sides) -> Heard:
     apart = world.design == "apart"
     oppose = predicted if apart else paired
     comparison = compare(before, after, QUESTION, oppose, pairs=0 if apart else world.pairs)
-    slopes = compare_slopes(before, after, QUESTION, oppose, alpha=SLOPE_ALPHA)
+    moves = opposed_by_measure(before, after, QUESTION, oppose)
+    slopes = compare_slopes(moves, alpha=SLOPE_ALPHA)
     design = Design(world.design)
-    standouts = compare_to_the_rest(before, after, QUESTION, oppose)
+    standouts = compare_to_the_rest(moves, QUESTION)
     judgement = judge(comparison.cells, slopes, (), (), (), design, standouts=standouts, beyond=comparison.beyond)
     return Heard(comparison.cells, slopes, standouts, judgement)
 
