@@ -35,15 +35,17 @@ from scenarios.errors import InputError
 from scenarios.library import parse_scenario
 
 ROOT = Path(__file__).parent.parent
+#: Runs before the change, two more than a baseline needs; and after it, until growth by half is beyond doubt.
+BEFORE, AFTER = 12, 6
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Twenty runs before a change, ten quiet ones after it, and ten that grow by half."""
+    """Runs before a change, quiet ones after it, and some that grow by half."""
     room = tmp_path_factory.mktemp("runs")
-    for number in range(40):
-        write_run(room / ("before" if number < 20 else "after" if number < 30 else "grown"), number,
-                  growth=0.5 if number >= 30 else 0.0)  # fmt: skip
+    for number in range(BEFORE + 2 * AFTER):
+        quiet, name = number < BEFORE + AFTER, "before" if number < BEFORE else "after"
+        write_run(room / (name if quiet else "grown"), number, growth=0.0 if quiet else 0.5)
     return room
 
 
@@ -54,11 +56,29 @@ def wanted(runs: Path, state: Path, after: str = "after", **changes) -> Wanted:
 
 
 @pytest.fixture(scope="module")
-def watched(runs, tmp_path_factory):
-    """A state folder after the ten quiet runs, and one after the ten that grow."""
+def told(runs, tmp_path_factory):
+    """A watch of the runs that grow, on the command line; what it said, and what its webhook was told."""
+    taken = []
+
+    def take(request, connection):
+        taken.append(json.loads(request.partition(b"\r\n\r\n")[2]))
+        return OK
+
     room = tmp_path_factory.mktemp("watched")
-    for after in ("after", "grown"):
-        watch(wanted(runs, room / after, after), lambda line: None)
+    terms = ["--for", "0.01s", "--every", "20s", "--settle", "100s", "--day", "200s", "--listen", "127.0.0.1:0"]
+    with stub_server(take) as stub:
+        done = called(
+            "watch", "--follow", runs / "grown", "--baseline", runs / "before", "--state", room / "grown",
+            *terms, "--webhook-env", "HOOK", HOOK=stub.url,
+        )  # fmt: skip
+    return room, done, taken, stub.url
+
+
+@pytest.fixture(scope="module")
+def watched(runs, told):
+    """A state folder after the quiet runs, and one after those that grow."""
+    room = told[0]
+    watch(wanted(runs, room / "after"), lambda line: None)
     return room
 
 
@@ -82,26 +102,15 @@ def age(state: Path, seconds: float) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
-def test_growth_after_the_change_escalates_says_where_and_is_told_to_the_webhook(runs, tmp_path):
-    taken = []
-
-    def take(request, connection):
-        taken.append(json.loads(request.partition(b"\r\n\r\n")[2]))
-        return OK
-
-    terms = ["--for", "0.01s", "--every", "20s", "--settle", "100s", "--day", "200s", "--listen", "127.0.0.1:0"]
-    with stub_server(take) as stub:
-        done = called(
-            "watch", "--follow", runs / "grown", "--baseline", runs / "before", "--state", tmp_path / "state",
-            *terms, "--webhook-env", "HOOK", HOOK=stub.url,
-        )  # fmt: skip
+def test_growth_after_the_change_escalates_says_where_and_is_told_to_the_webhook(told):
+    room, done, taken, secret = told
     assert done.return_value == 20
-    assert len(decisions(tmp_path / "state")) == 10
+    assert len(decisions(room / "grown")) == AFTER
     assert "ESCALATE growth of" in done.stdout.splitlines()[-1]
     assert [one["verdict"] for one in taken] == ["ESCALATE"]
     assert "status page: http://127.0.0.1:" in done.stderr
     assert "--ack" in done.stderr
-    assert stub.url not in done.output
+    assert secret not in done.output
 
 
 def test_the_gate_says_escalate_until_it_is_acknowledged_even_of_a_dead_watch(grown):
@@ -155,8 +164,9 @@ def test_a_long_run_is_cut_where_its_blocks_end(tmp_path, lasts_s, block_s, requ
 
 
 def test_runs_of_two_targets_are_followed_and_held_against_the_old_environment(tmp_path):
-    for number in range(30):
-        write_run(tmp_path / ("before" if number < 20 else "grown"), number, 0.5 * (number >= 20), beside=True)
+    for number in range(BEFORE + AFTER):
+        grown = number >= BEFORE
+        write_run(tmp_path / ("grown" if grown else "before"), number, 0.5 * grown, beside=True)
     said = []
     watch(wanted(tmp_path, tmp_path / "state", "grown"), said.append)
     assert "times as long as in the old environment at the same moments" in said[-1]
@@ -167,9 +177,9 @@ def test_runs_of_two_targets_are_followed_and_held_against_the_old_environment(t
 
 def test_quiet_runs_hold_with_a_reason_and_each_decision_has_its_block(quiet):
     found = decisions(quiet)
-    assert [line["run"] for line in found] == [f"run-{n:03d}" for n in range(20, 30)]
+    assert [line["run"] for line in found] == [f"run-{n:03d}" for n in range(BEFORE, BEFORE + AFTER)]
     assert found[0]["reasons"][-1]["code"] == "settling"
-    assert found[0]["block"]["start_s"] == BEGIN.timestamp() + 400
+    assert found[0]["block"]["start_s"] == BEGIN.timestamp() + BEFORE * BLOCK_S
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.77, 0.999])
@@ -182,7 +192,7 @@ def test_a_journal_torn_anywhere_goes_on_to_the_decisions_of_an_undisturbed_watc
 
 def test_a_watch_that_is_killed_three_times_decides_as_one_that_nobody_disturbed(runs, watched, tmp_path):
     state = tmp_path / "state"
-    kills = [sys.executable, "-m", "benchmarks.watch_survival", runs, state, "1", "9000", "17000"]
+    kills = [sys.executable, "-m", "benchmarks.watch_survival", runs, state, "1", "4000", "9000"]
     said = subprocess.run(kills, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert said.split() == ["True"] * 3
     watch(wanted(runs, state, "grown"), lambda line: None)
@@ -204,7 +214,7 @@ def test_a_full_disk_is_said_and_waited_for_and_no_decision_is_lost_or_made_twic
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert "decisions.jsonl cannot be written (File too large); it is tried until it can" in said.getvalue()
-    assert 1 <= len(decisions(state)) < 10
+    assert 1 <= len(decisions(state)) < AFTER
     watcher.join()
     assert decisions(state) == decisions(watched / "grown")
 
@@ -283,8 +293,8 @@ def test_decisions_after_a_note_are_marked_and_the_first_says_so(runs, quiet):
     called("watch", "--state", quiet, "--note", "deployed billing 7.1")
     said = []
     watch(wanted(runs, quiet), said.append)
-    assert [line["note"]["text"] for line in decisions(quiet)] == ["deployed billing 7.1"] * 10
-    assert ["[after: deployed billing 7.1]" in line for line in said] == [True] + [False] * 9
+    assert [line["note"]["text"] for line in decisions(quiet)] == ["deployed billing 7.1"] * AFTER
+    assert ["[after: deployed billing 7.1]" in line for line in said] == [True] + [False] * (AFTER - 1)
 
 
 def test_what_the_scenario_agreed_and_whom_it_drives_is_kept_with_the_watch(quiet):
