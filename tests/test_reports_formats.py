@@ -59,6 +59,15 @@ def made(form: str, name: str) -> str:
     return page_of(name) if form == "html" else FORMATS[form](EXAMPLES[name], META)
 
 
+@cache
+def shown_in(width: int, name: str) -> str:
+    """An example on a terminal of so many columns; made once as well."""
+    return terminal.render(EXAMPLES[name], META, width=width)
+
+
+#: So wide that no line of an example is broken.
+WIDE = 140
+
 #: Change and interval of a cell as shown: "+120 %", "+109..+132".
 CHANGE = re.compile(r"([+−]?[\d,]+) %")
 BETWEEN = re.compile(r"([+−]?[\d.,]+)(?:\.\.| % and )([+−]?[\d.,]+)")
@@ -115,8 +124,8 @@ def matrix_of_html(page: str) -> dict[Place, str]:
     }
 
 
-def matrix_of_markdown(found: Assessment) -> dict[Place, str]:
-    lines = markdown.render(found, META).splitlines()
+def matrix_of_markdown(text: str) -> dict[Place, str]:
+    lines = text.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| Operation |"))
     cohorts = [int(text.split()[0].replace(",", "")) for text in lines[start].strip("| ").split(" | ")[1:]]
     matrix = {}
@@ -128,21 +137,21 @@ def matrix_of_markdown(found: Assessment) -> dict[Place, str]:
     return matrix
 
 
-def matrix_of_terminal(found: Assessment) -> dict[Place, str]:
-    lines = terminal.render(found, META, width=200).splitlines()
+def matrix_of_terminal(shown: str) -> dict[Place, str]:
+    lines = shown.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("operation "))
     ends = [match.end() for match in re.finditer(r"[\d,]+ fields?", lines[start])]
     begins = [17, *ends]
     matrix = {}
-    for line in lines[start + 1 : start + 1 + len({item.operation for item in found.cells})]:
+    for line in lines[start + 1 : start + 1 + len(OPERATIONS)]:
         for begin, end, number in zip(begins, ends, COHORTS, strict=False):
             matrix[line[:17].strip(), number] = line[begin:end].strip()
     return matrix
 
 
-def matrix_of_junit(found: Assessment) -> dict[Place, str]:
+def matrix_of_junit(text: str) -> dict[Place, str]:
     matrix = {}
-    for case in ElementTree.fromstring(junit.render(found, META)).iter("testcase"):
+    for case in ElementTree.fromstring(text).iter("testcase"):
         match = re.fullmatch(r"(.+), ([\d,]+) fields?, p95", case.get("name") or "")
         if match and case.get("classname") == "savepath.cells":
             text = case[0].get("message") or case[0].text or ""
@@ -156,10 +165,11 @@ def numbers(text: str) -> tuple[str, ...]:
     return (*(change.groups() if change else ()), *(between.groups() if between else ()))
 
 
-def expected(found: Assessment) -> dict[Place, tuple[str, ...]]:
-    """The same by the model alone."""
+@cache
+def expected(name: str) -> dict[Place, tuple[str, ...]]:
+    """The same of an example by the model alone."""
     shown = {}
-    for item in from_json(to_json(found, meta=META))[0].cells:
+    for item in from_json(to_json(EXAMPLES[name], meta=META))[0].cells:
         if item.quantile == 0.95:
             change = "" if math.isnan(item.ratio) else units.change(item.ratio).removesuffix(" %")
             between = units.short_interval(item.low, item.high, item.limit)
@@ -170,10 +180,10 @@ def expected(found: Assessment) -> dict[Place, tuple[str, ...]]:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_html_markdown_and_terminal_tell_the_same_change_and_interval(name):
-    found = EXAMPLES[name]
-    truth = expected(found)
-    assert {place: numbers(text) for place, text in matrix_of_markdown(found).items()} == truth
-    assert {place: numbers(text) for place, text in matrix_of_terminal(found).items()} == truth
+    truth = expected(name)
+    by_markdown, by_terminal = matrix_of_markdown(made("markdown", name)), matrix_of_terminal(shown_in(WIDE, name))
+    assert {place: numbers(text) for place, text in by_markdown.items()} == truth
+    assert {place: numbers(text) for place, text in by_terminal.items()} == truth
     # The interval of a cell of the page is drawn; in figures it stands in the appendix.
     assert {place: numbers(text) for place, text in matrix_of_html(made("html", name)).items()} == {
         place: shown[:1] for place, shown in truth.items()
@@ -195,38 +205,35 @@ def test_the_appendix_of_the_page_tells_the_same_change_and_interval(name):
         for row in rows
         if len(row) == 15 and row[2] == "p95"
     }
-    assert shown == expected(EXAMPLES[name])
+    assert shown == expected(name)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_junit_tells_the_same_change_and_interval_for_required_cells(name):
-    found = EXAMPLES[name]
     required = {
         (words.operation(item.operation), item.custom_fields)
-        for item in found.cells
+        for item in EXAMPLES[name].cells
         if item.required and item.quantile == 0.95
     }
-    assert {place: numbers(text) for place, text in matrix_of_junit(found).items()} == {
-        place: shown for place, shown in expected(found).items() if place in required
+    assert {place: numbers(text) for place, text in matrix_of_junit(made("junit", name)).items()} == {
+        place: shown for place, shown in expected(name).items() if place in required
     }
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_html_markdown_and_junit_tell_the_same_times(name):
-    found = EXAMPLES[name]
     truth = {
         (words.operation(item.operation), item.custom_fields): (
             units.seconds(item.before_s),
             units.seconds(item.after_s),
         )
-        for item in found.cells
+        for item in EXAMPLES[name].cells
         if item.quantile == 0.95 and not math.isnan(item.ratio)
     }
-    for matrix in (matrix_of_html(made("html", name)), matrix_of_markdown(found)):
+    for matrix in (matrix_of_html(made("html", name)), matrix_of_markdown(made("markdown", name))):
         assert {place: match.groups() for place, text in matrix.items() if (match := TIMES.search(text))} == truth
-    by_junit = {
-        place: match.groups() for place, text in matrix_of_junit(found).items() if (match := TIMES.search(text))
-    }
+    junit_cells = matrix_of_junit(made("junit", name))
+    by_junit = {place: match.groups() for place, text in junit_cells.items() if (match := TIMES.search(text))}
     assert by_junit.items() <= truth.items()
 
 
@@ -240,23 +247,22 @@ def test_every_format_tells_the_same_integrity_counts(name):
     page = read(made("html", name)).tables.get("integrity", [])  # none where nobody looked
     rules = re.compile(r"(expected|not judged|must be 0|limit [\d,]+)$")
     by_html = sorted((rules.sub("", row[0]), row[1], row[2]) for row in page if row[0] != "Outcome")
-    rows = [line.strip("| ").split(" | ") for line in markdown.render(found, META).splitlines()]
+    rows = [line.strip("| ").split(" | ") for line in made("markdown", name).splitlines()]
     by_markdown = sorted((row[1], row[2], row[3]) for row in rows if len(row) == 6 and row[5][:1] in "✓✗")
     by_junit = sorted(
         (
             str(case.get("name")).split(": ", 1)[1],
             *re.findall(r"([\d,]+) (?:before|after)", case[0].get("message") or case[0].text or ""),
         )
-        for case in ElementTree.fromstring(junit.render(found, META)).iter("testcase")
+        for case in ElementTree.fromstring(made("junit", name)).iter("testcase")
         if case.get("classname") == "savepath.integrity"
     )
     assert by_html == truth
     assert by_markdown == truth
     assert by_junit == truth
-    text = terminal.render(found, META, width=120)
     shown = [
         (match[1], match[2], match[3])
-        for match in re.finditer(r"(?m)^[a-z-]+: (.+?) {2,}([\d,]+) +(?:✗ )?([\d,]+) ", text)
+        for match in re.finditer(r"(?m)^[a-z-]+: (.+?) {2,}([\d,]+) +(?:✗ )?([\d,]+) ", shown_in(WIDE, name))
     ]
     assert sorted(shown) == [
         row
@@ -276,7 +282,7 @@ def test_page_summary_and_terminal_tell_the_same_failures_by_kind(name):
     by_html = [tuple(row[:3]) for row in read(made("html", name)).tables["failures"] if row[0] in kinds]
     rows = [line.strip("| ").split(" | ") for line in made("markdown", name).splitlines()]
     by_markdown = [tuple(row[:3]) for row in rows if row[0] in kinds]
-    shown = re.findall(r"(?m)^(.+?) {2,}([\d,]+) +([\d,]+)$", terminal.render(found, META, width=120))
+    shown = re.findall(r"(?m)^(.+?) {2,}([\d,]+) +([\d,]+)$", shown_in(WIDE, name))
     assert by_html == truth
     assert by_markdown == truth
     assert [row for row in shown if row[0] in kinds] == truth
@@ -339,27 +345,27 @@ def test_a_number_that_is_not_known_is_never_shown_as_nan(form, name):
 
 
 def test_rows_are_in_the_order_of_the_operations_and_cohorts_ascend():
-    shuffled = dataclasses.replace(CLEAR, cells=tuple(reversed(CLEAR.cells)))
+    shuffled = dataclasses.replace(CLEAR, cells=tuple(reversed(CLEAR.cells)), timeline=())
     wanted = [(words.operation(name), number) for name in OPERATIONS for number in COHORTS]
     for matrix in (
         matrix_of_html(html.render(shuffled, META)),
-        matrix_of_markdown(shuffled),
-        matrix_of_terminal(shuffled),
+        matrix_of_markdown(markdown.render(shuffled, META)),
+        matrix_of_terminal(terminal.render(shuffled, META, width=WIDE)),
     ):
         assert list(matrix) == wanted
 
 
 def test_a_combination_that_was_not_measured_is_shown_as_such():
-    found = assessment(cells=(cell("read_case", 0), cell("save_custom", 500)))
+    found = assessment(cells=(cell("read_case", 0), cell("save_custom", 500)), timeline=())
     assert "not measured" in matrix_of_html(html.render(found, META))["read", 500]
-    assert "not measured" in matrix_of_markdown(found)["read", 500]
+    assert "not measured" in matrix_of_markdown(markdown.render(found, META))["read", 500]
 
 
 def test_harm_at_another_quantile_is_shown_beside_a_harmless_one():
     worse = dataclasses.replace(cell("save_custom", 500, 1.4), quantile=0.5)
-    found = assessment(cells=(worse, cell("save_custom", 500, 1.0)))
+    found = assessment(cells=(worse, cell("save_custom", 500, 1.0)), timeline=())
     assert "p50 ▲▲ +40 %" in matrix_of_html(html.render(found, META))["custom-field save", 500]
-    assert "p50 ▲▲ +40 %" in matrix_of_markdown(found)["custom-field save", 500]
+    assert "p50 ▲▲ +40 %" in matrix_of_markdown(markdown.render(found, META))["custom-field save", 500]
     assert "p50 ▲▲ +40 %" in terminal.render(found, META)
 
 
@@ -367,16 +373,14 @@ def test_harm_at_another_quantile_is_shown_beside_a_harmless_one():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-@pytest.mark.parametrize("width", [60, 80, 140])
+@pytest.mark.parametrize("width", [60, 80, WIDE])
 def test_no_line_of_the_terminal_is_wider_than_asked(name, width):
-    assert max(cell_len(line) for line in terminal.render(EXAMPLES[name], META, width=width).splitlines()) <= width
+    assert max(cell_len(line) for line in shown_in(width, name).splitlines()) <= width
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_five_cohorts_stand_side_by_side_in_80_columns(name):
-    head = next(
-        line for line in terminal.render(EXAMPLES[name], META).splitlines() if line.startswith("operation ")
-    )
+    head = next(line for line in made("terminal", name).splitlines() if line.startswith("operation "))
     assert re.findall(r"[\d,]+ fields", head) == [f"{number} fields" for number in COHORTS]
 
 
@@ -450,7 +454,7 @@ def test_broken_integrity_more_failures_and_growth_are_failures():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_totals_of_junit_are_those_of_its_cases(name):
-    root = ElementTree.fromstring(junit.render(EXAMPLES[name], META))
+    root = ElementTree.fromstring(made("junit", name))
     cases = list(root.iter("testcase"))
     assert (root.get("tests"), root.get("failures"), root.get("skipped")) == (
         str(len(cases)),
@@ -463,7 +467,7 @@ def test_the_totals_of_junit_are_those_of_its_cases(name):
     "name", [name for name, found in EXAMPLES.items() if found.verdict is not Verdict.ESCALATE]
 )
 def test_without_escalation_junit_has_no_failure(name):
-    assert ElementTree.fromstring(junit.render(EXAMPLES[name], META)).get("failures") == "0"
+    assert ElementTree.fromstring(made("junit", name)).get("failures") == "0"
 
 
 # Foreign text
@@ -507,6 +511,12 @@ def nasty(text: str) -> Assessment:
     )
 
 
+@cache
+def harmless() -> str:
+    """The Markdown of a text that needs no care."""
+    return markdown.render(nasty("harmless"), META)
+
+
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
 def test_foreign_text_stays_text_in_html(text):
     meta = dataclasses.replace(META, title=text, change=text, commands=(text,))
@@ -529,9 +539,9 @@ def test_foreign_text_breaks_no_table_of_markdown(text):
     assert "<script" not in shown
     assert "@team" not in shown
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in shown.splitlines() if line.startswith("|")]
-    plain = markdown.render(nasty("harmless"), META)
-    assert widths == [len(re.findall(r"(?<!\\)\|", line)) for line in plain.splitlines() if line.startswith("|")]
-    assert len(shown.splitlines()) == len(plain.splitlines())
+    plain = harmless().splitlines()
+    assert widths == [len(re.findall(r"(?<!\\)\|", line)) for line in plain if line.startswith("|")]
+    assert len(shown.splitlines()) == len(plain)
 
 
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
