@@ -13,7 +13,8 @@ from scenarios.errors import InputError, did_you_mean
 from scenarios.load import Burst
 from scenarios.model import Scenario
 from scenarios.recording import read_recording
-from scenarios.source import Source, check, read_yaml
+from scenarios.source import Source, read_yaml
+from scenarios.validation import check
 
 
 def load_scenario(name_or_path: str) -> Scenario:

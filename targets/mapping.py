@@ -11,7 +11,8 @@ import yaml
 from scenarios.errors import InputError, Problem, did_you_mean
 from scenarios.library import find_text
 from scenarios.model import Operation
-from scenarios.source import UNREADABLE, Path, Source, check, dotted, read_yaml
+from scenarios.source import UNREADABLE, Path, Source, dotted, read_yaml
+from scenarios.validation import check
 from targets.auth_mapping import Login
 from targets.forms import compile_form
 from targets.literal_secrets import literal_secrets

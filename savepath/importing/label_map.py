@@ -29,7 +29,8 @@ from pydantic import Field
 
 from analysis.samples import OPERATIONS
 from scenarios.errors import InputError, Problem, did_you_mean
-from scenarios.source import Source, StrictModel, check, read_yaml
+from scenarios.source import Source, StrictModel, read_yaml
+from scenarios.validation import check
 
 _PLACEHOLDERS: Final = ("custom_fields", "tenant")
 #: What does not stand for itself in a label -> as a regular expression.
