@@ -9,14 +9,15 @@ from datetime import UTC
 from typing import Final
 
 from analysis.baseline import check_itself
-from analysis.checks import Left, check_data, check_load
 from analysis.comparison import compare
+from analysis.data_checks import check_data
 from analysis.days import check_days, days_of
 from analysis.errors import IncomparableRuns
 from analysis.evidence import check_failures, check_speed
 from analysis.failures import compare_failures, failure_kinds
 from analysis.findings import Assessment, CellFinding, Check, Design, Difference, Reason, Side
 from analysis.integrity import check_integrity
+from analysis.load_checks import Left, check_load
 from analysis.loop import of_open_load
 from analysis.objectives import measure_objectives
 from analysis.origin import imported_from

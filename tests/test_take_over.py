@@ -14,8 +14,7 @@ from command_line import savepath
 from test_loadgen_workers import PATIENCE_S, children, until
 
 from analysis.assessment import assess
-from analysis.checks import ENOUGH_PAIRS
-from analysis.findings import Reason, Verdict
+from analysis.findings import ENOUGH_PAIRS, Reason, Verdict
 from analysis.runs import Question
 from analysis.samples import SAMPLE_COLUMNS
 from casedesk.process import running_desk
