@@ -1,4 +1,4 @@
-"""How a request becomes a call and its answer a response: threads, errors, the API key.
+"""How a request is served: it becomes a call, and its answer a response; threads, errors, the API key.
 
 Reads and writes have threads of their own (``_LANES``), so that any number of saves that
 wait for the writer leaves the reads alone. Errors are JSON with a word in ``error``.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,53 +18,20 @@ import anyio.to_thread
 import apsw
 import orjson
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from casedesk.bodies import BODY_LIMIT
-from casedesk.catalogue import Tenant
+from casedesk.call import Call
 from casedesk.desk import Desk
-from casedesk.problems import Problem, not_found
+from casedesk.problems import Problem
 
 Lane = Literal["loop", "read", "write"]
 #: Threads per lane. Saves that find no thread wait for one; their deadline runs meanwhile.
 _LANES: Final = {"read": 32, "write": 96}
-_LIST_LIMIT: Final = 200
 _log = logging.getLogger("casedesk")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request as the handlers see it; ``deadline`` is on ``time.monotonic``."""
-
-    desk: Desk
-    path: dict[str, str]
-    query: QueryParams
-    headers: Headers
-    body: bytes
-    deadline: float
-
-    def tenant(self) -> Tenant:
-        """The tenant of the path, else 404."""
-        return self.desk.catalogue.tenant(self.path["tenant"])
-
-    def number(self, name: str) -> int:
-        """A row id of the path; what is not one cannot exist: 404."""
-        text = self.path[name]
-        if not re.fullmatch(r"[0-9]{1,18}", text):
-            raise not_found(f"{name.removesuffix('_id')} {text!r}")
-        return int(text)
-
-    def tokens(self, name: str) -> list[str]:
-        """A comma list of the query, 1 to 200 tokens, else 400."""
-        tokens = [token for token in self.query.get(name, "").split(",") if token]
-        if not 1 <= len(tokens) <= _LIST_LIMIT:
-            detail = f"query {name}: found {len(tokens)} tokens; expected 1 to {_LIST_LIMIT}, by commas"
-            raise Problem(400, "bad_query", detail, field=name)
-        return tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import apsw
-import orjson
 
 from casedesk import cases, logs, mail, tenancy
-from casedesk.api import Answer, Call, Endpoint
+from casedesk.api import Answer, Endpoint
 from casedesk.bodies import (
-    TOKEN_PATTERN,
     BatchBody,
     CaseBody,
     CaseTypeBody,
@@ -26,6 +24,7 @@ from casedesk.bodies import (
     TenantBody,
     read_body,
 )
+from casedesk.call import Call
 from casedesk.disk import check_profile, packaged_profile
 from casedesk.faults import FaultShares
 from casedesk.jobs import read_runs
@@ -114,8 +113,8 @@ def _create_case(call: Call) -> Answer:
 
 
 def _list_cases(call: Call) -> Answer:
-    limit = _query_number(call, "limit", default=100, least=1, most=500)
-    cursor = _query_number(call, "cursor", default=0, least=0, most=2**62)
+    limit = call.query_number("limit", default=100, least=1, most=500)
+    cursor = call.query_number("cursor", default=0, least=0, most=2**62)
     found = cases.list_cases(
         call.desk, call.tenant(), case_type=call.query.get("case_type"), limit=limit, after_id=cursor
     )
@@ -135,8 +134,8 @@ def _save_case(call: Call) -> Answer:
         call.tenant(),
         call.number("case_id"),
         body,
-        if_match=_if_match(call),
-        save_id=_save_token(call),
+        if_match=call.if_match(),
+        save_id=call.save_token(),
         deadline=call.deadline,
     )
     return Answer(200, asdict(saved), {"ETag": f'"{saved.version}"'})
@@ -154,7 +153,7 @@ def _read_history(call: Call) -> Answer:
 
 def _read_histories(call: Call) -> Answer:
     case_ids = [int(text) for text in call.tokens("case_ids") if re.fullmatch("[0-9]{1,18}", text)]
-    changes = _query_number(call, "changes", default=2**62, least=1, most=2**62)
+    changes = call.query_number("changes", default=2**62, least=1, most=2**62)
     return Answer(200, {"history": cases.read_histories(call.desk, call.tenant(), case_ids, changes=changes)})
 
 
@@ -167,7 +166,7 @@ def _read_script_runs(call: Call) -> Answer:
 
 
 def _delete_script_runs(call: Call) -> Answer:
-    logs.delete_runs(call.desk.store, call.tenant(), _prefix(call), deadline=call.desk.late_deadline())
+    logs.delete_runs(call.desk.store, call.tenant(), call.prefix(), deadline=call.desk.late_deadline())
     return Answer(204)
 
 
@@ -194,7 +193,7 @@ def _read_outbox(call: Call) -> Answer:
 
 
 def _delete_mails(call: Call) -> Answer:
-    logs.delete_mails(call.desk.store, call.tenant(), _prefix(call), deadline=call.desk.late_deadline())
+    logs.delete_mails(call.desk.store, call.tenant(), call.prefix(), deadline=call.desk.late_deadline())
     return Answer(204)
 
 
@@ -220,7 +219,7 @@ def _read_disk(call: Call) -> Answer:
 
 
 def _switch_disk(call: Call) -> Answer:
-    content = _json(call)
+    content = call.json()
     try:
         if isinstance(content, dict) and set(content) == {"profile"}:
             profile = packaged_profile(str(content["profile"]))
@@ -283,48 +282,3 @@ ENDPOINTS: Final = (
     Endpoint("PUT", "/admin/faults", "loop", _switch_faults),
     Endpoint("GET", "/admin/planted", "loop", _read_planted),
 )
-
-
-def _query_number(call: Call, name: str, *, default: int, least: int, most: int) -> int:
-    text = call.query.get(name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
-        raise Problem(
-            400, "bad_query", f"query {name} is {text!r}; expected a number from {least} to {most}", field=name
-        )
-    return int(text)
-
-
-def _prefix(call: Call) -> str:
-    """How the tokens begin that are meant; never all of them by an oversight."""
-    prefix = call.query.get("prefix", "")
-    if not re.fullmatch(TOKEN_PATTERN, prefix):
-        detail = "query prefix: expected the beginning of a token, 1 to 200 visible ASCII characters"
-        raise Problem(400, "bad_query", detail, field="prefix")
-    return prefix
-
-
-def _if_match(call: Call) -> int | None:
-    text = call.headers.get("if-match")
-    if text is None or text.strip() == "*":
-        return None
-    match = re.fullmatch(r'(?:W/)?"([0-9]{1,18})"', text.strip())
-    if match is None:
-        raise Problem(400, "bad_header", f'If-Match is {text!r}; expected "<version>"', field="If-Match")
-    return int(match.group(1))
-
-
-def _save_token(call: Call) -> str | None:
-    token = call.headers.get("x-save-id")
-    if token is not None and not re.fullmatch(TOKEN_PATTERN, token):
-        detail = "X-Save-Id: expected 1 to 200 visible ASCII characters without a comma"
-        raise Problem(400, "bad_header", detail, field="X-Save-Id")
-    return token
-
-
-def _json(call: Call) -> Any:
-    try:
-        return orjson.loads(call.body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, "bad_json", str(error)) from error
