@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from scenarios.model import Scenario
+from targets.answer import Answer
 from targets.model import Target
-from targets.readiness import Answer, ask
+from targets.readiness import ask
 
 _MARKS = {"ok": "ok", "no": "NO", "open": "--"}
 _WIDTH = 80

@@ -6,13 +6,13 @@ Nothing is made, changed or removed: whatever the mapping would do by another me
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from scenarios.errors import Aborted, InputError
-from scenarios.fields import CustomField, define_fields
 from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
+from targets.answer import Answer
 from targets.asking import Asking
 from targets.binding import Binding
 from targets.call import Call
@@ -22,15 +22,12 @@ from targets.credentials import Credentials
 from targets.extension import bind
 from targets.forms import compile_form
 from targets.http import Request, Response
-from targets.inventory import Inventory, TenantInventory
+from targets.inventory import Inventory
 from targets.model import Target
-from targets.provision_mapping import Step
 from targets.provisioning import SEED_KEY
 from targets.request_mapping import RequestMapping
-from targets.trials import LOOKUPS, Answer, Trials
-from targets.wanted import case_type_of, is_as_wanted
-
-__all__ = ["Answer", "ask"]
+from targets.stock import Stock
+from targets.trials import LOOKUPS, Trials
 
 #: A clock that is off by more is a fault.
 CLOCK_OFF_S: Final = 5.0
@@ -93,9 +90,7 @@ class _Questions:
         self._client = client
         self._clock = clock
         self._asking = Asking(target, credentials, client)
-        self._remote: dict[str, str] = {}  # what the target calls the tenants that are there
-        self._fields: dict[str, dict[str, str]] = {}
-        self._cases: dict[str, tuple[str, ...]] = {}
+        self._stock = Stock(target, scenario, self._asking)
 
     def all(self) -> Iterator[Answer]:
         """Every question in order; without a connection or a login the rest is not worth asking."""
@@ -104,10 +99,10 @@ class _Questions:
             yield answer
             if answer.word == "no":
                 return
-        yield self._asked("tenants", self._tenants)
+        yield self._asked("tenants", self._stock.tenants)
         for cohort in self._scenario.cohorts:
-            yield self._asked("custom fields", self._custom_fields, cohort)
-        yield self._asked("cases", self._cases_there)
+            yield self._asked("custom fields", self._stock.custom_fields, cohort)
+        yield self._asked("cases", self._stock.cases)
         yield from self._read_operations()
         yield self._asked("clean up", self._may_clean_up)
         yield self._asked("clock", self._clock_agrees)
@@ -161,94 +156,6 @@ class _Questions:
             )
         return Answer("credentials", "ok", said)
 
-    # -- what is there ---------------------------------------------------------------------------
-
-    def _tenants(self) -> Answer:
-        keys = [tenant.key for tenant in self._scenario.tenants]
-        step = self._target.provision.tenants
-        if step is None:
-            self._remote = {key: key for key in keys}
-            return Answer("tenants", "open", "the mapping does not say how they are found; it uses our keys")
-        there = self._asking.list_all(step.find, {})
-        self._remote = {key: there[key][0] for key in keys if key in there}
-        return self._counted("tenants", "", [key for key in keys if key not in there], len(keys), step)
-
-    def _custom_fields(self, cohort: str) -> Answer:
-        wanted = self._scenario.cohorts[cohort].custom_fields
-        tenants = [t for t in self._scenario.tenants if t.cohort == cohort and t.key in self._remote]
-        provision = self._target.provision
-        where = f"{cohort}, {wanted} fields: "
-        if not tenants:
-            return Answer("custom fields", "open", f"{where}none of the tenants is there yet")
-        if provision.fields:
-            return self._fields_found(provision.fields, tenants, where, wanted)
-        for tenant in tenants:
-            self._fields[tenant.key] = {field.key: field.key for field in self._defined(tenant)}
-        if provision.case_types:
-            return self._case_types_found(provision.case_types, tenants, where)
-        return Answer("custom fields", "open", f"{where}the mapping does not say how they are found")
-
-    def _fields_found(self, step: Step, tenants: list[Tenant], where: str, wanted: int) -> Answer:
-        most = ("", 0)
-        for tenant in tenants:
-            there = self._asking.list_all(step.find, self._context(tenant))
-            keys = [field.key for field in self._defined(tenant)]
-            self._fields[tenant.key] = {key: there[key][0] for key in keys if key in there}
-            most = max(most, (tenant.key, sum(key not in there for key in keys)), key=lambda one: one[1])
-        key, missing = most
-        if not missing:
-            return Answer("custom fields", "ok", f"{where}there in {_times(len(tenants), 'tenant')}")
-        said = f"{where}{wanted - missing} of {wanted} are there in {key}"
-        if step.create:
-            return Answer("custom fields", "ok", f"{said}; a run makes the others")
-        return Answer("custom fields", "no", said, f"{self._prepare()}; or lower custom_fields of the cohort")
-
-    def _case_types_found(self, step: Step, tenants: list[Tenant], where: str) -> Answer:
-        absent: list[str] = []
-        for tenant in tenants:
-            context = self._context(tenant)
-            there = self._asking.list_all(step.find, context)
-            for number in range(tenant.case_types):
-                case_type = case_type_of(tenant, number, self._defined(tenant))
-                name = f"{case_type['key']} of {tenant.key}"
-                if case_type["key"] not in there:
-                    absent.append(name)
-                elif not is_as_wanted(
-                    self._asking, step, {**context, "case_type": case_type}, there[case_type["key"]][1]
-                ):
-                    said = f"{where}{name} is there with other fields or scripts"
-                    if step.update:
-                        return Answer("custom fields", "ok", f"{said}; a run changes it, if no case is in the way")
-                    return Answer("custom fields", "no", said, "clean up, or give the scenario another name")
-        if absent and step.create is None:
-            return Answer("custom fields", "no", f"{where}there is no {absent[0]}", self._prepare())
-        if absent:
-            return Answer("custom fields", "ok", f"{where}{_times(len(absent), 'case type')} to be made by a run")
-        return Answer("custom fields", "ok", f"{where}there in {_times(len(tenants), 'tenant')}")
-
-    def _cases_there(self) -> Answer:
-        step = self._target.provision.cases
-        if step is None:
-            return Answer("cases", "no", "the mapping does not say how they are found", "see provision.cases")
-        wanted = missing = 0
-        short: list[str] = []
-        for tenant in self._scenario.tenants:
-            there = self._remote.get(tenant.key) is not None
-            listed = self._asking.list_all(step.find, self._context(tenant)) if there else {}
-            self._cases[tenant.key] = tuple(id_ for id_, _ in listed.values())[: tenant.cases]
-            wanted += tenant.cases
-            missing += tenant.cases - len(self._cases[tenant.key])
-            short += [tenant.key] if len(self._cases[tenant.key]) < tenant.cases else []
-        return self._counted("cases", f"short are {_few(short)}", [""] * missing, wanted, step)
-
-    def _counted(self, question: str, which: str, missing: list[str], wanted: int, step: Step) -> Answer:
-        said = f"{wanted - len(missing):,} of {wanted:,} are there"
-        if not missing:
-            return Answer(question, "ok", said)
-        if step.create:
-            return Answer(question, "ok", f"{said}; a run makes the others")
-        return Answer(question, "no", f"{said}; {which or f'missing are {_few(missing)}'}", self._prepare())
-
     # -- how it answers --------------------------------------------------------------------------
 
     def _read_operations(self) -> Iterator[Answer]:
@@ -259,7 +166,7 @@ class _Questions:
         ready = [
             tenant
             for tenant in firsts
-            if self._cases.get(tenant.key) and len(self._fields.get(tenant.key, ())) == tenant.custom_fields
+            if (known := self._stock.known(tenant)).cases and len(known.fields) == tenant.custom_fields
         ]
         if not ready:
             yield Answer("reads", "open", "no tenant has all that it takes to try them")
@@ -270,7 +177,7 @@ class _Questions:
         except InputError as error:
             yield Answer("reads", "no", str(error))
             return
-        call = Call(0, save_id(SEED_KEY, 0), tenant, self._cases[tenant.key][0], "")
+        call = Call(0, save_id(SEED_KEY, 0), tenant, self._stock.known(tenant).cases[0], "")
         trials = Trials(self._target, binding, self._client, call)
         for operation in Operation:
             if binding.supports(operation):
@@ -283,10 +190,7 @@ class _Questions:
         """The requests of the first tenant of a cohort alone."""
         cohort = self._scenario.cohorts[tenant.cohort].model_copy(update={"tenants": 1})
         alone = self._scenario.model_copy(update={"cohorts": {tenant.cohort: cohort}})
-        known = TenantInventory(
-            remote={"id": self._remote[tenant.key]}, fields=self._fields[tenant.key], cases=self._cases[tenant.key]
-        )
-        inventory = Inventory(tenants={tenant.key: known})
+        inventory = Inventory(tenants={tenant.key: self._stock.known(tenant)})
         return bind(self._target, alone, inventory, self._environ, credentials=self._credentials)
 
     def _read_of(self, operation: Operation, trials: Trials) -> Iterator[Answer]:
@@ -306,9 +210,9 @@ class _Questions:
             return Answer("clean up", "open", "the mapping has none: what a run makes stays there")
         if steps.allowed is None:
             return Answer("clean up", "open", "the mapping has no read that tells (clean_up.allowed)")
-        some = [tenant for tenant in self._scenario.tenants if tenant.key in self._remote]
+        some = [tenant for tenant in self._scenario.tenants if self._stock.has(tenant)]
         several = "tenant" in compile_form(steps.allowed.request).names
-        contexts = [self._context(tenant) for tenant in some] if several else [{}]
+        contexts = [self._stock.context(tenant) for tenant in some] if several else [{}]
         for context in contexts:
             request = self._asking.fill(steps.allowed.request, context)
             response = self._client.send(request)
@@ -335,20 +239,3 @@ class _Questions:
             f"{abs(off_s):,.0f} s {'ahead of' if off_s > 0 else 'behind'} ours, by the Date header",
             "let both hosts keep time by NTP: logs, tokens and Retry-After are read by it",
         )
-
-    def _context(self, tenant: Tenant) -> dict[str, Any]:
-        return {"tenant": {"key": tenant.key, "remote": {"id": self._remote.get(tenant.key, "")}}}
-
-    def _defined(self, tenant: Tenant) -> tuple[CustomField, ...]:
-        return define_fields(self._scenario, tenant.custom_fields)
-
-    def _prepare(self) -> str:
-        return f"prepare it: {self._target.start}" if self._target.start else "make them on the target"
-
-
-def _times(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from scenarios.model import Operation
+from targets.answer import Answer
 from targets.binding import Binding
 from targets.call import Call
 from targets.control import ControlClient
@@ -15,16 +16,6 @@ from targets.model import Target
 
 #: The keys of ``verify``.
 LOOKUPS: Final = ("scripts", "mails", "values", "history", "saves")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one question. ``open``: it could not be asked; only ``no`` stands in the way of a run."""
-
-    question: str
-    word: Literal["ok", "no", "open"]
-    said: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

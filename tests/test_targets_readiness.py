@@ -13,9 +13,10 @@ from savepath.cli import cli
 from scenarios.errors import InputError
 from scenarios.fields import define_fields
 from scenarios.library import parse_scenario
+from targets.answer import Answer
 from targets.clock import Clock
 from targets.mapping import parse_target
-from targets.readiness import Answer, ask
+from targets.readiness import ask
 
 SCENARIO = """\
 name: s
