@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from scenarios.errors import InputError
+from scenarios.errors import InputError, Refused
 from scenarios.model import Scenario
 from scenarios.parts import refuse_too_many
 from targets.footprint import Footprint, Heading
+from targets.hosts import AllowedHosts
 from targets.mapping import Target, load_target
 
 #: Of a second target a secret ``NAME`` is looked for as ``VERSUS_NAME`` first.
@@ -92,6 +93,15 @@ class ChosenTarget:
             side=side,
         )
         return Footprint(folder, name, heading)
+
+
+def refuse_blind(client: str, hosts: AllowedHosts) -> None:
+    """Raises Refused for a client that looks up hosts by itself, where they may stand in some networks only."""
+    if hosts.networks and client != CLIENTS[0]:
+        raise Refused(
+            f"--client {client}: Locust's own clients cannot be held to the networks of a mapping "
+            f"({', '.join(map(str, hosts.networks))}); leave --client out, or networks in a mapping of its own"
+        )
 
 
 def secrets_side(side: str, *, watched: bool) -> str:

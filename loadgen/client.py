@@ -61,7 +61,7 @@ class Client:
     """Connections to any number of origins, at most ``connections`` open to each.
 
     ``timeout_s`` bounds a whole request: waiting for a connection, connecting, sending, the last byte. A host
-    that is not one of ``hosts`` is never connected to.
+    that is not one of ``hosts``, or leads to an address that they do not allow, is never connected to.
     """
 
     def __init__(self, *, timeout_s: float, connections: int, hosts: AllowedHosts = LOOPBACK) -> None:
@@ -127,7 +127,8 @@ class Client:
         kind = _SecurePool if secure else _PlainPool
         # The request's own deadline covers connecting and reading: a second timer per receive would only cost.
         none: Any = None  # the library hands it to settimeout, which takes it; its annotation does not
-        pool = kind(host, port, host, port, size=self._connections, connection_timeout=none, network_timeout=none)
+        times = {"connection_timeout": none, "network_timeout": none}
+        pool = kind(host, port, host, port, hosts=self._hosts, size=self._connections, **times)
         return pool, parts.netloc.rpartition("@")[2]
 
 
@@ -145,7 +146,22 @@ class _Answer(HTTPSocketPoolResponse):
 
 
 class _PlainPool(ConnectionPool):
-    """The library's pool, with a check for dead connections that has no limit on file descriptors."""
+    """The library's pool, with a check for dead connections that has no limit on file descriptors.
+
+    Before each new connection it asks ``hosts`` about the addresses that it is about to try.
+    """
+
+    def __init__(
+        self, host: str, port: int, request_host: str, request_port: int, *, hosts: AllowedHosts, **how: Any
+    ) -> None:
+        super().__init__(host, port, request_host, request_port, **how)
+        self._host = host
+        self._hosts = hosts
+
+    def _resolve(self) -> Any:
+        found = super()._resolve()
+        self._hosts.refuse_elsewhere(self._host, (where[0] for *_, where in found))
+        return found
 
     def after_connect(self, sock: gevent.socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

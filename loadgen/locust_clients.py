@@ -4,8 +4,9 @@ For who wants to see what the client does to the figures, or needs what only the
 (no redirect followed, nothing retried, no cookie kept, one deadline for a whole request) and cost more, above all
 ``requests``. Importing this imports Locust, which patches the process.
 
-One rule the fast one cannot keep: geventhttpclient repeats a read whose connection was closed, up to once more
-than there are connections. What writes it never repeats.
+Two rules they cannot keep. They look up names by themselves, so that they are not opened for a target that lists
+``networks`` (``chosen.refuse_blind``). And of the fast one, geventhttpclient repeats a read whose connection was
+closed, up to once more than there are connections. What writes it never repeats.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from loadgen.chosen import ALONE, ChosenTarget, Workers, environ_of, secrets_side
+from loadgen.chosen import ALONE, ChosenTarget, Workers, environ_of, refuse_blind, secrets_side
 from loadgen.plan import Plan, make_plan, plan_for
 from loadgen.run_folder import refuse_used
 from savepath.launch import Launch, drive
@@ -116,6 +116,7 @@ def ready(
     targets = {side: chosen.load(allow_python=command.allow_python) for side, chosen in command.targets.items()}
     for target in targets.values():
         refuse_unsafe(target, scenario.tenant_keys, production=command.production)
+        refuse_blind(command.client, target.allowed_hosts)
         if target.python:
             find_class(target.python)
     tenants = [tenant.key for tenant in scenario.tenants]

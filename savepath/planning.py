@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loadgen.plan import Plan
 from reports.console import plain_table, printed
@@ -13,11 +13,14 @@ from scenarios.load import Users
 from scenarios.model import Scenario
 
 
-def tell_plan(plan: Plan, pairs: int) -> str:
-    """What the plan offers, for people, in 80 columns."""
+def tell_plan(plan: Plan, pairs: int, networks: Sequence[str] = ()) -> str:
+    """What the plan offers, for people, in 80 columns; ``networks`` are those that the target may stand in."""
     scenario = plan.scenario
     lines = textwrap.wrap(f"{scenario.name}: {scenario.about}".rstrip(": "), 80)
-    lines += [f"target {plan.target_name}", ""]
+    lines += [f"target {plan.target_name}"]
+    if networks:
+        lines += textwrap.wrap(f"connections only into {', '.join(networks)}", 80)
+    lines.append("")
     lines.append(_cohorts(scenario))
     total = sum(scenario.mix.values())
     mix = ", ".join(f"{op} {weight / total:.0%}" for op, weight in scenario.mix.items() if weight)

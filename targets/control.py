@@ -1,6 +1,6 @@
 """The control client: everything that is asked of a target outside the measured path.
 
-Redirects are never followed, and nothing is sent to a host that is not one of the target's
+Redirects are never followed, and nothing is sent to a host or an address that is not one of the target's
 (``targets.hosts``). Reads are tried a few times; writes only where the target itself says "later" (429
 or 503 with Retry-After), so that nothing is made twice. What the target allows at most (its quotas) is kept.
 """
@@ -56,6 +56,7 @@ class ControlClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._target = target
+        self._hosts = target.allowed_hosts
         self._timeout_s = timeout_s
         self._credentials = credentials
         self.complaints = Complaints(target, credentials)
@@ -71,7 +72,7 @@ class ControlClient:
             timeout=timeout_s,
             follow_redirects=False,
             trust_env=False,
-            transport=DeadlineTransport(self._deadline, tls_context()),
+            transport=DeadlineTransport(self._deadline, tls_context(), self._hosts),
         )
 
     def __enter__(self) -> Self:
@@ -177,7 +178,7 @@ class ControlClient:
         # Not compressed, like the measured path; a few bytes cannot unfold to many.
         headers = {"Accept-Encoding": "identity", **request.headers}
         url = httpx.URL(request.url)  # asked of what is sent, not of a second reading of the text
-        self._target.allowed_hosts.refuse_others(url.host, url.port or (443 if url.scheme == "https" else 80))
+        self._hosts.refuse_others(url.host, url.port or (443 if url.scheme == "https" else 80))
         with self._client.stream(request.method, url, headers=headers, content=request.body) as answer:
             body = bytearray()
             try:

@@ -1,4 +1,4 @@
-"""Connections on which nothing is waited for beyond a deadline, however the other side spreads what it says.
+"""Connections to allowed addresses, on which nothing is waited for beyond a deadline, however the answer drips.
 
 A timeout of httpx is one of each read: a target that sends a byte of its headers now and then holds a request for
 ever. Here what is left until the deadline bounds every single wait, so that all of them together end with it.
@@ -15,6 +15,9 @@ from typing import Any, Final
 
 import httpcore
 import httpx
+
+from targets.hosts import AllowedHosts
+from targets.resolver import addresses_of
 
 #: Targets hang up on connections that idle; this is before most of them do.
 KEPT_S: Final = 5.0
@@ -38,19 +41,20 @@ class Deadline(threading.local):
 class DeadlineTransport(httpx.HTTPTransport):
     """httpx's own transport, but for the connections that it makes."""
 
-    def __init__(self, deadline: Deadline, context: ssl.SSLContext) -> None:
+    def __init__(self, deadline: Deadline, context: ssl.SSLContext, hosts: AllowedHosts) -> None:
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             max_connections=None,
             keepalive_expiry=KEPT_S,
-            network_backend=_Backend(deadline),
+            network_backend=_Backend(deadline, hosts),
         )
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, hosts: AllowedHosts) -> None:
         self._deadline = deadline
+        self._hosts = hosts
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -61,8 +65,24 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        timeout = self._deadline.left_s(timeout)
-        return _Stream(self._plain.connect_tcp(host, port, timeout, local_address, socket_options), self._deadline)
+        self._deadline.left_s(timeout)
+        try:
+            addresses = addresses_of(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        self._hosts.refuse_elsewhere(host, addresses)
+        # To what was looked at, not to the name: asked once more, it could lead elsewhere.
+        last = len(addresses) - 1
+        for at, address in enumerate(addresses):
+            left_s = self._deadline.left_s(timeout)
+            try:
+                plain = self._plain.connect_tcp(address, port, left_s, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if at == last:
+                    raise
+            else:
+                return _Stream(plain, self._deadline)
+        raise AssertionError("unreachable")
 
 
 class _Stream(httpcore.NetworkStream):

@@ -1,13 +1,15 @@
-"""The hosts that a target may send requests to: every client asks before it opens a connection.
+"""The hosts that a target may send requests to, and the networks that they may stand in.
 
-Asked at that edge, a rule holds for whatever leads elsewhere: the next page of a list, a Location, a login, a
-look-up, a class of the user's own.
+Every client asks before it opens a connection. Asked at that edge, a rule holds for whatever leads elsewhere: the
+next page of a list, a Location, a login, a look-up, a class of the user's own, a name that has come to stand for
+another system.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -15,12 +17,18 @@ from urllib.parse import urlsplit
 
 from scenarios.errors import Refused
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """``desk.example.test``, ``*.example.test``, or with a port, ``desk.example.test:8443``; else for any port."""
+    """``desk.example.test``, ``*.example.test``, or with a port, ``desk.example.test:8443``; else for any port.
+
+    Where there are ``networks``, whatever such a name leads to has to be in one of them.
+    """
 
     patterns: tuple[str, ...]
+    networks: tuple[Network, ...] = ()
 
     def allow(self, host: str, port: int) -> bool:
         """Whether a connection to that port of that host may be opened."""
@@ -37,12 +45,48 @@ class AllowedHosts:
                 "sent there; list it under hosts in the mapping if that is meant"
             )
 
+    def refuse_elsewhere(self, host: str, addresses: Iterable[str]) -> None:
+        """Raises Refused for a host of which one of the IP addresses is in none of the networks.
+
+        For all of them: a name that stands for the right system and for another is not to be tried at all.
+        """
+        if not self.networks:
+            return
+        for text in addresses:
+            address = _unmapped(ipaddress.ip_address(text))
+            if not any(address in network for network in self.networks):
+                raise Refused(
+                    f"{host} leads to {address}, which is in none of the networks of the target "
+                    f"({', '.join(map(str, self.networks))}), so nothing is sent there; look why it does (DNS, "
+                    "the hosts file), or list the address under networks in the mapping if that is meant"
+                )
+
     def refuse_url(self, url: str) -> None:
         """As ``refuse_others``, for a client that reads the address itself: no two may read it differently."""
         parts = urlsplit(url)
         if "\\" in url or "@" in parts.netloc:
             raise Refused(f"an address with a user or a backslash in it is not sent to: {parts.scheme}://...")
         self.refuse_others(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+
+
+def _unmapped(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IPv4 address that is written as one of IPv6 (``::ffff:10.0.0.7``) as what it is."""
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def network_of(text: str) -> Network:
+    """``10.20.0.0/16``, ``fd00:20::/64``, or one address. Raises ValueError, in words."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        pass
+    try:
+        meant = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is no network; expected one like 10.20.0.0/16 or fd00:20::/64") from None
+    raise ValueError(f"{text!r} is one address in {meant}; write that, or {text.partition('/')[0]} for it alone")
 
 
 #: Names that lead nowhere (RFC 2606, RFC 6761), as examples have them.

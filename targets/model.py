@@ -18,7 +18,7 @@ from scenarios.source import Source, StrictModel
 from targets.auth_mapping import Auth, TenantMapping
 from targets.extraction import Expression, Find
 from targets.fieldsets import FieldsMapping
-from targets.hosts import AllowedHosts, is_near
+from targets.hosts import AllowedHosts, is_near, network_of
 from targets.lookup_mapping import SINK, Verify
 from targets.provision_mapping import CleanUp, Provision
 from targets.request_mapping import BaseUrl, RequestMapping
@@ -129,6 +129,11 @@ def _check_test_tenants(pattern: str) -> str:
     return pattern
 
 
+def _check_network(text: str) -> str:
+    network_of(text)
+    return text
+
+
 class Production(StrictModel):
     """How a target that people work with may be driven, once ``--production`` says that it is meant."""
 
@@ -156,6 +161,10 @@ class Target(StrictModel):
     hosts: tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._:-]+$")], ...] = Field(
         (),
         description="hosts that requests may go to (desk.example.test, *.example.test); that of base_url if none",
+    )
+    networks: tuple[Annotated[str, AfterValidator(_check_network)], ...] = Field(
+        (),
+        description="networks that the names of hosts may lead to (10.20.0.0/16, fd00:20::/64); any if none",
     )
     production: Production | None = Field(None, description="how it may be driven where it is production")
     variables: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Variable] = Field(
@@ -210,11 +219,16 @@ class Target(StrictModel):
 
     @property
     def allowed_hosts(self) -> AllowedHosts:
-        """Where requests may go: the hosts that are named, else that of base_url; and savepath's own mail sink."""
+        """Where requests may go: the hosts that are named, else that of base_url; and savepath's own mail sink.
+
+        In the networks, where some are listed, and for that sink on this machine.
+        """
         sink = self.verify.mails is not None and self.verify.mails.base_url == SINK["base_url"]
         ours = (str(self.variables["mail_sink"]),) if sink else ()
         urls = ours if self.hosts else (self.base_url, *ours)
-        return AllowedHosts((*self.hosts, *dict.fromkeys(urlsplit(url).hostname or "" for url in urls)))
+        names = dict.fromkeys(urlsplit(url).hostname or "" for url in urls)
+        networks = (*self.networks, "127.0.0.1") if self.networks and sink else self.networks
+        return AllowedHosts((*self.hosts, *names), tuple(map(network_of, networks)))
 
     @property
     def limits(self) -> tuple[Quota, ...]:

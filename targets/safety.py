@@ -1,5 +1,7 @@
 """Whether a plan may be driven at all: asked before the first packet, of every address that the mapping names.
 
+Where the mapping lists networks, its hosts are looked up for that; nothing is sent to what they lead to.
+
 A target is taken for production when its environment, its name, its file or one of its hosts says so. It is then
 driven only with a flag, at most as fast as the mapping says, and in the tenants that it lists as made for tests.
 """
@@ -17,6 +19,7 @@ from scenarios.errors import Refused
 from scenarios.source import Path, dotted
 from targets.auth_mapping import Auth
 from targets.model import Target
+from targets.resolver import addresses_of
 from targets.templates import TemplateError, compile_template
 
 #: ``prod``, ``production``, ``prd``, also with a number, as a word of its own: not products, not non-prod.
@@ -32,7 +35,8 @@ def refuse_unsafe(target: Target, tenants: Sequence[str], *, production: bool) -
     ``production``: whoever runs it has said that production is meant.
     """
     addresses = list(dict.fromkeys(_addresses(target, tenants)))
-    reasons = [*_astray(target, addresses), *_unguarded(target, tenants, addresses, meant=production)]
+    reasons = [*_astray(target, addresses), *_elsewhere(target, addresses)]
+    reasons += _unguarded(target, tenants, addresses, meant=production)
     if reasons:
         raise Refused("\n".join(reasons))
 
@@ -46,6 +50,25 @@ def _astray(target: Target, addresses: Iterable[tuple[Path, str]]) -> Iterator[s
                 f"{_place(target, path)}: {url} is not at one of the hosts of the target "
                 f"({', '.join(target.allowed_hosts.patterns)}); list {host} under hosts if that is meant"
             )
+
+
+def _elsewhere(target: Target, addresses: Iterable[tuple[Path, str]]) -> Iterator[str]:
+    """Hosts of the mapping that lead out of its networks now. Who opens a connection asks again."""
+    hosts = target.allowed_hosts
+    if not hosts.networks:
+        return
+    asked = set()
+    for path, url in addresses:
+        host, port = _host_of(url)
+        if host in asked or not hosts.allow(host, port):
+            continue
+        asked.add(host)
+        try:
+            hosts.refuse_elsewhere(host, addresses_of(host, port))
+        except Refused as reason:
+            yield f"{_place(target, path)}: {reason}"
+        except (OSError, UnicodeError):
+            return  # nobody answers for names here, and each further one may take half a minute to say so
 
 
 def _unguarded(

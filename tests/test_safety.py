@@ -4,8 +4,10 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
+import gevent.socket
 import pytest
 from command_line import savepath
 from misbehaving_server import Behaviour, Reply, Scripted, misbehaving
@@ -15,7 +17,7 @@ from loadgen.client import Client
 from scenarios.errors import InputError, Refused
 from scenarios.library import parse_scenario
 from targets.control import ControlClient, preflight
-from targets.hosts import LOOPBACK, AllowedHosts
+from targets.hosts import LOOPBACK, AllowedHosts, network_of
 from targets.http import Request
 from targets.mapping import parse_target
 from targets.quotas import over_quota
@@ -52,11 +54,12 @@ def refusal(text, *, production=False, scenario=SCENARIO, file="desk.yaml", sett
 class Listener:
     """A port that counts who connects to it."""
 
-    def __init__(self, host="127.0.0.1"):
+    def __init__(self, host="127.0.0.1", port=0):
         self.host = host
+        self.asked = port
 
     def __enter__(self):
-        self.socket = socket.create_server((self.host, 0))
+        self.socket = socket.create_server((self.host, self.asked))
         self.port = self.socket.getsockname()[1]
         self.peers = []
         self.thread = threading.Thread(target=self.accept, daemon=True)
@@ -179,6 +182,129 @@ def test_locusts_own_clients_open_no_connection_to_another_host():
         )
     assert done.stdout.split() == ["refused"] * 8, done.stderr
     assert listener.connections == 0
+
+
+# -- where a name leads -----------------------------------------------------------------------------
+
+
+def only(*networks):
+    """Names of the target, which may lead into these networks."""
+    return AllowedHosts(("localhost", "desk.test"), tuple(map(network_of, networks)))
+
+
+@pytest.mark.parametrize(
+    ("networks", "addresses", "outside"),
+    [
+        (["10.20.0.0/16"], ["10.20.255.7"], ""),
+        (["10.20.0.0/16"], ["10.20.0.7", "10.21.0.7"], "10.21.0.7"),
+        ([], ["10.21.0.7"], ""),
+        (["10.20.0.7"], ["10.20.0.7"], ""),
+        (["10.20.0.7"], ["10.20.0.8"], "10.20.0.8"),
+        (["10.20.0.0/16", "fd00:20::/64"], ["fd00:20::7", "10.20.0.7"], ""),
+        (["10.20.0.0/16", "fd00:20::/64"], ["fd00:21::7"], "fd00:21::7"),
+        (["10.20.0.0/16"], ["::ffff:10.20.0.7"], ""),
+        (["10.20.0.0/16", "::/0"], ["::ffff:10.21.0.7"], "10.21.0.7"),
+        (["fe80::/10"], ["fe80::7%eth0"], ""),
+    ],
+)
+def test_everything_that_a_name_leads_to_has_to_be_in_the_networks(networks, addresses, outside):
+    try:
+        only(*networks).refuse_elsewhere("desk.test", addresses)
+        said = ""
+    except Refused as error:
+        said = str(error)
+    assert said.partition(", which is in none of the networks")[0] == (outside and f"desk.test leads to {outside}")
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (
+            "10.20.0.7/16",
+            r"t:\d+:\d+: networks\[0\]: '10\.20\.0\.7/16' is one address in 10\.20\.0\.0/16; write that",
+        ),
+        ("desk.test", "'desk.test' is no network; expected one like 10.20.0.0/16"),
+    ],
+)
+def test_what_is_no_network_is_told(network, said):
+    with pytest.raises(InputError, match=said):
+        parse_target(f"{DESK}networks: [{network}]\n", "t")
+
+
+def test_the_mail_sink_of_this_machine_is_in_the_networks():
+    there = parse_target(f"{DESK}networks: [10.20.0.0/16]\nverify: {{mails: sink}}\n", "t").allowed_hosts
+    assert [str(one) for one in there.networks] == ["10.20.0.0/16", "127.0.0.1/32"]
+
+
+@contextmanager
+def measured(hosts):
+    client = Client(timeout_s=5, connections=1, hosts=hosts)
+    yield client
+    client.close()
+
+
+def control(hosts):
+    listed = {"hosts": list(hosts.patterns), "networks": [str(one) for one in hosts.networks]}
+    return ControlClient(parse_target(DESK + "".join(f"{key}: {said}\n" for key, said in listed.items()), "t"))
+
+
+@pytest.mark.parametrize("opened", [measured, control])
+def test_no_client_connects_to_an_address_in_another_network(opened):
+    """localhost stands for a staging system whose name has come to lead to another: here 127.0.0.1."""
+    with (
+        Listener() as listener,
+        opened(only("127.0.0.2")) as client,
+        pytest.raises(Refused, match=r"localhost leads to (127\.0\.0\.1|::1), which is in none of the networks"),
+    ):
+        client.send(Request("GET", f"http://localhost:{listener.port}/"))
+    assert listener.connections == 0
+
+
+@pytest.mark.parametrize("opened", [measured, control])
+def test_a_name_that_leads_elsewhere_from_its_second_look_up_on_is_followed_by_no_client(opened, monkeypatch):
+    """Neither within one connection, between look and leap (rebinding), nor with the next one (failover)."""
+    leads_to = iter(["127.0.0.1"])
+    ask = socket.getaddrinfo
+
+    def answer(host, *more, **how):
+        return ask(next(leads_to, "127.0.0.2") if host == "desk.test" else host, *more, **how)
+
+    for module in (socket, gevent.socket):
+        monkeypatch.setattr(module, "getaddrinfo", answer)
+    hanging_up = Scripted(Reply(200, {}, {"Connection": "close"}))
+    with misbehaving(hanging_up) as url, opened(only("127.0.0.1")) as client:
+        port = int(url.rpartition(":")[2])
+        with Listener("127.0.0.2", port) as listener:
+            request = Request("GET", f"http://desk.test:{port}/")
+            assert client.send(request).status == 200
+            with pytest.raises(
+                Refused, match=r"desk\.test leads to 127\.0\.0\.2, which is in none of the networks"
+            ):
+                client.send(request)
+    assert listener.connections == 0
+
+
+@pytest.mark.parametrize("command", ["plan", "run --out out", "run --client fast --out out"])
+def test_a_target_that_has_moved_to_another_network_gets_no_packet_of_a_command(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    allowed = "127.0.0.0/8, '::1'" if "fast" in command else "10.20.0.0/16"
+    with Listener() as listener:
+        desk = DESK.replace("127.0.0.1:9", f"localhost:{listener.port}")
+        Path("t.yaml").write_text(f"{desk}networks: [{allowed}]\n")
+        Path("s.yaml").write_text(SCENARIO)
+        code, said = by_savepath(command)
+    if "fast" in command:
+        assert "--client fast: Locust's own clients cannot be held to the networks of a mapping" in said
+    else:
+        assert "t.yaml:3:11: base_url: localhost leads to" in said
+    assert (code, listener.connections) == (3, 0)
+
+
+def test_a_plan_tells_the_networks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("t.yaml").write_text(f"{DESK}networks: [127.0.0.0/8, 'fd00:20::/64']\n")
+    Path("s.yaml").write_text(SCENARIO)
+    assert "connections only into 127.0.0.0/8, fd00:20::/64" in by_savepath("plan")[1]
 
 
 def test_a_client_that_was_told_nothing_stays_on_this_machine():

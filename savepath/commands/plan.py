@@ -62,10 +62,11 @@ def command(
     detect: float | None,
     earlier: tuple[Path, ...],
 ) -> None:
-    """Say what SCENARIO would offer to TARGET: rate, rows, time. No packet is sent.
+    """Say what SCENARIO would offer to TARGET: rate, rows, time. No packet is sent to it.
 
     A plan that is over a quota of the target is told with what to change, and ends with exit code 3; so does one
-    for production without --production, a rate cap and test tenants in the mapping.
+    for production without --production, a rate cap and test tenants in the mapping, and one whose hosts lead out
+    of the networks of the mapping: they are looked up for that.
 
     With --check the target is asked in place of that, unless the plan is refused: is it reachable, are the
     credentials accepted, are tenants, custom fields and cases there, can its answers be read, may it be cleaned
@@ -98,7 +99,7 @@ def command(
     wanted = pairs or plan.scenario.pairs
     # What is asked beside the plan loads its libraries only where it is asked.
     ready = True
-    asked: dict[str, object] = {}
+    asked: dict[str, object] = {"networks": list(system.networks)}
     told: list[str] = []
     if check and not reasons:
         from savepath.checking import answers_as_data, check_target, tell_count
@@ -115,7 +116,7 @@ def command(
     if as_json:
         say(plan_as_json(plan, wanted, asked))
     else:
-        for text in [*(reasons if check or quiet else [tell_plan(plan, wanted)]), *told]:
+        for text in [*(reasons if check or quiet else [tell_plan(plan, wanted, system.networks)]), *told]:
             say(text)
     if not ready:
         context.exit(Exit.ABORTED)
