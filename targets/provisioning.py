@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scenarios.errors import Aborted
-from scenarios.fields import SavedValues, define_fields
+from scenarios.fields import define_fields, saved_values
 from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
 from targets.asking import Asking
@@ -109,7 +109,7 @@ class _Provisioning:
         self._request = self._asking.fill
         numbers = {tenant.custom_fields for tenant in scenario.tenants}
         self._defined = {number: define_fields(scenario, number) for number in numbers}
-        self._saved = {number: SavedValues(scenario, number) for number in numbers}
+        self._saved = {number: saved_values(scenario, number) for number in numbers}
 
     def run(self) -> Inventory:
         remotes = self._tenants()

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from scenarios.errors import InputError
-from scenarios.fields import SavedValues, Value
+from scenarios.fields import Value, saved_values
 from scenarios.model import Scenario, Tenant
 from targets.fieldsets import FieldsMapping
 from targets.inventory import Inventory, TenantInventory
@@ -23,7 +23,7 @@ class TenantSaves:
         self._inventory = inventory
         self._fields = fields
         # One SavedValues per number of fields; one EncodedSaves per set of remote names.
-        self._saved = functools.cache(lambda number: SavedValues(scenario, number))
+        self._saved = functools.partial(saved_values, scenario)
         self._encoded = functools.cache(self._encode)
         self._encoded_by_tenant: dict[str, EncodedSaves] = {}
 

@@ -12,7 +12,7 @@ from loadgen.effects import Origin
 from loadgen.pace import Pace
 from loadgen.seqs import Seqs
 from loadgen.value_watch import ValueWatch
-from scenarios.fields import SavedValues
+from scenarios.fields import saved_values
 from scenarios.library import parse_scenario
 from scenarios.model import Operation
 from scenarios.tokens import save_id
@@ -97,7 +97,7 @@ class Desk:
 NAMES = {f"cf_{number:03}": f"cf_{number:03}" for number in (1, 2, 3)}
 
 
-VALUES = SavedValues(SCENARIO, 3)
+VALUES = saved_values(SCENARIO, 3)
 
 
 def written(seq):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.fields import SavedValues
+from scenarios.fields import saved_values
 from scenarios.library import parse_scenario
 from scenarios.model import FieldType
 from targets.extraction import Unreadable
@@ -145,7 +145,7 @@ SCENARIO = parse_scenario(
 
 
 def _encoded(shape):
-    saved = SavedValues(SCENARIO, 37)
+    saved = saved_values(SCENARIO, 37)
     codecs = {
         FieldType.MULTI_CHOICE: Codec(kind="joined", separator="|"),
         FieldType.CHECKBOX: Codec(kind="yes_no"),
@@ -166,7 +166,7 @@ ENCODED = {shape: _encoded(shape) for shape in ("flat", "map", "list", "wrapped"
 
 @functools.cache
 def in_lists():
-    saved = SavedValues(SCENARIO, 37)
+    saved = saved_values(SCENARIO, 37)
     codecs = {FieldType.NUMBER: Codec(kind="text"), FieldType.CHECKBOX: Codec(kind="yes_no")}
     mapping = FieldsMapping(shape="map", under="f", in_lists=True, codecs=codecs)
     return EncodedSaves(mapping, saved, {field.key: field.key for field in saved.fields}), saved, mapping
@@ -217,6 +217,6 @@ def test_every_field_has_its_turn():
 
 @functools.cache
 def some_fields(per_save):
-    saved = SavedValues(SCENARIO, 37)
+    saved = saved_values(SCENARIO, 37)
     mapping = FieldsMapping(shape="map", under="f", per_save=per_save)
     return EncodedSaves(mapping, saved, {field.key: f"r-{field.key}" for field in saved.fields}), saved, mapping
