@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.details import Outage
 from analysis.reduction import Reduction
+from analysis.samples import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Origin:
     """The tool that made the results of a run, where that was not savepath, and what they do not tell."""
 
     tool: str
-    lacks: frozenset[str]  # of analysis.samples.FACTS
+    lacks: frozenset[Fact]
     notes: tuple[str, ...] = ()  # what else was seen when they were imported: whole sentences
 
 
@@ -62,8 +63,8 @@ class Run:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reduced", Reduction(self.slices, self.effects))
 
-    def lacks(self, fact: str) -> bool:
-        """Whether this one of ``analysis.samples.FACTS`` is not told."""
+    def lacks(self, fact: Fact) -> bool:
+        """Whether this is not told."""
         return self.origin is not None and fact in self.origin.lacks
 
 

@@ -15,7 +15,7 @@ run's key and ``seq`` (see ``scenarios.tokens``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,7 @@ UNDECIDED: Final = ("superseded", "unverified")
 
 #: What the results of another tool may not tell: what was planned and when each request was due; how the
 #: generator did; which cohort a request belongs to; what became of its effects. See ``analysis.origin``.
-FACTS: Final = ("schedule", "generator", "cohorts", "effects")
+Fact = Literal["schedule", "generator", "cohorts", "effects"]
 
 #: name -> Arrow type of the samples table. ``dictionary`` is a dictionary-encoded string.
 SAMPLE_COLUMNS: Final = {

@@ -144,11 +144,11 @@ def empty() -> pd.DataFrame:
     return pd.DataFrame({"t_s": np.empty(0), **texts, **integers, **lists})[list(COLUMNS)]
 
 
-def cell_histograms(slices: pd.DataFrame, name: str = "response") -> dict[tuple[str, int], Histogram]:
-    """One histogram for each (operation, custom fields), over all times and arms."""
+def cell_histograms(slices: pd.DataFrame) -> dict[tuple[str, int], Histogram]:
+    """One histogram of response times for each (operation, custom fields), over all times and arms."""
     if not len(slices):
         return {}
-    keys, found = histograms_by(slices, ("operation", "custom_fields"), name)
+    keys, found = histograms_by(slices, ("operation", "custom_fields"))
     return dict(
         zip(zip(keys["operation"].tolist(), keys["custom_fields"].tolist(), strict=True), found, strict=True)
     )

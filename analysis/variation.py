@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 QUANTISATION: Final = LOG_WIDTH**2 / 6
 #: Draws of the simulated maximum: its 95 % point is then off by 0.3 points of coverage at most.
 _DRAWS: Final = 5000
+_LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ def expected_own(rows: Floats, sampling: Floats) -> Floats:
     return expected
 
 
-def simultaneous(variation: Variation, level: float = 0.95) -> float:
-    """How many standard errors an interval must reach to hold for all cells at once (max-T), by simulation.
+def simultaneous(variation: Variation) -> float:
+    """How many standard errors an interval must reach to hold at 95 % for all cells at once (max-T), simulated.
 
     Bonferroni would treat the cells as if they had nothing in common; they share most of their
     noise, and the maximum over cells that move together is hardly larger than one of them. The draws
@@ -126,7 +127,7 @@ def simultaneous(variation: Variation, level: float = 0.95) -> float:
     common_z = rng.standard_normal((_DRAWS, 1))
     common_s2 = rng.chisquare(variation.common_df, (_DRAWS, 1)) / variation.common_df
     if cells == 1:
-        return float(special.stdtrit(variation.common_df, (1 + level) / 2))
+        return float(special.stdtrit(variation.common_df, (1 + _LEVEL) / 2))
     own_z = rng.standard_normal((_DRAWS, cells))
     own_z = (own_z - own_z.mean(axis=1, keepdims=True)) * np.sqrt(cells / (cells - 1))
     if np.isinf(variation.own_df):
@@ -136,7 +137,7 @@ def simultaneous(variation: Variation, level: float = 0.95) -> float:
     common, own = variation.common, np.maximum(variation.own, QUANTISATION)
     moved = np.abs(common_z * np.sqrt(common) + own_z * np.sqrt(own))
     largest = np.max(moved / np.sqrt(common * common_s2 + own * own_s2), axis=1)
-    return float(np.quantile(largest, level))
+    return float(np.quantile(largest, _LEVEL))
 
 
 def _inverse_trigamma(value: float) -> float:

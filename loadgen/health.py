@@ -71,10 +71,6 @@ class Health:
         self.tick()
         self._begin = None
 
-    def lag_quantile_s(self, q: float) -> float:
-        """A quantile of all lags, to half a percent; NaN where there was none."""
-        return quantile_of(self.lag_counts, q)
-
     @property
     def lag_counts(self) -> dict[int, int]:
         """How many lags there were, by the number of their bin; none for an empty bin."""

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 
+from analysis.samples import Fact
 from scenarios.load import Users
 from scenarios.objectives import Objective
 from scenarios.source import StrictModel
@@ -133,7 +134,7 @@ class Origin(StrictModel):
 
     tool: Literal["jtl", "k6", "locust", "vegeta"]
     files: tuple[str, ...]  # their names
-    lacks: tuple[Literal["schedule", "generator", "cohorts", "effects"], ...]  # of analysis.samples.FACTS
+    lacks: tuple[Fact, ...]
     unmapped: dict[str, int] = Field({})  # label -> requests that the label map does not name: not in the samples
     ignored: dict[str, int] = Field({})  # label -> requests that the label map leaves out on purpose
     notes: tuple[str, ...] = ()  # whole sentences, for the report

@@ -83,7 +83,7 @@ def render(assessment: Assessment, meta: ReportMeta) -> str:
             (one, told, _outage_chart(one, number))
             for number, (one, told) in enumerate(outages.told_of(assessment))
         ],
-        "settled": sections.settled_told(assessment, before, after),
+        "settled": sections.settled_told(before, after),
         "failures": sorted(assessment.failures, key=_failure_rank),
         "checks": evidence.checks_told(assessment),
         "evidence": evidence.evidence_told(assessment),

@@ -76,10 +76,10 @@ def test_cases(assessment: Assessment) -> list[TestCase]:
             _of_candidate(row, one, assessment)
             for row, one in zip(candidate_rows(assessment), assessment.ranking, strict=True)
         ),
-        *(_of_cell(cell, assessment, claims) for cell in cells),
+        *(_of_cell(cell, claims) for cell in cells),
         *(_of_slope(slope, assessment, claims) for slope in slopes),
         *(_of_standout(one, assessment) for one in claims.standing_out),
-        *(_of_failures(finding, assessment) for finding in assessment.failures),
+        *(_of_failures(finding) for finding in assessment.failures),
         *(_of_integrity(finding) for finding in sorted(assessment.integrity, key=words.effect_rank)),
         *(_of_objective(one, claims) for one in assessment.objectives),
         *(_of_check(check) for check in assessment.checks),
@@ -99,7 +99,7 @@ def _of_candidate(row: CandidateRow, one: Ranked, assessment: Assessment) -> Tes
     return TestCase("candidates", one.name, "failure" if failed else "skipped", message)
 
 
-def _of_cell(cell: CellFinding, assessment: Assessment, claims: Claims) -> TestCase:
+def _of_cell(cell: CellFinding, claims: Claims) -> TestCase:
     name = f"{words.place(cell.operation, cell.custom_fields)}, {units.percentile(cell.quantile)}"
     message = (
         f"{cell.word.value}: {units.change(cell.ratio)} ({units.interval(cell.low, cell.high, cell.limit)}, "
@@ -137,7 +137,7 @@ def _of_standout(finding: StandoutFinding, assessment: Assessment) -> TestCase:
     return TestCase("standing out", name, "skipped", f"{message}; the verdict does not rest on it")
 
 
-def _of_failures(finding: FailureFinding, assessment: Assessment) -> TestCase:
+def _of_failures(finding: FailureFinding) -> TestCase:
     name = f"failed requests: {words.place(finding.operation, finding.custom_fields)}"
     message = (
         f"{units.count(finding.before)} of {units.count(finding.requests_before)} before, "

@@ -73,9 +73,7 @@ def standing_out_told(assessment: Assessment) -> str:
     return f"Against the rest of the same runs slower, whatever the host did: {told}."
 
 
-def settled_told(
-    assessment: Assessment, points_before: list[TimelinePoint], points_after: list[TimelinePoint]
-) -> str:
+def settled_told(points_before: list[TimelinePoint], points_after: list[TimelinePoint]) -> str:
     """How after compares with before in the first and in the last third of the elapsed time."""
     first = _third(points_before, points_after, last=False)
     last = _third(points_before, points_after, last=True)

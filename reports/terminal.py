@@ -60,15 +60,11 @@ def _parts(assessment: Assessment, meta: ReportMeta, width: int) -> Iterable[Ren
     yield from _integrity_parts(assessment)
     yield from _outage_parts(assessment)
     yield from _failure_parts(assessment)
-    yield from _trust_parts(assessment, story)
-
-
-def _grid(*, expand: bool = False) -> Table:
-    return Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False, expand=expand)
+    yield from _trust_parts(assessment)
 
 
 def _decisions(story: sentences.Story) -> Table:
-    table = _grid()
+    table = plain_table(header=False, gap=1)
     table.add_column(style="bold", width=_LABEL_WIDTH + 8, no_wrap=True)
     table.add_column(overflow="fold")
     for row in story.decisions:
@@ -269,7 +265,7 @@ def _failure_parts(assessment: Assessment) -> Iterable[RenderableType]:
             yield Text(f"✗ more failures than before: {where}: {told}, {now}", style="bright_red")
 
 
-def _trust_parts(assessment: Assessment, story: sentences.Story) -> Iterable[RenderableType]:
+def _trust_parts(assessment: Assessment) -> Iterable[RenderableType]:
     yield ""
     yield Text(f"checks       {evidence.checks_told(assessment)}")
     for check in assessment.checks:

@@ -31,7 +31,7 @@ TENANTS_MOST: Final = 6
 NEAR_S: Final = 3600.0
 
 
-def part(watched: Watched, *, heading: str = "Did it settle?") -> Markup:
+def part(watched: Watched) -> Markup:
     """The section: the verdict now, the chart, alarms with their evidence, verdicts in turn, remarks, gaps."""
     figure = window_figure(watched)
     chart = None if figure is None else drawing.long_chart(figure, prefix="window", label=in_words(watched))
@@ -40,7 +40,6 @@ def part(watched: Watched, *, heading: str = "Did it settle?") -> Markup:
         .get_template("window.html.j2")
         .render(
             w=watched,
-            heading=heading,
             chart=chart,
             lead=lead(watched),
             evidence=list(evidence_rows(watched.evidence, watched.remarks)) if watched.evidence else [],

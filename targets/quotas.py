@@ -19,7 +19,7 @@ from scenarios.errors import Refused
 from scenarios.model import Operation, Scenario
 from scenarios.users import arrivals_at_most
 from targets.forms import compile_form
-from targets.model import OperationMapping, Quota, Target
+from targets.model import Quota, Target
 
 #: Where the rate of a scenario does not change, the beginning of a long one is looked at.
 ARRIVALS_MAX: Final = 200_000
@@ -68,10 +68,10 @@ def _cost(target: Target, operation: Operation, scenario: Scenario) -> _Cost:
     if mapping is None:
         return _Cost(0, False)
     names = compile_form(mapping.request).names
-    return _Cost(_sends(operation, mapping, names, scenario) + bool(mapping.precondition), "case" in names)
+    return _Cost(_sends(operation, names, scenario) + bool(mapping.precondition), "case" in names)
 
 
-def _sends(operation: Operation, mapping: OperationMapping, names: frozenset[str], scenario: Scenario) -> int:
+def _sends(operation: Operation, names: frozenset[str], scenario: Scenario) -> int:
     return scenario.batch_size if operation is Operation.SEND_BATCH and "mail" in names else 1
 
 

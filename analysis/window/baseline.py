@@ -124,11 +124,8 @@ class Baseline:
         shifts: Floats = self.streams.means(block) - self.cell_profile[self.bin_of(block)]
         return shifts
 
-    def common_level(self, block: Block) -> float:
-        """How much slower than normal the cells without custom fields are; NaN if one is missing."""
-        return self._common(self.streams.means(block), self.bin_of(block))
-
     def _common(self, means: Floats, part: int) -> float:
+        """How much slower than normal the cells without custom fields are; NaN if one is missing."""
         zero = means[self.zero_cells]
         return float(zero.mean() - self.zero_profile[part]) if len(zero) else math.nan
 

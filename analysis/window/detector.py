@@ -41,7 +41,6 @@ class Signal:
     growth: bool  # rather than a latency
     blocks: int  # length of the window
     shift: float  # its mean on the log scale: 0.1 is about +10 %
-    z: float  # sigmas beyond the margin
     score: float
 
 
@@ -83,7 +82,6 @@ def strongest(baseline: Baseline, means: Floats, z: Floats) -> dict[str, Signal]
             growth=baseline.streams.is_growth(name),
             blocks=SCALES[scale],
             shift=float(means[scale, place]),
-            z=float(z[scale, place]),
             score=float(score[scale, place]),
         )
     return found

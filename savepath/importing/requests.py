@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-S, MS, US = 1_000_000_000, 1_000_000, 1_000  # in nanoseconds
+S, MS = 1_000_000_000, 1_000_000  # in nanoseconds
 
 
 class Request(NamedTuple):
