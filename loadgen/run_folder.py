@@ -30,6 +30,7 @@ from loadgen.run_info import RunInfo
 from loadgen.runs import read_info
 from scenarios.errors import InputError, Refused
 from targets.footprint import FOLDER as FOOTPRINTS
+from targets.lasting import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,19 +140,6 @@ class RunFolder:
         return read_outages(self.path)
 
 
-def write_whole(path: Path, content: bytes, *, lasting: bool = False) -> None:
-    """Write a file by rename, so that a reader sees all of it or none; ``lasting``: also after a crash."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        if lasting:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
-    if lasting:
-        _sync_folder(path.parent)
-
-
 def refuse_used(path: Path) -> None:
     """Raises InputError for a path that holds something already, or cannot be made: nothing is ever overwritten.
 
@@ -162,11 +150,3 @@ def refuse_used(path: Path) -> None:
     there = next(one for one in (path, *path.absolute().parents) if one.exists())
     if not os.access(there, os.W_OK):
         raise InputError(f"{path} cannot be made: {there} cannot be written; choose another folder")
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

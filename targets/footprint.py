@@ -30,6 +30,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from scenarios.errors import InputError, Refused
 from scenarios.source import StrictModel
+from targets.lasting import sync_folder
 
 #: The folder of footprints in the folder of a run, or of the runs of one command.
 FOLDER: Final = "footprint"
@@ -137,7 +138,7 @@ class Footprint:
             self._file = self.path.open("xb", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._append(self._heading, lasting=True)
-            _sync(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             raise _unkept(self._folder, error) from None
 
@@ -255,14 +256,6 @@ def move_footprints(run: Path, into: Path) -> None:
 def _first_free(folder: Path, name: str) -> Path:
     numbers: Sequence[str] = ("", *(f"-{number}" for number in range(2, 10_000)))
     return next(path for one in numbers if not (path := folder / f"{name}{one}.jsonl").exists())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unkept(path: Path, error: OSError) -> InputError:

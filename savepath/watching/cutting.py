@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from loadgen.run_folder import write_whole
 from scenarios.errors import InputError
 from scenarios.model import Scenario
+from targets.lasting import write_whole
 
 NAME: Final = "scenario.yaml"
 #: A driven run leaves this share of its block, and so many seconds at most, for its start and its verification.

@@ -21,11 +21,11 @@ from analysis.window.spans import moment_s
 from analysis.window.state import acknowledge, begin, see
 from analysis.window.streams import TELLING
 from analysis.window.watch import evidence, step
-from loadgen.run_folder import write_whole
 from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.journal import UNREADABLE, Journal, Line, unwritable
 from savepath.watching.lines import Note, Told, line_of
 from scenarios.errors import InputError
+from targets.lasting import write_whole
 
 
 class Watching:

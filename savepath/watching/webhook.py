@@ -23,11 +23,11 @@ from typing import Any, Final
 import httpx
 
 from analysis.findings import Verdict
-from loadgen.run_folder import write_whole
 from reports.watched import Moment
 from savepath.watching.history import History
 from savepath.watching.journal import unwritable
 from scenarios.errors import InputError
+from targets.lasting import write_whole
 
 NAME: Final = "webhook.json"
 SCHEMA: Final = "savepath.watch-event/1"
