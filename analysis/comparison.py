@@ -85,13 +85,14 @@ def compare(
             elif not judged[at]:
                 found.append(_unjudged(levels, at, q, question, pairs, Word.TOO_LITTLE_DATA))
         if judged.any():
-            contrast = oppose(levels[0].of(judged), levels[1].of(judged))
             sides = levels[0].of(judged), levels[1].of(judged)
+            contrast = oppose(*sides)
             variation = vary(contrast.rows, expected_own(contrast.rows, contrast.sampling))
-            found += _judged(contrast, variation, sides, q, question, pairs)
+            measured = _Measured(q, sides, contrast, variation, question, pairs)
+            found += _judged(measured)
             priors[q] = variation.prior.df
             beyond |= {(*cell, q) for cell in _beyond(*sides, question.tolerance)}
-            commons[q] = _common(contrast, variation, sides, q, question, pairs)
+            commons[q] = _common(measured)
     order = {cell: at for at, cell in enumerate(cells)}
     found.sort(key=lambda one: (order[one.operation, one.custom_fields], one.quantile))
     return Comparison(tuple(found), commons.get(0.95, commons.get(0.5)), priors, frozenset(beyond))
@@ -141,27 +142,48 @@ def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> l
     return adjusted
 
 
-def _judged(
-    contrast: Contrast,
-    variation: Variation,
-    sides: tuple[Levels, Levels],
-    q: float,
-    question: Question,
-    pairs: int,
-) -> list[CellFinding]:
-    """The findings of the cells with enough data."""
-    critical = simultaneous(variation)
-    alone = special.stdtrit(variation.df, HARMLESS_LEVEL)
-    answers = len(question.required) * sum(one in DECIDING for one in question.quantiles)
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Ends of intervals on the log scale, by cell; ``se`` are the standard errors behind them."""
+
+    se: Floats
+    low: Floats  # holds for all cells at once, as does ``highest``
+    high: Floats  # holds for its cell alone, at ``HARMLESS_LEVEL``
+    highest: Floats
+
+
+def bounds_of(contrast: Contrast, variation: Variation) -> Bounds:
+    """Between what each cell lies, by the variation of its rows."""
     se = np.sqrt(contrast.factor * variation.each)
-    p_values = special.stdtr(variation.df, -contrast.estimate / se)
-    before_log, after_log = _typical(*sides)
+    reach, alone = simultaneous(variation) * se, special.stdtrit(variation.df, HARMLESS_LEVEL) * se
+    estimate = contrast.estimate
+    return Bounds(se, estimate - reach, estimate + alone, estimate + reach)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The cells with enough data at one quantile, and what is asked of them."""
+
+    q: float
+    sides: tuple[Levels, Levels]
+    contrast: Contrast
+    variation: Variation
+    question: Question
+    pairs: int  # 0 where the sides lie apart in time
+
+
+def _judged(one: _Measured) -> list[CellFinding]:
+    """The findings of the cells with enough data."""
+    contrast, variation, question, pairs = one.contrast, one.variation, one.question, one.pairs
+    bounds = bounds_of(contrast, variation)
+    answers = len(question.required) * sum(q in DECIDING for q in question.quantiles)
+    p_values = special.stdtr(variation.df, -contrast.estimate / bounds.se)
+    before_log, after_log = _typical(*one.sides)
     limit = 1 + question.tolerance
     found = []
     for at, (operation, fields) in enumerate(contrast.cells):
-        estimate, reach = float(contrast.estimate[at]), float(critical * se[at])
-        low, high = ratio_of(estimate - reach), ratio_of(estimate + float(alone[at] * se[at]))
-        word = word_for(low, high, limit, highest=ratio_of(estimate + reach))
+        low, high, highest = (ratio_of(float(end[at])) for end in (bounds.low, bounds.high, bounds.highest))
+        word = word_for(low, high, limit, highest=highest)
         needed = None
         if word in (Word.UNCLEAR, Word.NEAR_THE_LIMIT) and contrast.factor < 1:
             needed = max(pairs_needed(float(variation.each[at]), question.tolerance, answers), pairs + 1)
@@ -169,17 +191,17 @@ def _judged(
             CellFinding(
                 operation=operation,
                 custom_fields=fields,
-                quantile=q,
+                quantile=one.q,
                 before_s=float(np.exp(before_log[at])),
                 after_s=float(np.exp(after_log[at])),
-                ratio=ratio_of(estimate),
+                ratio=ratio_of(float(contrast.estimate[at])),
                 low=low,
                 high=high,
                 limit=limit,
                 word=word,
-                required=_required((operation, fields), q, question),
-                n_before=int(sides[0].n[:, at].sum()),
-                n_after=int(sides[1].n[:, at].sum()),
+                required=_required((operation, fields), one.q, question),
+                n_before=int(one.sides[0].n[:, at].sum()),
+                n_after=int(one.sides[1].n[:, at].sum()),
                 pairs=pairs,
                 p_value=float(p_values[at]),
                 pairs_needed=needed,
@@ -234,24 +256,18 @@ def _unjudged(
     )
 
 
-def _common(
-    contrast: Contrast,
-    variation: Variation,
-    sides: tuple[Levels, Levels],
-    q: float,
-    question: Question,
-    pairs: int,
-) -> CellFinding:
+def _common(one: _Measured) -> CellFinding:
     """Everything got slower: the mean over the cells, with an interval of its own."""
+    contrast, variation = one.contrast, one.variation
     estimate = float(contrast.estimate.mean())
     se = math.sqrt(contrast.factor * max(variation.common, QUANTISATION))
     reach, alone = (float(special.stdtrit(variation.common_df, level)) * se for level in (0.975, HARMLESS_LEVEL))
-    before_log, after_log = _typical(*sides)
-    low, high, limit = ratio_of(estimate - reach), ratio_of(estimate + alone), 1 + question.tolerance
+    before_log, after_log = _typical(*one.sides)
+    low, high, limit = ratio_of(estimate - reach), ratio_of(estimate + alone), 1 + one.question.tolerance
     return CellFinding(
         operation="all",
         custom_fields=0,
-        quantile=q,
+        quantile=one.q,
         before_s=float(np.exp(before_log.mean())),
         after_s=float(np.exp(after_log.mean())),
         ratio=ratio_of(estimate),
@@ -260,9 +276,9 @@ def _common(
         limit=limit,
         word=word_for(low, high, limit, highest=ratio_of(estimate + reach)),
         required=False,
-        n_before=int(sides[0].n.sum()),
-        n_after=int(sides[1].n.sum()),
-        pairs=pairs,
+        n_before=int(one.sides[0].n.sum()),
+        n_after=int(one.sides[1].n.sum()),
+        pairs=one.pairs,
         p_value=float(special.stdtr(variation.common_df, -estimate / se)),
     )
 

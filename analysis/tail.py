@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from scipy import special
 
-from analysis.comparison import HARMLESS_LEVEL, SLOW, Histograms, Opposing, word_for
+from analysis.comparison import SLOW, Histograms, Opposing, bounds_of, word_for
 from analysis.findings import Check, Reason, Word
 from analysis.histograms import Histogram, joined
 from analysis.levels import Cell, measure, ratio_of
 from analysis.runs import Question
-from analysis.variation import expected_own, simultaneous, vary
+from analysis.variation import expected_own, vary
 
 NAME: Final = "tail alike"
 QUANTILE: Final = 0.99
@@ -37,13 +36,10 @@ def check_tail(before: Histograms, after: Histograms, question: Question, oppose
         text = f"Runs of fewer than {AT_LEAST} requests of an operation do not tell how long the slowest take."
         return Check.noted(NAME, text)
     contrast = oppose(levels[0].of(enough), levels[1].of(enough))
-    variation = vary(contrast.rows, expected_own(contrast.rows, contrast.sampling))
-    se = np.sqrt(contrast.factor * variation.each)
-    low = contrast.estimate - simultaneous(variation) * se
-    high = contrast.estimate + special.stdtrit(variation.df, HARMLESS_LEVEL) * se
+    bounds = bounds_of(contrast, vary(contrast.rows, expected_own(contrast.rows, contrast.sampling)))
     limit = 1 + question.tolerance
     worst, longer = 0.0, []
-    for cell, log, least, most in zip(contrast.cells, contrast.estimate, low, high, strict=True):
+    for cell, log, least, most in zip(contrast.cells, contrast.estimate, bounds.low, bounds.high, strict=True):
         worst = max(worst, float(log))
         ends = ratio_of(float(least)), ratio_of(float(most))
         if word_for(*ends, limit, highest=ends[1]) in (*SLOW, Word.NEAR_THE_LIMIT):
