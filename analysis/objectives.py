@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -66,28 +67,47 @@ def _time(one: Objective, after: Sequence[Run], before: Sequence[Run]) -> Object
     """
     q = one.quantile or 0.95
     histograms = [_histogram(run, one) for run in after]
-    value, low, high = _quantile(histograms, q)
+    found = _quantile(histograms, q)
     n = sum(histogram.n for histogram in histograms)
     need = enough_for(q)
     per_run = need.per_run if q <= 0.99 else math.ceil(10 / (1 - q))
     enough = bool(histograms) and min(h.n for h in histograms) >= per_run and n >= need.per_side
-    outcome = _outcome(value, low, one.limit) if enough else ObjectiveOutcome.NO_DATA
-    earlier = _quantile([_histogram(run, one) for run in before], q)[0]
-    return ObjectiveFinding(one.text, "s", one.limit, earlier, value, low, high, n, outcome, latency=True)
+    outcome = _outcome(found.value_s, found.low_s, one.limit) if enough else ObjectiveOutcome.NO_DATA
+    earlier_s = _quantile([_histogram(run, one) for run in before], q).value_s
+    return ObjectiveFinding(
+        one.text,
+        "s",
+        one.limit,
+        earlier_s,
+        found.value_s,
+        found.low_s,
+        found.high_s,
+        n,
+        outcome,
+        latency=True,
+    )
 
 
-def _quantile(histograms: Sequence[Histogram], q: float) -> tuple[float, float, float]:
-    """Value, low and high in seconds; NaN where no run has a sample."""
+@dataclass(frozen=True, slots=True)
+class _Bounded:
+    """A time and what bounds it, in seconds; NaN where no run has a sample."""
+
+    value_s: float = NAN
+    low_s: float = NAN
+    high_s: float = NAN
+
+
+def _quantile(histograms: Sequence[Histogram], q: float) -> _Bounded:
     filled = [histogram for histogram in histograms if histogram.n]
     if not filled:
-        return NAN, NAN, NAN
+        return _Bounded()
     logs = quiet_quantiles(filled, q).log_s
     own = [interval(histogram, q, LEVEL) for histogram in filled]
     low, high = min(_known(one.low_s, 0.0) for one in own), max(_known(one.high_s, math.inf) for one in own)
     if len(filled) > 1:
         reach = float(special.stdtrit(len(logs) - 1, (1 + LEVEL) / 2) * logs.std(ddof=1) / math.sqrt(len(logs)))
         low, high = max(low, math.exp(logs.mean() - reach)), min(high, math.exp(min(logs.mean() + reach, 700.0)))
-    return float(np.exp(logs.mean())), low, high
+    return _Bounded(float(np.exp(logs.mean())), low, high)
 
 
 def _histogram(run: Run, one: Objective) -> Histogram:

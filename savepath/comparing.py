@@ -47,6 +47,15 @@ class Sides:
         return words
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The runs of both sides, and the folder of the first one, which says what is asked of them all."""
+
+    before: list[Run]
+    after: list[Run]
+    first: Path
+
+
 def compare_runs(
     sides: Sides, *, planned: Sequence[str] = (), title: str = "", change: str = ""
 ) -> tuple[Assessment, ReportMeta]:
@@ -55,10 +64,10 @@ def compare_runs(
         if sides.candidates:
             assessment = _rank(sides, planned)
         else:
-            before, after, first = _load_both(sides.both) if sides.both else _load_sides(sides)
-            assessment = assess(before, after, question_of(first, planned))
-            warnings = (*assessment.warnings, *_unlooked([*before, *after]))
-            assessment = replace(assessment, details=look(before, after), warnings=warnings)
+            runs = _load_both(sides.both) if sides.both else _load_sides(sides)
+            assessment = assess(runs.before, runs.after, question_of(runs.first, planned))
+            warnings = (*assessment.warnings, *_unlooked([*runs.before, *runs.after]))
+            assessment = replace(assessment, details=look(runs.before, runs.after), warnings=warnings)
     except IncomparableRuns as error:
         raise InputError(str(error)) from None
     command = ["savepath", "compare", *sides.words, *(word for key in planned for word in ("--planned", key))]
@@ -94,11 +103,10 @@ def _rank(sides: Sides, planned: Sequence[str]) -> Assessment:
     return replace(found, details=look(before, candidates[found.ranking[0].name]))
 
 
-def _load_sides(sides: Sides) -> tuple[list[Run], list[Run], Path]:
-    """The runs before, those after, and the folder of the first one."""
+def _load_sides(sides: Sides) -> _Loaded:
     before, after = _load_side("--before", sides.before), _load_side("--after", sides.after)
     runs_before, runs_after = _told_apart(before, after)
-    return runs_before, runs_after, next(iter(before))
+    return _Loaded(runs_before, runs_after, next(iter(before)))
 
 
 def _told_apart(*sides: Mapping[Path, Run]) -> list[list[Run]]:
@@ -127,8 +135,8 @@ def _load_side(flag: str, paths: Sequence[Path]) -> dict[Path, Run]:
     return {path: _filled(path, load_run(path)) for path in found}
 
 
-def _load_both(paths: Sequence[Path]) -> tuple[list[Run], list[Run], Path]:
-    """As ``_load_sides``, of runs that drove two targets at once."""
+def _load_both(paths: Sequence[Path]) -> _Loaded:
+    """Of runs that drove two targets at once."""
     found = _found("--both", paths)
     for path in found:
         if not RunFolder(path).read().arms:
@@ -139,7 +147,7 @@ def _load_both(paths: Sequence[Path]) -> tuple[list[Run], list[Run], Path]:
     for path, pair in zip(found, arms, strict=True):
         for run in pair.values():
             _filled(path, run)
-    return [pair["before"] for pair in arms], [pair["after"] for pair in arms], found[0]
+    return _Loaded([pair["before"] for pair in arms], [pair["after"] for pair in arms], found[0])
 
 
 def _found(flag: str, paths: Sequence[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -43,7 +43,6 @@ _BY_TURNS, _AT_ONCE = "by turns", "both at once"
 _HIGH: Final = 0.95
 #: Levels are told at p95, growth by the mean of the logarithms (None).
 _MEASURES: Final = (_HIGH, None)
-_Noise = dict[float | None, PairNoise]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,15 @@ TYPICAL: Final = (
     Host(_AT_ONCE, "quiet", 0.02, 0.042),
     Host(_AT_ONCE, "noisy", 0.055, 0.07),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    """How much the runs of one way of comparing differ, by measure, and from whom that is known."""
+
+    design: str
+    name: str
+    of: Mapping[float | None, PairNoise]  # by quantile; None is the mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ def needs_of(plan: Plan, detect: float, pairs: int, earlier: Sequence[Path]) -> 
         noises, failed = _noise_of(find_runs(earlier), whole)
     else:
         noises, failed = _typical_noises(whole), TYPICAL_FAILURES
-    needs = [_need(design, name, noise, scenario, required, detect, pairs) for design, name, noise in noises]
+    needs = [_need(noise, scenario, required, detect, pairs) for noise in noises]
     judged = enough_samples(whole, _HIGH)
     requests = {op: pairs * sum(n for (name, _), n in whole.items() if name == op) for op, _ in required}
     rarest = min(requests, key=lambda op: requests[op])
@@ -168,9 +176,9 @@ def tell_needs(needs: Needs) -> str:
     return "\n".join([*lines, *(line for note in notes for line in _wrapped(note))])
 
 
-def _typical_noises(whole: dict[Cell, float]) -> list[tuple[str, str, _Noise]]:
+def _typical_noises(whole: dict[Cell, float]) -> list[_Noise]:
     return [
-        (
+        _Noise(
             host.design,
             host.name,
             {
@@ -190,7 +198,7 @@ def _in_one_run(whole: dict[Cell, float], design: str, q: float | None) -> dict[
     return enough_samples({cell: n / 2 if design == _AT_ONCE else n for cell, n in whole.items()}, q)
 
 
-def _noise_of(paths: Sequence[Path], whole: dict[Cell, float]) -> tuple[list[tuple[str, str, _Noise]], float]:
+def _noise_of(paths: Sequence[Path], whole: dict[Cell, float]) -> tuple[list[_Noise], float]:
     """The noise of earlier runs, and the share of their requests that failed."""
     if len(paths) < RUNS_AT_LEAST:
         raise InputError(
@@ -200,7 +208,7 @@ def _noise_of(paths: Sequence[Path], whole: dict[Cell, float]) -> tuple[list[tup
     arms = [bool(RunFolder(path).read().arms) for path in paths]
     if any(arms) and not all(arms):
         raise InputError("--from: some runs drove one target and some two; give runs of one kind")
-    found: _Noise = {}
+    found: dict[float | None, PairNoise] = {}
     if all(arms):
         design, pairs = _AT_ONCE, [load_both_arms(path) for path in paths]
         runs = [pair["before"] for pair in pairs]
@@ -220,24 +228,16 @@ def _noise_of(paths: Sequence[Path], whole: dict[Cell, float]) -> tuple[list[tup
             "--from: the runs have too few samples in the cells of this scenario; give longer runs of it"
         )
     failed, sent = (sum(int(run.slices[name].sum()) for run in runs) for name in ("failures", "requests"))
-    return [(design, f"{len(paths)} runs", found)], failed / max(sent, 1)
+    return [_Noise(design, f"{len(paths)} runs", found)], failed / max(sent, 1)
 
 
-def _need(
-    design: str,
-    name: str,
-    noise: _Noise,
-    scenario: Scenario,
-    required: Sequence[Cell],
-    detect: float,
-    pairs: int,
-) -> Need:
-    high, mean = noise.get(_HIGH), noise.get(None)
+def _need(noise: _Noise, scenario: Scenario, required: Sequence[Cell], detect: float, pairs: int) -> Need:
+    high, mean = noise.of.get(_HIGH), noise.of.get(None)
     cells = [cell for cell in required if high and cell in high.cells]
-    runs = 1 if design == _AT_ONCE else 2
+    runs = 1 if noise.design == _AT_ONCE else 2
     return Need(
-        design=design,
-        noise=name,
+        design=noise.design,
+        noise=noise.name,
         seconds_a_pair=runs * (scenario.warmup_s + scenario.duration_s + BESIDES_S),
         seen=pairs_to_see(high, cells, detect) if high and cells else None,
         clear=pairs_to_clear(high, cells, scenario.limits.slower) if high and cells else None,
