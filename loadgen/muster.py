@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from importlib import metadata
 
+from loadgen.admission import Door
 from loadgen.crew import Crew
 from loadgen.ending import Ending
 from loadgen.hands import Child, Guest
@@ -25,7 +26,7 @@ def crew_of(run: PreparedRun, *, on_stop: Callable[[Ending], None], say: Callabl
         return Crew(children, run.task_of, on_stop=on_stop, take_over=workers.take_over, say=say)
     guests = [Guest(order, run.folder) for order in orders]
     token = secret_of(os.environ, workers.token_env) or "" if workers.token_env else ""
-    reception = Reception(workers.listen, token, guests, metadata.version("savepath"), say)
+    reception = Reception(workers.listen, Door(token), guests, metadata.version("savepath"), say)
     return Crew(guests, run.task_of, on_stop=on_stop, reception=reception)
 
 

@@ -23,6 +23,7 @@ from locust.exception import StopUser
 from locust.runners import LocalRunner
 from locust.web import WebUI
 
+from loadgen.admission import Door
 from loadgen.arguments import add_arguments, settings_of
 from loadgen.ending import Ending
 from loadgen.live import Live
@@ -245,7 +246,7 @@ def _open(web_ui: WebUI, plugin: Plugin) -> None:
         sys.exit(error.exit_code)
     app = web_ui.app
     assert app is not None  # noqa: S101  # Locust makes it before the plugin hears of it
-    guard(app, password)
+    guard(app, Door(password) if password else None)
     web_ui.template_args |= tabs()
     fill(app, lambda: plugin.live)
 

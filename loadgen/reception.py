@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ import gevent
 from gevent import socket
 from gevent.event import Event
 
+from loadgen.admission import Door
 from loadgen.hands import Guest
 from loadgen.listening import listener_at
 from loadgen.messages import LINE_MAX, Channel, Got, Hello, Refused
@@ -23,10 +23,10 @@ AWAITED_S: Final = 300.0
 
 
 class Reception:
-    """Listens at ``address`` (HOST:PORT) for the workers of one run. ``token`` is "" where anybody may come."""
+    """Listens at ``address`` (HOST:PORT) for the workers of one run, who come by the ``door``."""
 
     def __init__(
-        self, address: str, token: str, guests: Sequence[Guest], version: str, say: Callable[[str], None]
+        self, address: str, door: Door, guests: Sequence[Guest], version: str, say: Callable[[str], None]
     ) -> None:
         host, _, port = address.rpartition(":")
         try:
@@ -35,7 +35,7 @@ class Reception:
             raise InputError(f"--listen {address} cannot be used: {error}; choose another address") from None
         self._host = host
         self.port = int(self._listener.getsockname()[1])
-        self._token = token
+        self._door = door
         self._guests = guests
         self._version = version
         self._say = say
@@ -64,20 +64,29 @@ class Reception:
 
     def _greet_all(self) -> None:
         while True:
-            sock, _ = self._listener.accept()
-            gevent.spawn(self._greet, sock)
+            sock, where = self._listener.accept()
+            gevent.spawn(self._greet, sock, where[0])
 
-    def _greet(self, sock: socket.socket) -> None:
+    def _greet(self, sock: socket.socket, address: str) -> None:
         channel = Channel(sock, line_max=GREETING_BYTES)
         sock.settimeout(GREETING_S)
         try:
             hello = next(channel.messages(), None)
         except ValueError:
             hello = None
-        guest = self._place_of(hello) if isinstance(hello, Hello) else None
-        if guest is None or not isinstance(hello, Hello):
-            if isinstance(hello, Hello):
-                channel.send(Refused(exit_code=3, message=self._why_not(hello)))
+        if not isinstance(hello, Hello):
+            channel.close()
+            return
+        away = self._door.turned_away(hello.token, address)
+        guest = None if away else self._place_of(hello)
+        if away and away.wait_s:
+            # Hung up on without a word, a worker of the same place that does know the token comes again.
+            gevent.sleep(away.wait_s)
+            channel.close()
+            return
+        if guest is None:
+            why = "the token is missing or wrong" if away else self._why_not(hello)
+            channel.send(Refused(exit_code=3, message=why))
             channel.close()
             return
         sock.settimeout(None)
@@ -92,7 +101,7 @@ class Reception:
             self._all_here.set()
 
     def _place_of(self, hello: Hello) -> Guest | None:
-        if not hmac.compare_digest(hello.token.encode(), self._token.encode()) or hello.version != self._version:
+        if hello.version != self._version:
             return None
         if hello.worker is None:
             return next((guest for guest in self._guests if guest.channel is None), None)
@@ -100,8 +109,6 @@ class Reception:
         return mine[0] if mine and mine[0].order.run_key == hello.run_key and mine[0].channel else None
 
     def _why_not(self, hello: Hello) -> str:
-        if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
-            return "the token is missing or wrong"
         if hello.version != self._version:
             return f"this is savepath {hello.version}, and the run is led by {self._version}; install the same"
         return "the run has its workers, or does not know this one any more"

@@ -6,11 +6,12 @@ Locust's own default is every interface and no password, and it lets pages of ot
 
 from __future__ import annotations
 
+import math
 import os
 
 from flask import Flask, Response, request
 
-from loadgen.admission import OWN_NAMES, is_called, is_of_another_page, knows
+from loadgen.admission import OWN_NAMES, Door, is_called, is_of_another_page, said_in
 from scenarios.errors import InputError
 from targets.environment import secret_of
 
@@ -38,13 +39,17 @@ def password_for(host: str, variable: str) -> str:
     return password
 
 
-def guard(app: Flask, password: str) -> None:
-    """Let through whoever knows the password; without one, whoever calls this machine by its own name."""
+def guard(app: Flask, door: Door | None) -> None:
+    """Let through whoever the door does; without one, whoever calls this machine by its own name."""
 
     def refuse() -> Response | None:
-        if password and not knows(request.headers.get("Authorization", ""), password):
+        said = said_in(request.headers.get("Authorization", ""))
+        if door and (away := door.turned_away(said, request.remote_addr or "")):
+            if away.wait_s:
+                later = {"Retry-After": str(math.ceil(away.wait_s))}
+                return Response("too many wrong passwords came from there\n", 429, later, mimetype="text/plain")
             return Response("the password is missing or wrong\n", 401, CHALLENGE, mimetype="text/plain")
-        if not password and not is_called(request.host, OWN_NAMES):
+        if not door and not is_called(request.host, OWN_NAMES):
             return Response("not by this name\n", 421, mimetype="text/plain")
         if is_of_another_page(request.headers.get("Origin", ""), request.host):
             return Response("not from a page of another site\n", 403, mimetype="text/plain")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from scenarios.errors import Refused
 
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -53,7 +54,7 @@ class AllowedHosts:
         if not self.networks:
             return
         for text in addresses:
-            address = _unmapped(ipaddress.ip_address(text))
+            address = unmapped(ipaddress.ip_address(text))
             if not any(address in network for network in self.networks):
                 raise Refused(
                     f"{host} leads to {address}, which is in none of the networks of the target "
@@ -69,9 +70,7 @@ class AllowedHosts:
         self.refuse_others(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
 
 
-def _unmapped(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def unmapped(address: IpAddress) -> IpAddress:
     """An IPv4 address that is written as one of IPv6 (``::ffff:10.0.0.7``) as what it is."""
     return getattr(address, "ipv4_mapped", None) or address
 

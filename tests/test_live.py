@@ -1,10 +1,12 @@
 """What there is to see of a run: the tabs in Locust's web interface, and who may look at them."""
 
 import base64
+import time
 
 import pytest
 from flask import Flask, jsonify
 
+from loadgen.admission import SLIPS, Door
 from loadgen.ending import Progress
 from loadgen.live import Live, LiveCell, live_of
 from loadgen.live_tabs import fill, rows_of_tabs, tabs
@@ -91,10 +93,10 @@ def test_of_a_closed_loop_nothing_is_said_to_come():
     assert "42 recorded, 3 in flight (users who wait)" in "\n".join(table(closed, columns=79, lines=24))
 
 
-def asker(password: str):
+def asker(password: str, now=time.monotonic):
     app = Flask(__name__)
     app.add_url_rule("/stats/requests", "locust.request_stats", lambda: jsonify({"stats": []}))
-    guard(app, password)
+    guard(app, Door(password, now) if password else None)
     fill(app, lambda: SEEN)
     return app.test_client()
 
@@ -132,6 +134,22 @@ def test_with_a_password_who_knows_it_is_answered_by_any_name(said, status):
     headers = {"Authorization": said} if said else {}
     answer = asker("pässword").get("/stats/requests", base_url="http://load.example.test", headers=headers)
     assert (answer.status_code, "WWW-Authenticate" in answer.headers) == (status, status == 401)
+
+
+def test_who_guesses_the_password_has_to_wait_and_nobody_else_does():
+    now_s = [0.0]
+    client = asker("open", now=lambda: now_s[0])
+
+    def status(password, address="10.0.0.7"):
+        answer = client.get(
+            "/stats/requests", headers={"Authorization": basic(password)}, environ_base={"REMOTE_ADDR": address}
+        )
+        return answer.status_code, answer.headers.get("Retry-After")
+
+    assert [status("wrong")[0] for _ in range(SLIPS + 1)] == [401] * (SLIPS + 1)
+    assert (status("open"), status("open", "10.0.0.8")) == ((429, "1"), (200, None))
+    now_s[0] = 1.0
+    assert status("open") == (200, None)
 
 
 def test_beyond_loopback_there_is_a_password(monkeypatch):

@@ -17,9 +17,24 @@ from stub_server import OK, stub_server
 from test_loadgen_workers import KNOWN, SCENARIO, TARGET
 
 from analysis.samples import SAMPLE_COLUMNS
+from loadgen.admission import SLIPS, Door
 from loadgen.chosen import ChosenTarget
 from loadgen.hands import Guest
-from loadgen.messages import Ask, Channel, Done, Hello, Known, Order, Over, Piece, Ready, Refused, Start, Tell
+from loadgen.messages import (
+    Ask,
+    Channel,
+    Done,
+    Hello,
+    Known,
+    Message,
+    Order,
+    Over,
+    Piece,
+    Ready,
+    Refused,
+    Start,
+    Tell,
+)
 from loadgen.pieces import PIECE_BYTES, WINDOW_BYTES, Courier, Shelf, piece_of
 from loadgen.plan import plan_for
 from loadgen.reception import GREETING_S, Reception
@@ -127,7 +142,7 @@ def reception() -> Iterator[Reception]:
         client="measured", allow_python=False,
     )  # fmt: skip
     guest = Guest(order, RunFolder(Path()))
-    made = Reception("127.0.0.1:0", "the word", [guest], "1.0", lambda _: None)
+    made = Reception("127.0.0.1:0", Door("the word", lambda: 0.0), [guest], "1.0", lambda _: None)
     yield made
     guest.dismiss()
     made.close()
@@ -149,16 +164,30 @@ def reception() -> Iterator[Reception]:
 def test_who_knows_the_token_and_is_of_the_same_version_gets_the_place(reception, hello, answer):
     waiting = gevent.spawn(reception.await_all, lambda guest: None)
     gevent.sleep(0)
-    with gevent.socket.create_connection(("127.0.0.1", reception.port)) as sock:
-        channel = Channel(sock)
-        channel.send(hello)
-        said = next(channel.messages())
+    said = answer_to(reception, hello)
     waiting.kill()
     if isinstance(answer, str):
         assert isinstance(said, Refused)
         assert said.message.startswith(answer)
     else:
         assert isinstance(said, answer)
+
+
+def answer_to(reception: Reception, hello: Hello) -> Message | None:
+    with gevent.socket.create_connection(("127.0.0.1", reception.port)) as sock:
+        channel = Channel(sock)
+        channel.send(hello)
+        return next(channel.messages(), None)
+
+
+def test_who_guesses_the_token_of_a_run_is_hung_up_on_without_a_word(reception):
+    """Its clock stands still: also who knows the token would have to come again later."""
+    waiting = gevent.spawn(reception.await_all, lambda guest: None)
+    gevent.sleep(0)
+    wrong, right = (Hello(version="1.0", host="h", token=token) for token in ("another", "the word"))
+    assert all(isinstance(answer_to(reception, wrong), Refused) for _ in range(SLIPS + 1))
+    assert answer_to(reception, right) is None
+    waiting.kill()
 
 
 def test_a_stranger_who_says_too_much_is_hung_up_on(reception):

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from loadgen.admission import Door
 from reports import status as page
 from savepath import __version__
 from savepath.listening import Address, bound
@@ -85,7 +86,7 @@ class _Front:
 def serving(state: Path, address: Address, token: str) -> Iterator[str]:
     """Answer beside the block, on a thread of its own; yields the URL. Raises InputError for a taken port."""
     with bound(address) as listener:
-        app = Guard(build_app(state), token=token, names=address.names)
+        app = Guard(build_app(state), door=Door(token) if token else None, names=address.names)
         config = uvicorn.Config(
             app, loop="asyncio", ws="none", lifespan="off", access_log=False, log_level="error", log_config=None,
             server_header=False, timeout_keep_alive=5, limit_concurrency=64, timeout_graceful_shutdown=1,
