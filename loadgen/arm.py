@@ -37,7 +37,7 @@ from targets.extension import bind
 from targets.footprint import Footprint, Tokens
 from targets.hosts import AllowedHosts
 from targets.inventory import Inventory
-from targets.mapping import Target
+from targets.model import Target
 from targets.provisioning import provision, warm_up
 
 

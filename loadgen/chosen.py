@@ -12,7 +12,8 @@ from scenarios.model import Scenario
 from scenarios.parts import refuse_too_many
 from targets.footprint import Footprint, Heading
 from targets.hosts import AllowedHosts
-from targets.mapping import Target, load_target
+from targets.mapping import load_target
+from targets.model import Target
 
 #: Of a second target a secret ``NAME`` is looked for as ``VERSUS_NAME`` first.
 VERSUS: Final = "VERSUS_"

@@ -16,7 +16,7 @@ from scenarios.abort_rules import OVER_MOST_S
 from scenarios.arrivals import Offered, expected_in_cells, survey
 from scenarios.errors import InputError
 from scenarios.model import Operation, Scenario
-from targets.mapping import Target
+from targets.model import Target
 
 #: How a run of it is labelled, for people.
 CLOSED_LOOP: Final = "closed loop, times not comparable"

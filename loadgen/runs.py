@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from loadgen.run_info import SCHEMA, RunInfo
-from scenarios.errors import InputError
+from scenarios.errors import InputError, few_of
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -92,7 +92,7 @@ def _unfinished(path: Path) -> str:
     if not names:
         return f"{path} is empty; expected a run folder with a run.json"
     if not looks_like_run(path):
-        return f"{path} has no run.json, so it is no run; it holds {_listed(names)}"
+        return f"{path} has no run.json, so it is no run; it holds {few_of(names, 6)}"
     said = ""
     try:
         said = str(json.loads((path / "failure.json").read_text(encoding="utf-8"))["message"])
@@ -100,7 +100,7 @@ def _unfinished(path: Path) -> str:
         said = ""
     why = f"it could not begin: {said}" if said else f"it was killed, or is still going on{_last_heard_of(path)}"
     return (
-        f"{path} has no run.json: the run is unfinished ({why}); it holds {_listed(names)}. "
+        f"{path} has no run.json: the run is unfinished ({why}); it holds {few_of(names, 6)}. "
         "Leave it out or make it again; what it recorded stays readable in shards/"
     )
 
@@ -114,7 +114,3 @@ def _last_heard_of(path: Path) -> str:
         return f"; last heard of {at:%Y-%m-%d %H:%M:%S} UTC: {told['phase']}, {told['recorded']:,} requests"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -38,7 +38,7 @@ from scenarios.library import load_scenario
 from scenarios.model import Scenario
 from scenarios.tokens import new_run_key
 from targets.footprint import Footprint
-from targets.mapping import Target
+from targets.model import Target
 from targets.quotas import refuse_over_quota
 from targets.safety import refuse_unsafe
 

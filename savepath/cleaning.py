@@ -26,7 +26,7 @@ from targets.footprint import (
     read_footprint,
     taken,
 )
-from targets.mapping import Target
+from targets.model import Target
 from targets.removal import Fate, remove
 from targets.safety import refuse_unsafe
 

@@ -27,7 +27,7 @@ from targets.credentials import Credentials
 from targets.extension import find_class
 from targets.footprint import Footprint
 from targets.inventory import Inventory
-from targets.mapping import Target
+from targets.model import Target
 from targets.provisioning import provision
 from targets.quotas import over_quota
 from targets.safety import refuse_unsafe

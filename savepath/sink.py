@@ -17,7 +17,7 @@ import httpx
 
 from savepath.launch import KILL_AFTER_S, wait
 from scenarios.errors import Aborted
-from targets.mapping import Target
+from targets.model import Target
 
 #: What ``verify: {mails: sink}`` stands for (targets.lookup_mapping).
 SINK_URL = "{{ variables.mail_sink }}"

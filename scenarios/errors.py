@@ -68,6 +68,11 @@ class Unauthorised(Aborted):
     """The target does not accept the credentials: they are wrong, or were rotated. It says nothing else of it."""
 
 
+def few_of(names: Sequence[str], most: int = 5) -> str:
+    """The first few of many names, and how many more there are, for a message."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """`` (did you mean save_custom?)`` where something known is close to what was found, else nothing."""
     close = difflib.get_close_matches(found, sorted(known), n=1, cutoff=0.6)

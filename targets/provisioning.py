@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from scenarios.errors import Aborted
+from scenarios.errors import Aborted, few_of
 from scenarios.fields import define_fields, saved_values
 from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
@@ -137,7 +137,7 @@ class _Provisioning:
         there = self._asking.list_all(step.find, {})
         missing = [tenant.key for tenant in self._scenario.tenants if tenant.key not in there]
         if missing and step.create is None:
-            raise self._absent(f"{_some(missing)}", "tenants")
+            raise self._absent(f"{few_of(missing)}", "tenants")
         self._announce("tenant", None, missing)
         return [
             {"id": there[tenant.key][0]}
@@ -195,7 +195,7 @@ class _Provisioning:
         there = {key: id_ for key, (id_, _) in self._asking.list_all(step.find, place.context).items()}
         missing = [field for field in defined if field.key not in there]
         if missing and step.create is None:
-            keys = _some([field.key for field in missing])
+            keys = few_of([field.key for field in missing])
             raise self._absent(
                 f"{keys} of tenant {place.tenant.key}: {len(defined) - len(missing)} custom fields of the "
                 f"{len(defined)} that the scenario wants",
@@ -288,7 +288,3 @@ class _Provisioning:
 def _natural(id_: str) -> tuple[int, str]:
     """Orders ids that are numbers as numbers."""
     return len(id_), id_
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from scenarios.errors import few_of
 from scenarios.fields import CustomField, define_fields
 from scenarios.model import Scenario, Tenant
 from targets.answer import Answer
@@ -52,7 +52,7 @@ class Stock:
         there = self._asking.list_all(step.find, {})
         self._remote = {key: there[key][0] for key in keys if key in there}
         missing = [key for key in keys if key not in there]
-        return self._counted("tenants", len(missing), len(keys), f"missing are {_few(missing)}", step)
+        return self._counted("tenants", len(missing), len(keys), f"missing are {few_of(missing, 3)}", step)
 
     def custom_fields(self, cohort: str) -> Answer:
         """Have the cohort's tenants all custom fields, or case types that are as wanted?"""
@@ -122,7 +122,7 @@ class Stock:
             wanted += tenant.cases
             missing += tenant.cases - len(self._cases[tenant.key])
             short += [tenant.key] if len(self._cases[tenant.key]) < tenant.cases else []
-        return self._counted("cases", missing, wanted, f"short are {_few(short)}", step)
+        return self._counted("cases", missing, wanted, f"short are {few_of(short, 3)}", step)
 
     def _counted(self, question: str, missing: int, wanted: int, which: str, step: Step) -> Answer:
         said = f"{wanted - missing:,} of {wanted:,} are there"
@@ -141,7 +141,3 @@ class Stock:
 
 def _times(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

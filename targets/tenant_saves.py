@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from scenarios.errors import InputError
+from scenarios.errors import InputError, few_of
 from scenarios.fields import Value, saved_values
 from scenarios.model import Scenario, Tenant
 from targets.fieldsets import FieldsMapping
@@ -36,7 +36,7 @@ class TenantSaves:
             missing = [key for key in keys if key not in remote]
             if missing:
                 raise InputError(
-                    f"the inventory of {tenant.key} has no remote name for {_some(missing)}; provision it again"
+                    f"the inventory of {tenant.key} has no remote name for {few_of(missing)}; provision it again"
                 )
             found = self._encoded(tenant.custom_fields, tuple(remote[key] for key in keys))
             self._encoded_by_tenant[tenant.key] = found
@@ -69,8 +69,3 @@ def known_tenant(tenant: Tenant, inventory: Inventory) -> TenantInventory:
     if not found.cases:
         raise InputError(f"the inventory has no cases of {tenant.key}; provision the scenario again")
     return found
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few of many names."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -13,7 +13,8 @@ from scenarios.arrivals import arrivals, most_in_a_second
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
 from scenarios.model import Operation, Scenario
-from targets.mapping import Target, load_target
+from targets.mapping import load_target
+from targets.model import Target
 
 TEXT = """\
 name: law
