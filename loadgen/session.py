@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Protocol
 import gevent
 from gevent.event import Event
 
-from loadgen.arm import announce_tokens, prepare
 from loadgen.chosen import environ_of, secrets_side
 from loadgen.drive import Drive
 from loadgen.ending import Ending, Progress, ending_of
@@ -30,6 +29,7 @@ from loadgen.operations import Listener
 from loadgen.outcome import outcome_of
 from loadgen.part import Part
 from loadgen.plan import notes_on_rules, plan_for
+from loadgen.prepared import announce_tokens, prepare
 from loadgen.run_folder import RunFolder
 from loadgen.run_info import facts_of_all
 from loadgen.settings import PreparedRun, Settings

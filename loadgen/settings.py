@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadgen.arm import Prepared
 from loadgen.chosen import ALONE, CLIENTS, ChosenTarget, Workers
 from loadgen.plan import Plan
+from loadgen.prepared import Prepared
 from loadgen.run_folder import RunFolder
 from loadgen.task import Task
 from scenarios.arms import ARMS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from loadgen.arm import Prepared
 from loadgen.chosen import CLIENTS
+from loadgen.prepared import Prepared
 from loadgen.run_folder import RunFolder
 from scenarios.arms import arm_of
 from scenarios.arrivals import Arrival, arrivals

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import gevent
 
-from loadgen.arm import Prepared
 from loadgen.chosen import ChosenTarget, environ_of
 from loadgen.drive import Drive
 from loadgen.ending import Ending, ending_of
 from loadgen.messages import Done, Leave, Message, Order, Ready, Refused, Second, Start, Stop, TakeOver
 from loadgen.part import Part
 from loadgen.plan import plan_for
+from loadgen.prepared import Prepared
 from loadgen.run_folder import RunFolder
 from loadgen.task import Task
 from scenarios.errors import InputError, SavepathError

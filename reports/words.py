@@ -16,7 +16,7 @@ from analysis.findings import (
     Verdict,
     Word,
 )
-from analysis.samples import EFFECT_OUTCOMES, OPERATIONS
+from analysis.samples import EFFECT_OUTCOMES, OPERATIONS, UNDECIDED
 from reports import units
 
 GLYPHS: Final = {
@@ -202,7 +202,7 @@ def effect_rule(finding: IntegrityFinding) -> str:
     good = EFFECT_OUTCOMES.get(finding.kind, ("",))[0]
     if finding.outcome == good:
         return "expected"
-    if finding.outcome in ("superseded", "unverified"):
+    if finding.outcome in UNDECIDED:
         return "not judged"
     return "must be 0" if finding.limit <= 0 else f"limit {units.count(finding.limit)}"
 
