@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
+
+from pydantic import BaseModel
 
 from targets.control import ControlClient, retry_after_s
 from targets.credentials import Credentials
@@ -62,7 +64,9 @@ class Asking:
         if creation.id is None:
             return key or ""
         with self.client.complaints.reading(request, response, creation, "id"):
-            return creation.id.text(response)
+            id_ = creation.id.text(response)
+        self._refuse_secrets([id_], request, response, creation, "id")
+        return id_
 
     def _await_job(self, job: Job, request: Request, response: Response) -> tuple[Request, Response]:
         """The last look at a job: what was asked, and the answer that says that it is done."""
@@ -111,6 +115,7 @@ class Asking:
                 keys = [find_text(item, listing.key) for item in items]
             with reading(request, response, listing, "id"):
                 ids = [find_text(item, listing.id) for item in items] if listing.id else keys
+            self._refuse_secrets(ids, request, response, listing, "id" if listing.id else "key")
             with reading(request, response, listing, "next"):
                 following = listing.next.look(response)
             found |= {key: (id_, item) for key, id_, item in zip(keys, ids, items, strict=True)}
@@ -128,6 +133,14 @@ class Asking:
                 what = "the listing goes in a circle: this page was read before"
                 raise self.client.complaints.given_up(request, what)
         raise AssertionError("unreachable")
+
+    def _refuse_secrets(
+        self, ids: Iterable[str], request: Request, response: Response, part: BaseModel, key: str
+    ) -> None:
+        """Raises Aborted for an id with a secret in it: it would be kept with the run, and masked it is none."""
+        if any(map(self.credentials.are_in, ids)):
+            what = "this id is or holds one of your secrets, and ids are kept with the run; let it find another"
+            raise self.client.complaints.unfit(request, response, what, part, key)
 
     def _next_page(
         self,

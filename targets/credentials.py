@@ -165,14 +165,17 @@ class Credentials:
 
     def masked(self, text: str) -> str:
         """The text with three stars for every secret and token in it, so that it can be shown."""
-        tokens = (token for login in self._tokens.values() for token in login.secrets)
-        for secret in sorted({*self._secrets, *tokens} - {""}, key=len, reverse=True):
+        for secret in sorted(self._known - {""}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
     def are_in(self, text: str) -> bool:
-        """Whether a secret of the environment stands in the text; one that is short may stand there by chance."""
-        return any(len(secret) >= TELLING and secret in text for secret in self._secrets)
+        """Whether a secret or a token stands in the text; one that is short may stand there by chance."""
+        return any(len(secret) >= TELLING and secret in text for secret in self._known)
+
+    @property
+    def _known(self) -> set[str]:
+        return self._secrets.union(*(login.secrets for login in self._tokens.values()))
 
     def answered(self, request: Request, response: Response) -> bool:
         """Take note of an answer; whether it says that a token is to be renewed. Cheap unless it is a 401."""

@@ -168,6 +168,13 @@ TROUBLE = {
 }
 
 
+READS = parse_scenario(
+    "name: s\ncohorts: {a: {custom_fields: 0, cases: 3}}\nmix: {read_case: 1}\nload: {rate_per_s: 1}\n"
+    "duration_s: 1\n",
+    "s",
+)
+
+
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_no_error_repeats_a_secret(trouble):
     login = Reply(200, {"token": TOKEN})
@@ -175,13 +182,38 @@ def test_no_error_repeats_a_secret(trouble):
         'operations: {read_case: {request: "GET /cases/{{ case }}"}}\n'
         "provision: {cases: {find: {request: GET /cases, items: cases, key: id, next: next}}}\n"
     )
-    scenario = parse_scenario(
-        "name: s\ncohorts: {a: {custom_fields: 0, cases: 3}}\nmix: {read_case: 1}\n"
-        "load: {rate_per_s: 1}\nduration_s: 1\n",
-        "s",
-    )
     with misbehaving(Scripted(login, TROUBLE[trouble])) as url, pytest.raises(Aborted) as caught:
-        provision(parse_target(text, "t.yaml", {"base_url": url}), scenario, ENVIRON, lambda *_: None)
+        provision(parse_target(text, "t.yaml", {"base_url": url}), READS, ENVIRON, lambda *_: None)
+    assert PLANT not in str(caught.value)
+
+
+FIND = "request: GET /cases, items: cases"
+OF_IDS = {
+    "find.key": (f"find: {{{FIND}, key: id}}", {"cases": [{"id": f"7-{TOKEN}"}]}),
+    "find.id": (f"find: {{{FIND}, key: number, id: id}}", {"cases": [{"number": "7", "id": PASSWORD}]}),
+    "create.id": (
+        f"find: {{{FIND}, key: id}}, create: {{request: POST /cases, id: id}}",
+        {"cases": []},
+        {"id": TOKEN},
+    ),
+}
+
+
+@pytest.mark.parametrize("place", OF_IDS)
+def test_an_id_with_a_secret_in_it_is_refused_with_its_line(place):
+    """It would stand in the footprint; masked, it would be no id."""
+    cases, *answers = OF_IDS[place]
+    text = DESK[: DESK.index("fingerprint:")] + (
+        f'operations: {{read_case: {{request: "GET /cases/{{{{ case }}}}"}}}}\nprovision: {{cases: {{{cases}}}}}\n'
+    )
+    replies = [Reply(200, one) for one in ({"token": TOKEN}, *answers)]
+    with (
+        misbehaving(Scripted(*replies)) as url,
+        pytest.raises(
+            Aborted, match=rf"^t\.yaml:11:\d+: provision\.cases\.{place}: this id is or holds one"
+        ) as caught,
+    ):
+        provision(parse_target(text, "t.yaml", {"base_url": url}), READS, ENVIRON, lambda *_: None)
     assert PLANT not in str(caught.value)
 
 
