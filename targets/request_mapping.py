@@ -32,6 +32,7 @@ def check_base_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        (parts.hostname or "").encode("idna")  # as who looks it up does: no part is empty or of over 63 characters
     except ValueError:
         valid = False
     if not valid or parts.query or parts.fragment or re.search(r"[^\x21-\x7e]", url):

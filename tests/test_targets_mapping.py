@@ -59,6 +59,10 @@ def test_settings_replace_the_address_and_keep_the_type_of_a_variable():
             "--set base_url: '127.0.0.1:2' is not a base URL; expected http://host:port or https://host",
         ),
         (
+            {"base_url": f"http://{'a' * 64}.test"},
+            f"--set base_url: 'http://{'a' * 64}.test' is not a base URL; expected http://host:port or https://host",
+        ),
+        (
             {"base_url": "http://me:pw@127.0.0.1:2"},
             "--set base_url: a user or password must not stand in the URL; use auth with an environment variable",
         ),
