@@ -101,7 +101,7 @@ def refuse_blind(client: str, hosts: AllowedHosts) -> None:
     if hosts.networks and client != CLIENTS[0]:
         raise Refused(
             f"--client {client}: Locust's own clients cannot be held to the networks of a mapping "
-            f"({', '.join(map(str, hosts.networks))}); leave --client out, or networks in a mapping of its own"
+            f"({', '.join(map(str, hosts.networks))}); leave --client out, or take a mapping without networks"
         )
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import gevent
 from gevent.event import Event
 
-from loadgen.chosen import environ_of, secrets_side
+from loadgen.chosen import environ_of, refuse_blind, secrets_side
 from loadgen.drive import Drive
 from loadgen.ending import Ending, Progress, ending_of
 from loadgen.live import Live, live_of
@@ -105,6 +105,7 @@ class Session:
         settings.workers.refuse_unfit(self._scenario)
         for target in targets.values():
             refuse_unsafe(target, self._scenario.tenant_keys, production=settings.production)
+            refuse_blind(settings.client, target.allowed_hosts)
             refuse_over_quota(target, self._scenario, at_once=len(targets) > 1 or settings.watched)
         self.folder = RunFolder(settings.run_dir or _default_folder(self._scenario))
         self.folder.create()
