@@ -138,6 +138,11 @@ NOW_S = 1_764_000_000.0
     ("answer", "reason"),
     [
         (http(b"down", 500), "answered 500"),
+        (
+            http(b"", 429, "Retry-After: 4\r\n"),
+            "wrong tokens, or too many requests, came from here; ask again in 4 s",
+        ),
+        (http(b"", 429, "Retry-After: soon\r\n"), "ask again later"),
         (http(b"", 302, "Location: /other\r\n"), "answered 302"),
         (http(b"<html>CLEAR</html>"), "no status of a watch (the whole: Invalid JSON"),
         (http(b'{"verdict": "CLEAR"}'), "no status of a watch (schema: Field required)"),

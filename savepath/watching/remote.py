@@ -58,6 +58,9 @@ def _read(where: str, headers: dict[str, str], timeout_s: float) -> bytes:
     ):
         if answer.status_code == 401:
             raise InputError(f"{where}: answered 401; name the variable that holds its token with --token-env")
+        if answer.status_code == 429:
+            why = "too many wrong tokens, or too many requests, came from here"
+            raise InputError(f"{where}: answered 429, {why}; {_when(answer.headers)}")
         if answer.status_code != 200:
             raise InputError(f"{where}: answered {answer.status_code}")
         for part in answer.iter_bytes():
@@ -67,6 +70,11 @@ def _read(where: str, headers: dict[str, str], timeout_s: float) -> bytes:
             if time.monotonic() > ends_s:
                 raise InputError(f"{where}: no whole answer within {timeout_s:g} s")
     return found
+
+
+def _when(headers: httpx.Headers) -> str:
+    wait_s = headers.get("Retry-After", "")
+    return f"ask again in {wait_s} s" if wait_s.isdecimal() else "ask again later"
 
 
 def _refuse_odd(where: str) -> None:
