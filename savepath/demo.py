@@ -24,7 +24,7 @@ from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import refuse_used
 from savepath.comparing import Sides, compare_runs, load_run
 from savepath.driving import Turn, drive_one, pair_in_turn, prepare
-from savepath.launch import Launch
+from savepath.launch import How, Launch
 from savepath.progress import NOBODY, Progress
 from savepath.telling import Formats, tell
 from scenarios.errors import InputError
@@ -72,7 +72,9 @@ def demonstrate(demo: Demonstration, *, quiet: bool = False, color: bool = False
 
         def make(turn: Turn) -> None:
             desk.set_disk(disks[turn.sides[0]])
-            launch = Launch(demo.scenario, chosen, turn.folder, labels=turn.labels, purpose="demonstration")
+            launch = Launch(
+                demo.scenario, chosen, turn.folder, labels=turn.labels, how=How(purpose="demonstration")
+            )
             drive_one(launch, progress.titled(turn.title))
 
         make_pairs(demo.out, pairs, make, progress)

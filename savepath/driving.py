@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from loadgen.chosen import ALONE, ChosenTarget, Workers, environ_of, refuse_blind, secrets_side
+from loadgen.chosen import ChosenTarget, environ_of, refuse_blind, secrets_side
 from loadgen.plan import Plan, make_plan, plan_for
 from loadgen.run_folder import refuse_used
-from savepath.launch import Launch, drive
+from savepath.launch import How, Launch, drive
 from savepath.progress import Progress
 from savepath.sink import sink_for
 from scenarios.errors import InputError, Refused, SavepathError
@@ -36,28 +36,21 @@ BEFORE, AFTER = "before", "after"
 
 
 @dataclass(frozen=True, slots=True)
-class Drive:
-    """What all runs of one command have in common."""
+class Command:
+    """What all runs of one command have in common; of a watch the after side is the one that is watched."""
 
     scenario: str  # name or path
     targets: Mapping[str, ChosenTarget]  # by side
     labels: Mapping[str, str] = field(default_factory=dict)
-    purpose: str = ""
-    allow_python: bool = False
-    client: str = "measured"
-    production: bool = False
-    workers: Workers = ALONE
-    metrics_port: int | None = None
+    how: How = field(default_factory=How)
     #: Variables with secrets for this process alone: the child does not get them, unless a target names them too.
     withheld: frozenset[str] = frozenset()
-    #: The runs are those of a watch: the after side is watched, and the before side is the old environment.
-    watched: bool = False
     #: A side that may be missing: then its runs are made without it, or it is got ready by them.
     spare: str | None = None
 
     def environ(self, side: str) -> Mapping[str, str]:
         """The environment in which the target on a side finds its secrets."""
-        return environ_of(secrets_side(side, watched=self.watched), os.environ)
+        return environ_of(secrets_side(side, watched=self.how.watched), os.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +86,7 @@ def pair_in_turn(out: Path, pair: int, pairs: int) -> Iterator[Turn]:
         yield Turn(out / side / f"run-{pair:02d}", (side,), {"side": side}, title)
 
 
-def drive_runs(command: Drive, turns: Sequence[Turn], out: Path, progress: Progress) -> None:
+def drive_runs(command: Command, turns: Sequence[Turn], out: Path, progress: Progress) -> None:
     """Make the runs in ``out``, in order; see ``ready`` for what comes before."""
     with ready(command, turns, out, progress) as make:
         for turn in turns:
@@ -102,7 +95,7 @@ def drive_runs(command: Drive, turns: Sequence[Turn], out: Path, progress: Progr
 
 @contextmanager
 def ready(
-    command: Drive, turns: Sequence[Turn], out: Path, progress: Progress
+    command: Command, turns: Sequence[Turn], out: Path, progress: Progress
 ) -> Iterator[Callable[[Turn], None]]:
     """Get everything ready for runs such as ``turns``, and yield what makes one of them.
 
@@ -111,12 +104,12 @@ def ready(
     each run finds them there; what was made is kept in ``out/footprint``. Raises Refused for a plan that is
     over a quota of a target.
     """
-    scenario = load_scenario(command.scenario)
-    command.workers.refuse_unfit(scenario)
-    targets = {side: chosen.load(allow_python=command.allow_python) for side, chosen in command.targets.items()}
+    scenario, how = load_scenario(command.scenario), command.how
+    how.workers.refuse_unfit(scenario)
+    targets = {side: chosen.load(allow_python=how.allow_python) for side, chosen in command.targets.items()}
     for target in targets.values():
-        refuse_unsafe(target, scenario.tenant_keys, production=command.production)
-        refuse_blind(command.client, target.allowed_hosts)
+        refuse_unsafe(target, scenario.tenant_keys, production=how.production)
+        refuse_blind(how.client, target.allowed_hosts)
         if target.python:
             find_class(target.python)
     tenants = [tenant.key for tenant in scenario.tenants]
@@ -126,7 +119,7 @@ def ready(
     withheld = command.withheld.difference(*(one.names for one in credentials.values()))
     for turn in turns:
         refuse_used(turn.folder)
-    _refuse_over_quota(scenario, targets, at_once=command.watched or any(len(turn.sides) > 1 for turn in turns))
+    _refuse_over_quota(scenario, targets, at_once=how.watched or any(len(turn.sides) > 1 for turn in turns))
     with ExitStack() as stack:
         for target in targets.values():
             stack.enter_context(sink_for(target))
@@ -134,7 +127,7 @@ def ready(
         known: dict[str, Path] = {}
         for side, target in targets.items():
             name = f"prepared-{side}" if len(targets) > 1 else "prepared"
-            owner = secrets_side(side, watched=command.watched)
+            owner = secrets_side(side, watched=how.watched)
             footprint = command.targets[side].footprint(out, name, target, scenario, owner)
             stack.callback(footprint.close)
             try:
@@ -182,7 +175,7 @@ def plan_of(scenario: Scenario, targets: Mapping[str, Target], *, at_once: bool)
     return [make_plan(scenario, target) for target in targets.values()]
 
 
-def _launch(command: Drive, turn: Turn, known: Mapping[str, Path], withheld: frozenset[str]) -> Launch:
+def _launch(command: Command, turn: Turn, known: Mapping[str, Path], withheld: frozenset[str]) -> Launch:
     # The child tells the secrets of two arms apart itself; of one it cannot know whose they are.
     environ = command.environ(turn.sides[0])
     chosen = [replace(command.targets[side], inventory=known.get(side)) for side in turn.sides]
@@ -192,21 +185,16 @@ def _launch(command: Drive, turn: Turn, known: Mapping[str, Path], withheld: fro
         turn.folder,
         versus=chosen[1] if len(chosen) > 1 else None,
         labels={**command.labels, **turn.labels},
-        purpose=command.purpose,
-        allow_python=command.allow_python,
-        client=command.client,
-        production=command.production,
-        workers=command.workers,
-        metrics_port=command.metrics_port,
-        watched=command.watched,
+        how=command.how,
         environ={name: value for name, value in environ.items() if name.removesuffix("_FILE") not in withheld},
     )
 
 
-def _refuse_told_secrets(command: Drive, side: str, target: Target, credentials: Credentials) -> None:
+def _refuse_told_secrets(command: Command, side: str, target: Target, credentials: Credentials) -> None:
     """Raises InputError for a secret on the command line: it would be in the process list and in run.json."""
     words = {f"--set {key}": value for key, value in command.targets[side].variables.items()}
-    words |= {f"--label {key}": value for key, value in command.labels.items()} | {"--purpose": command.purpose}
+    words |= {f"--label {key}": value for key, value in command.labels.items()}
+    words["--purpose"] = command.how.purpose
     for flag, value in words.items():
         if credentials.are_in(value):
             raise InputError(

@@ -36,35 +36,22 @@ KILL_AFTER_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
-    """What a child needs to know to make one run."""
+class How:
+    """How a run is made, whatever it drives; the same for all runs of one command."""
 
-    scenario: str  # name or path
-    target: ChosenTarget
-    folder: Path
-    versus: ChosenTarget | None = None  # driven at the same time
-    labels: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
     allow_python: bool = False
     client: str = "measured"
     production: bool = False
     workers: Workers = ALONE
     metrics_port: int | None = None
-    watched: bool = False  # the target is the after side; the second one is the old one, and may be missing
-    environ: Mapping[str, str] | None = None  # this process's own by default
+    #: It belongs to a watch: its target is the after side, and a second one is the old one, and may be missing.
+    watched: bool = False
 
     @property
-    def command(self) -> list[str]:
-        """The command line of the child; plain Locust, so that it can be repeated by hand."""
-        words = [sys.executable, "-m", "locust", "-f", str(files("locustfiles") / "save_path.py")]
-        words += ["--headless", "--only-summary", "--stop-with-parent", "--scenario", self.scenario]
-        words += ["--run-dir", str(self.folder)]
-        words += _words_of(self.target, "--target", "--set", "--inventory")
-        if self.versus:
-            words += _words_of(self.versus, "--versus", "--versus-set", "--versus-inventory")
-        words += _words("--label", self.labels)
-        if self.purpose:
-            words += ["--purpose", self.purpose]
+    def words(self) -> list[str]:
+        """The same on the command line of a child."""
+        words = ["--purpose", self.purpose] if self.purpose else []
         if self.allow_python:
             words += ["--allow-python"]
         if self.client != "measured":
@@ -84,6 +71,30 @@ class Launch:
         if self.workers.token_env:
             words += ["--token-env", self.workers.token_env]
         return words
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a child needs to know to make one run."""
+
+    scenario: str  # name or path
+    target: ChosenTarget
+    folder: Path
+    versus: ChosenTarget | None = None  # driven at the same time
+    labels: Mapping[str, str] = field(default_factory=dict)
+    how: How = How()
+    environ: Mapping[str, str] | None = None  # this process's own by default
+
+    @property
+    def command(self) -> list[str]:
+        """The command line of the child; plain Locust, so that it can be repeated by hand."""
+        words = [sys.executable, "-m", "locust", "-f", str(files("locustfiles") / "save_path.py")]
+        words += ["--headless", "--only-summary", "--stop-with-parent", "--scenario", self.scenario]
+        words += ["--run-dir", str(self.folder)]
+        words += _words_of(self.target, "--target", "--set", "--inventory")
+        if self.versus:
+            words += _words_of(self.versus, "--versus", "--versus-set", "--versus-inventory")
+        return [*words, *_words("--label", self.labels), *self.how.words]
 
 
 def _words_of(chosen: ChosenTarget, name: str, setting: str, inventory: str) -> list[str]:

@@ -79,12 +79,12 @@ def write(formats: Formats, bytes_of: Mapping[str, Callable[[], bytes]]) -> str:
         if path == STDOUT:
             sys.stdout.buffer.write(content)
         else:
-            write_whole(path, content)
+            _write_out(path, content)
             wrote.append(str(path))
     return f"wrote {' '.join(wrote)}" if wrote else ""
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def _write_out(path: Path, content: bytes) -> None:
     """Write a file by rename, so that nobody ever reads half of it. Raises InputError where it cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,9 +22,8 @@ class TenantSaves:
     def __init__(self, scenario: Scenario, inventory: Inventory, fields: FieldsMapping) -> None:
         self._inventory = inventory
         self._fields = fields
-        # One SavedValues per number of fields; one EncodedSaves per set of remote names.
         self._saved = functools.partial(saved_values, scenario)
-        self._encoded = functools.cache(self._encode)
+        self._encoded = functools.cache(self._encode)  # by the set of remote names, which many tenants share
         self._encoded_by_tenant: dict[str, EncodedSaves] = {}
 
     def encoded(self, tenant: Tenant) -> EncodedSaves:

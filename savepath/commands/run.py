@@ -131,7 +131,8 @@ def command(
     from reports import units
     from savepath.cleaned import exit_code, tell_cleaned, tell_left
     from savepath.cleaning import Choice, clean, removes_after
-    from savepath.driving import AFTER, BEFORE, Drive, drive_runs, in_turns, runs_of
+    from savepath.driving import AFTER, BEFORE, Command, drive_runs, in_turns, runs_of
+    from savepath.launch import How
     from savepath.progress import NOBODY, Progress
     from savepath.screen import note, say, suggest
     from scenarios.library import load_scenario
@@ -152,8 +153,15 @@ def command(
             needed("--token-env", token_env)
         secret = f" --token-env {token_env}" if token_env else ""
         suggest(f"savepath worker --master {crew.listen}{secret}", quiet=quiet or as_json)
-    command = Drive(scenario, targets, dict(labels), purpose, allow_python, client, production, crew, metrics_port)
-    drive_runs(command, turns, out, progress)
+    how = How(
+        purpose=purpose,
+        allow_python=allow_python,
+        client=client,
+        production=production,
+        workers=crew,
+        metrics_port=metrics_port,
+    )
+    drive_runs(Command(scenario, targets, dict(labels), how), turns, out, progress)
     if as_json:
         from savepath.showing import runs_as_json
 

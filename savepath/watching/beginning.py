@@ -18,8 +18,9 @@ from analysis.window.streams import Cell
 from loadgen.chosen import ChosenTarget
 from loadgen.runs import find_runs
 from savepath.comparing import question_of
-from savepath.driving import AFTER, BEFORE, Drive
+from savepath.driving import AFTER, BEFORE, Command
 from savepath.exits import exit_code
+from savepath.launch import How
 from savepath.progress import NOBODY, Progress
 from savepath.screen import note
 from savepath.watching.agreed import Agreed, AgreedTime, is_state, read_agreed
@@ -104,7 +105,7 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
                     cut.write(time.time())
                 except OSError as error:
                     raise unwritable(cut.path, error) from None
-                command, runs = _drive(wanted, cut, target), wanted.state / "runs"
+                command, runs = _command(wanted, cut, target), wanted.state / "runs"
                 progress = Progress(NOBODY if quiet else sys.stderr)
                 verdict = drive(watching, command, cut, runs, progress, until_clear=wanted.until_clear, say=say)
         except KeyboardInterrupt:
@@ -190,16 +191,18 @@ def _refuse_other_terms(wanted: Wanted) -> None:
             )
 
 
-def _drive(wanted: Wanted, cut: Cut, target: ChosenTarget) -> Drive:
-    return Drive(
+def _command(wanted: Wanted, cut: Cut, target: ChosenTarget) -> Command:
+    return Command(
         str(cut.path),
         {BEFORE: target} if wanted.versus is None else {BEFORE: wanted.versus, AFTER: target},
         labels=wanted.labels,
-        purpose="watch",
-        allow_python=wanted.allow_python,
-        production=wanted.production,
+        how=How(
+            purpose="watch",
+            allow_python=wanted.allow_python,
+            production=wanted.production,
+            watched=wanted.versus is not None,
+        ),
         withheld=wanted.beside.secrets,
-        watched=wanted.versus is not None,
     )
 
 

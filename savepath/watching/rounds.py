@@ -18,7 +18,7 @@ from analysis.findings import Verdict
 from analysis.window.blocks import Block
 from analysis.window.decisions import Decision
 from loadgen.runs import read_info
-from savepath.driving import AFTER, BEFORE, Drive, Turn, ready
+from savepath.driving import AFTER, BEFORE, Command, Turn, ready
 from savepath.launch import Interrupted
 from savepath.progress import Progress
 from savepath.screen import note
@@ -49,7 +49,7 @@ def follow(watching: Watching, folder: Path, *, until_clear: bool, say: Say) -> 
 
 
 def drive(
-    watching: Watching, command: Drive, cut: Cut, runs: Path, progress: Progress, *, until_clear: bool, say: Say
+    watching: Watching, command: Command, cut: Cut, runs: Path, progress: Progress, *, until_clear: bool, say: Say
 ) -> Verdict:
     """Drive one run a block, and decide on it, until the window is over."""
     last, number = None, -1
@@ -87,7 +87,7 @@ class _Maker:
     """
 
     def __init__(
-        self, command: Drive, state: Path, progress: Progress, stack: ExitStack, *, has_begun: bool
+        self, command: Command, state: Path, progress: Progress, stack: ExitStack, *, has_begun: bool
     ) -> None:
         self._command, self._state, self._progress, self._stack = command, state, progress, stack
         self._has_begun = has_begun
@@ -98,12 +98,12 @@ class _Maker:
         """Make the run of a block; what went wrong, None if nothing did."""
         try:
             if self._make is None:
-                spare = BEFORE if self._command.watched and self._has_begun else None
+                spare = BEFORE if self._command.how.watched and self._has_begun else None
                 command = replace(self._command, spare=spare)
                 self._make = self._stack.enter_context(ready(command, [], self._state, self._progress))
             self._has_begun = True
             self._make(Turn(path, self._sides(number)))
-            if self._command.watched and BEFORE not in read_info(path).arms and number >= self._alone_until:
+            if self._command.how.watched and BEFORE not in read_info(path).arms and number >= self._alone_until:
                 self._alone_until = number + ALONE_BLOCKS
         except Interrupted:
             raise
@@ -115,7 +115,7 @@ class _Maker:
 
     def _sides(self, number: int) -> tuple[str, ...]:
         """The watched side first."""
-        if not self._command.watched:
+        if not self._command.how.watched:
             return (BEFORE,)
         return (AFTER,) if number < self._alone_until else (AFTER, BEFORE)
 
