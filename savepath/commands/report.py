@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from savepath.options import OUT_FILE, json_flag, no_color_option, quiet_option
+
+if TYPE_CHECKING:
+    from savepath.telling import Formats
 
 
 @click.command()
@@ -47,53 +52,78 @@ def command(
       savepath report watch/24.4 --md summary.md --open
       savepath report runs
     """
-    import dataclasses
-
-    from savepath.listing import RESULTS, list_folders, listing_as_json, read_results, tell_listing
-    from savepath.screen import open_page, say, suggest, wants_color, width
-    from savepath.telling import STDOUT, Formats, tell
+    from savepath.listing import RESULTS
+    from savepath.telling import STDOUT, Formats
     from savepath.watching.agreed import is_state
 
     formats = Formats(json=STDOUT if as_json else None, html=html_file, md=md_file, junit=junit_file)
     places = tuple(paths) or (Path(),)
     if len(places) == 1 and is_state(places[0]):
-        from savepath.watching.closing import tell_closing
-
-        state = places[0]
-        page = html_file or state / "report.html"
-        formats = dataclasses.replace(formats, html=page if show else html_file)
-        tell_closing(state, formats, quiet=quiet, color=wants_color(no_color))
-        if show and page != STDOUT:
-            open_page(page)
-        else:
-            suggest(f"savepath report {state} --md summary.md --open", quiet=quiet or formats.piped)
+        _tell_watch(places[0], formats, show=show, quiet=quiet, no_color=no_color)
         return
     file = _results_at(places, RESULTS)
     if file is None and (show or formats.wanted.keys() - {"json"}):
-        found = list_folders(places).reports
-        if len(found) != 1:
-            names = ", ".join(str(one.file) for one in found[:9]) or "there is none"
-            raise click.UsageError(f"which results.json is to be told? Give one of them: {names}.")
-        file = found[0].file
+        file = _only_one(places)
     if file is None:
-        listing = list_folders(places)
-        say(
-            listing_as_json(listing)
-            if as_json
-            else tell_listing(listing, width=width(), color=wants_color(no_color))
-        )
-        steps = [f"savepath report {one.file}" for one in listing.reports[-1:]]
-        suggest(*steps, *(f"savepath show {one.folder}" for one in listing.runs[-1:]), quiet=quiet or as_json)
-        return
+        _tell_list(places, as_json=as_json, quiet=quiet, no_color=no_color)
+    else:
+        _tell_comparison(file, formats, show=show, quiet=quiet, no_color=no_color)
+
+
+def _tell_watch(state: Path, formats: Formats, *, show: bool, quiet: bool, no_color: bool) -> None:
+    """A watch as it stands."""
+    from savepath.screen import open_page, suggest, wants_color
+    from savepath.telling import STDOUT
+    from savepath.watching.closing import tell_closing
+
+    page = formats.html or state / "report.html"
+    tell_closing(state, replace(formats, html=page) if show else formats, quiet=quiet, color=wants_color(no_color))
+    if show and page != STDOUT:
+        open_page(page)
+    else:
+        suggest(f"savepath report {state} --md summary.md --open", quiet=quiet or formats.piped)
+
+
+def _tell_list(places: Sequence[Path], *, as_json: bool, quiet: bool, no_color: bool) -> None:
+    """The runs and the comparisons in these folders."""
+    from savepath.listing import list_folders, listing_as_json, tell_listing
+    from savepath.screen import say, suggest, wants_color, width
+
+    listing = list_folders(places)
+    if as_json:
+        say(listing_as_json(listing))
+    else:
+        say(tell_listing(listing, width=width(), color=wants_color(no_color)))
+    steps = [f"savepath report {one.file}" for one in listing.reports[-1:]]
+    suggest(*steps, *(f"savepath show {one.folder}" for one in listing.runs[-1:]), quiet=quiet or as_json)
+
+
+def _tell_comparison(file: Path, formats: Formats, *, show: bool, quiet: bool, no_color: bool) -> None:
+    """A comparison as it was told."""
+    from savepath.listing import read_results
+    from savepath.screen import open_page, suggest, wants_color
+    from savepath.telling import STDOUT, tell
+
     assessment, meta = read_results(file)
-    page = html_file or file.parent / "report.html"
-    if show and page != STDOUT and not html_file and not page.exists():
-        formats = Formats(json=formats.json, html=page, md=md_file, junit=junit_file)
+    page = formats.html or file.parent / "report.html"
+    if show and page != STDOUT and not formats.html and not page.exists():
+        formats = replace(formats, html=page)
     tell(assessment, meta, formats, quiet=quiet, color=wants_color(no_color))
     if show:
         open_page(page)
     else:
         suggest(f"savepath report {file} --open", quiet=quiet or formats.piped)
+
+
+def _only_one(places: Sequence[Path]) -> Path:
+    """The results.json in these folders, where there is one alone. Raises UsageError."""
+    from savepath.listing import list_folders
+
+    found = list_folders(places).reports
+    if len(found) != 1:
+        names = ", ".join(str(one.file) for one in found[:9]) or "there is none"
+        raise click.UsageError(f"which results.json is to be told? Give one of them: {names}.")
+    return found[0].file
 
 
 def _results_at(places: Sequence[Path], name: str) -> Path | None:

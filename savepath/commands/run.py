@@ -127,8 +127,6 @@ def command(
             raise click.UsageError(f"{flag}-set is of no use without {flag} TARGET.")
 
     from loadgen.chosen import ChosenTarget, Workers
-    from loadgen.run_folder import RunFolder
-    from reports import units
     from savepath.cleaned import exit_code, tell_cleaned, tell_left
     from savepath.cleaning import Choice, clean, removes_after
     from savepath.driving import AFTER, BEFORE, Command, drive_runs, in_turns, runs_of
@@ -170,13 +168,7 @@ def command(
         say(f"recorded: {out}")
     if not quiet:
         for turn in turns:
-            if outages := RunFolder(turn.folder).read().outages:
-                told = units.counted(outages, "outage")
-                note(f"{told} in {turn.folder};\n      savepath show {turn.folder} tells when and for whom")
-            for lost in RunFolder(turn.folder).read().taken_over:
-                with_it = units.counted(lost.lost, "arrival")
-                note(f"worker {lost.worker} was lost in {turn.folder}, and {with_it} with it;")
-                note("      the others took over what it left, and its times are in no comparison")
+            _note_what_happened(turn.folder)
     code = 0
     if any(removes_after(chosen.load(allow_python=allow_python)) for chosen in targets.values()):
         choice = Choice(allow_python=allow_python, production=production, unasked=True)
@@ -198,3 +190,19 @@ def command(
         quiet=quiet or as_json,
     )
     return code
+
+
+def _note_what_happened(folder: Path) -> None:
+    """Outages of a run, and workers that it lost."""
+    from loadgen.run_folder import RunFolder
+    from reports import units
+    from savepath.screen import note
+
+    info = RunFolder(folder).read()
+    if info.outages:
+        told = units.counted(info.outages, "outage")
+        note(f"{told} in {folder};\n      savepath show {folder} tells when and for whom")
+    for lost in info.taken_over:
+        with_it = units.counted(lost.lost, "arrival")
+        note(f"worker {lost.worker} was lost in {folder}, and {with_it} with it;")
+        note("      the others took over what it left, and its times are in no comparison")
