@@ -145,12 +145,13 @@ def _figures(what: str, work: str, path: Path, goal_s: float) -> list[dict[str, 
         for _ in range(REPEATS)
     ]
     return [
-        _row(f"{what}, core s", [one["s"] for one in done], goal_s),
-        _row("  memory of that process, GB", [one["gb"] for one in done], 1.0),
+        median_row(f"{what}, core s", [one["s"] for one in done], goal_s),
+        median_row("  memory of that process, GB", [one["gb"] for one in done], 1.0),
     ]
 
 
-def _row(figure: str, values: list[float], goal: float) -> dict[str, Any]:
+def median_row(figure: str, values: list[float], goal: float) -> dict[str, Any]:
+    """The median of some measurements and their extremes, held against what it has to be below."""
     value = statistics.median(values)
     return {
         "figure": figure,

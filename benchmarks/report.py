@@ -6,14 +6,13 @@ The page without the heat maps is weighed too: they are the one part that grows 
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from analysis.details import Details
-from benchmarks.analysis_scale import MILLION, write_runs
+from benchmarks.analysis_scale import MILLION, median_row, write_runs
 from reports import html
 from reports.model import to_json
 from savepath.comparing import Sides, compare_runs
@@ -35,20 +34,8 @@ def measure() -> list[dict[str, Any]]:
     details: Details = dataclasses.replace(assessment.details, heat=())
     bare = html.render(dataclasses.replace(assessment, details=details), meta)
     return [
-        _row("compare and render 1 M samples, core s", seconds, 10),
-        _row("the page, KB", [len(page.encode()) / 1000], 2000),
-        _row("the page without heat maps, KB", [len(bare.encode()) / 1000], 400),
-        _row("results.json, KB", [len(to_json(assessment, meta=meta)) / 1000], 1000),
+        median_row("compare and render 1 M samples, core s", seconds, 10),
+        median_row("the page, KB", [len(page.encode()) / 1000], 2000),
+        median_row("the page without heat maps, KB", [len(bare.encode()) / 1000], 400),
+        median_row("results.json, KB", [len(to_json(assessment, meta=meta)) / 1000], 1000),
     ]
-
-
-def _row(figure: str, values: list[float], goal: float) -> dict[str, Any]:
-    value = statistics.median(values)
-    return {
-        "figure": figure,
-        "value": value,
-        "low": min(values),
-        "high": max(values),
-        "goal": f"< {goal:g}",
-        "reached": value < goal,
-    }
