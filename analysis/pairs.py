@@ -58,6 +58,7 @@ class PairNoise:
 def typical_noise(cells: Mapping[Cell, float], q: float | None, *, common_sd: float, own_sd: float) -> PairNoise:
     """Noise of a host that is known by two figures: ``cells`` gives the samples of each in a run of one side.
 
+    The figures are standard deviations of the log ratio of a pair: of what all cells share, and of a cell's own.
     ``q`` None is the mean of the logarithms, here as everywhere in this module.
     """
     sampling = 2 * sampling_variance(q) / np.array(list(cells.values()))

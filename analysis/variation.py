@@ -45,12 +45,12 @@ class Variation:
 
     @property
     def each(self) -> Floats:
-        """Variance of each cell, both parts together."""
+        """Variance of each cell, both parts together; [cells]."""
         return np.maximum(self.common + self.own, QUANTISATION)
 
     @property
     def df(self) -> Floats:
-        """Degrees of freedom of ``each`` (Satterthwaite 1946)."""
+        """Degrees of freedom of ``each`` (Satterthwaite 1946); [cells]."""
         parts = self.common**2 / self.common_df + self.own**2 / self.own_df
         whole = np.square(self.common + self.own)
         return np.divide(whole, parts, out=np.full_like(whole, self.common_df), where=parts > 0)

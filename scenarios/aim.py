@@ -31,7 +31,7 @@ class Aim:
     def draw(
         self, rng: np.random.Generator, number: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Numbers of tenants, numbers of operations, and which case, as a part of 1."""
+        """Of so many arrivals the numbers of tenants and operations, and which case, as a part of 1; [number]."""
         tenants = np.minimum(np.searchsorted(self._edges, rng.random(number), side="right"), self._last)
         u_operation, u_case = rng.random(number), rng.random(number)
         operations = np.empty(number, np.int64)

@@ -51,7 +51,7 @@ class Parts:
         return tuple(self._expected.tolist())
 
     def workers_of(self, tenants: NDArray[np.int64], cases: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Who drives arrivals, by the numbers of their tenants and cases."""
+        """Who drives arrivals, by the numbers of their tenants and cases; [arrivals], as these are."""
         dealt = self._dealt(tenants, cases)
         found: NDArray[np.int64] = self._order[self._cohort[tenants], dealt % self._workers]
         return found

@@ -70,7 +70,10 @@ def scores(baseline: Baseline, recent: Recent) -> tuple[Floats, Floats]:
 
 
 def strongest(baseline: Baseline, means: Floats, z: Floats) -> dict[str, Signal]:
-    """The most striking window of each stream that stands out by ``TOLD`` at least, and of the first of all."""
+    """The most striking window of each stream that stands out by ``TOLD`` at least, and of the first of all.
+
+    ``means`` and ``z`` are those of ``scores``.
+    """
     found = {}
     score = np.where(np.isfinite(z), z, -np.inf) / baseline.z_alarm[:, None]
     best, highest = score.argmax(axis=0), score.max(axis=0)

@@ -99,7 +99,7 @@ def explain(
 
 
 def find_split(series: Floats) -> Split:
-    """Where the series left 0: at once or along a line, whichever leaves the smaller squares.
+    """Where the series [blocks] left 0: at once or along a line, whichever leaves the smaller squares.
 
     Before the change it is 0 on average, as every residual is. The interval holds the places whose
     squares are not larger than chance explains (a likelihood ratio at 95 %).

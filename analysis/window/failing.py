@@ -87,13 +87,13 @@ def no_evidence(rates: Rates) -> Floats:
 
 
 def weigh(rates: Rates, evidence: Floats, block: Block) -> Floats:
-    """The evidence with one more block; an operation that the block did not try keeps what it had."""
+    """The evidence [operations, multiples] with one more block; one that the block did not try keeps its own."""
     n, y = _counts(rates, [block])
     return _added(evidence, n[0] > 0, _factors(rates, n, y)[0])
 
 
 def strength(evidence: Floats) -> Floats:
-    """The evidence of each operation, over all multiples."""
+    """The evidence of each operation over all multiples; [operations]."""
     strong: Floats = evidence.mean(axis=1)
     return strong
 

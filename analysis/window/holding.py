@@ -27,7 +27,7 @@ SUDDEN: Final = math.log(1.25)
 
 
 def usable(baseline: Baseline, state: State, block: Block) -> tuple[list[Reason], Floats]:
-    """The residuals that may be judged, and why others may not."""
+    """Why not all may be judged, and the residuals [streams] that may; NaN for the others."""
     nothing = np.full(len(baseline.streams.names), math.nan)
     refused: list[Reason] = []
     if state.refused_s is not None:
