@@ -56,6 +56,7 @@ provision: {cases: {find: {request: GET /cases, items: cases, key: id}}}
 WITH_SINK = DESK + "verify: {mails: sink}\n"
 QUOTA = DESK + "quotas: [{requests: 4, in_s: 1}]\n"
 PYTHON = DESK + "python: own_desk:Own\n"
+PRODUCTION = "environment: production\nproduction: {rate_max_per_s: 10, tenants: [reads-*]}\nwarm_up: 0\n"
 MODULE = """\
 from targets.binding import Binding
 from targets.judgement import Judgement
@@ -252,24 +253,42 @@ def test_python_in_a_mapping_is_not_run_unless_it_is_allowed(files, command):
     assert not Path("never").exists()
 
 
-def test_python_that_is_allowed_judges_in_the_run(files):
-    out = files / "run"
+@pytest.fixture(scope="module")
+def trusted(tmp_path_factory) -> RunFolder:
+    """A run that is allowed everything: Python in the mapping, production, and a client of Locust."""
+    room = tmp_path_factory.mktemp("trusted")
+    (room / "reads.yaml").write_text(READS)
+    (room / "python.yaml").write_text(PYTHON + PRODUCTION)
+    (room / "own_desk.py").write_text(MODULE)
     with misbehaving(Desk()) as url:
-        words = ("--target", files / "python.yaml", "--set", f"base_url={url}", "--out", out, "--allow-python")
-        done = spawned("run", files / "reads.yaml", *words, env={"PYTHONPATH": str(files)})
+        words = ("--target", room / "python.yaml", "--set", f"base_url={url}", "--out", room / "run")
+        allowed = ("--allow-python", "--production", "--client", "requests")
+        done = spawned("run", room / "reads.yaml", *words, *allowed, env={"PYTHONPATH": str(room)})
     assert done.returncode == 0, done.stderr
-    assert set(RunFolder(out).read_samples()["detail"]) == {"said no"}
+    return RunFolder(room / "run")
 
 
-@pytest.mark.parametrize("client", ["fast", "requests"])
-def test_a_client_of_locust_drives_a_run_as_well_and_it_is_kept_which(files, client):
+def test_python_that_is_allowed_judges_in_the_run(trusted):
+    assert set(trusted.read_samples()["detail"]) == {"said no"}
+
+
+def test_production_is_driven_where_flag_cap_and_tenants_are_given(trusted):
+    assert (trusted.read().target, trusted.read().ledger.recorded) == ("desk", 20)
+
+
+def test_the_requests_client_of_locust_drives_a_run_as_well_and_it_is_kept(trusted):
+    samples = trusted.read_samples()
+    assert (trusted.read().generator.client, len(samples), set(samples["status"])) == ("requests", 20, {200})
+
+
+def test_the_fast_client_of_locust_drives_a_run_as_well_and_it_is_kept(files):
     out = files / "run"
     with misbehaving(Desk()) as url:
-        words = ("--target", files / "desk.yaml", "--set", f"base_url={url}", "--out", out, "--client", client)
+        words = ("--target", files / "desk.yaml", "--set", f"base_url={url}", "--out", out, "--client", "fast")
         done = savepath("run", files / "reads.yaml", *words)
     assert done.returncode == 0, done.stderr
     samples = RunFolder(out).read_samples()
-    assert (RunFolder(out).read().generator.client, len(samples), set(samples["outcome"])) == (client, 20, {"ok"})
+    assert (RunFolder(out).read().generator.client, len(samples), set(samples["outcome"])) == ("fast", 20, {"ok"})
 
 
 def test_python_that_is_allowed_can_be_planned(files):

@@ -10,7 +10,7 @@ from pathlib import Path
 import gevent.socket
 import pytest
 from command_line import savepath
-from misbehaving_server import Behaviour, Reply, Scripted, misbehaving
+from misbehaving_server import Reply, Scripted, misbehaving
 
 import locustfiles
 from loadgen.client import Client
@@ -482,24 +482,3 @@ def test_the_listener_counts():
     with Listener() as listener:
         socket.create_connection(("127.0.0.1", listener.port)).close()
     assert listener.connections == 1
-
-
-class Desk(Behaviour):
-    """One case, and it can be read."""
-
-    def reply(self, asked):
-        return Reply(200, {"cases": [{"id": "7"}]} if asked.path == "/cases" else {"id": "7"})
-
-
-@pytest.mark.live
-def test_production_is_driven_where_all_three_are_given(tmp_path):
-    with misbehaving(Desk()) as url:
-        (tmp_path / "s.yaml").write_text(SCENARIO)
-        (tmp_path / "t.yaml").write_text(
-            PRODUCTIVE["environment"][0].replace("http://127.0.0.1:9", url) + GUARDS + "warm_up: 0\n"
-        )
-        words = ["run", "s.yaml", "--target", "t.yaml", "--production", "--out", "out"]
-        done = subprocess.run(
-            [sys.executable, "-m", "savepath", *words], cwd=tmp_path, capture_output=True, text=True, timeout=100
-        )
-    assert done.returncode == 0, done.stderr
