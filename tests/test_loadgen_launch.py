@@ -15,7 +15,6 @@ import httpx
 import pytest
 from command_line import savepath, spawned
 from misbehaving_server import Asked, Behaviour, Reply, misbehaving
-from roundup_server import ENVIRON, running_roundup
 
 from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import RunFolder
@@ -28,17 +27,6 @@ from targets.mapping import parse_target
 
 pytestmark = pytest.mark.live
 
-SWEEP = """\
-name: short-sweep
-cohorts:
-  none: {custom_fields: 0, cases: 3}
-  few: {custom_fields: 10, cases: 3}
-mix: {read_case: 2, save_standard: 1, save_custom: 2, send_email: 4}
-load: {rate_per_s: 6}
-warmup_s: 0.5
-duration_s: 4
-verification: {settle_s: 0.5, script_deadline_s: 5, mail_deadline_s: 5}
-"""
 READS = """\
 name: reads
 cohorts: {some: {custom_fields: 0, cases: 1}}
@@ -102,7 +90,7 @@ def is_free(port: int) -> bool:
 
 @pytest.fixture
 def files(tmp_path) -> Path:
-    texts = {"sweep": SWEEP, "reads": READS, "desk": DESK, "quota": QUOTA, "python": PYTHON}
+    texts = {"reads": READS, "desk": DESK, "quota": QUOTA, "python": PYTHON}
     for name, text in texts.items():
         (tmp_path / f"{name}.yaml").write_text(text)
     (tmp_path / "own_desk.py").write_text(MODULE)
@@ -112,25 +100,6 @@ def files(tmp_path) -> Path:
 def with_sink(http_port: int, smtp_port: int = 8825):
     settings = {"mail_sink": f"http://127.0.0.1:{http_port}", "smtp_port": str(smtp_port)}
     return parse_target(WITH_SINK, "t.yaml", settings)
-
-
-def test_a_run_on_roundup_starts_the_sink_finds_each_mail_once_and_ends_the_sink(files):
-    smtp_port, http_port = free_ports(2)
-    out = files / "run"
-    with running_roundup(files / "sweep.yaml", files / "home", smtp_port=smtp_port) as url:
-        settings = {"base_url": url, "mail_sink": f"http://127.0.0.1:{http_port}", "smtp_port": smtp_port}
-        pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        words = ("run", files / "sweep.yaml", "--target", "roundup", *pairs, "--out", out)
-        done = spawned(*words, env=ENVIRON)
-    assert done.returncode == 0, done.stderr
-    samples, effects = RunFolder(out).read_samples(), RunFolder(out).read_effects()
-    sent = samples[(samples["operation"] == "send_email") & (samples["outcome"] == "ok")]
-    mails = effects[effects["kind"] == "mail"]
-    assert len(sent) > 3
-    assert sorted(mails["seq"]) == sorted(sent["seq"])
-    assert set(mails["outcome"]) == {"once"}
-    assert is_free(http_port)
-    assert is_free(smtp_port)
 
 
 def test_a_sink_that_answers_already_is_used_and_goes_on():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from command_line import savepath, spawned
 from roundup_server import ENVIRON, running_roundup
+from test_loadgen_launch import free_ports, is_free
 
 from loadgen.run_folder import RunFolder
 
@@ -66,16 +67,25 @@ def test_a_folder_that_no_demonstration_made_is_not_replaced(tmp_path):
     assert (done.returncode, (tmp_path / "mine.txt").read_text()) == (2, "precious")
 
 
-def test_the_field_sweep_runs_on_roundup_and_every_script_is_found_by_its_token(tmp_path):
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The field sweep on Roundup, for five seconds and with more mails; and the ports of its mail sink."""
     shorter = {"tenants: 2, cases: 30": "tenants: 1, cases: 4", "warmup_s: 10": "warmup_s: 1"}
     shorter |= {"duration_s: 120": "duration_s: 5", "rate_per_s: 30": "rate_per_s: 6"}
-    scenario, out = tmp_path / "sweep.yaml", tmp_path / "run"
+    shorter |= {"send_email: 10, send_batch: 1": "send_email: 25"}
+    room, ports = tmp_path_factory.mktemp("swept"), free_ports(2)
+    scenario, out, (smtp_port, http_port) = room / "sweep.yaml", room / "run", ports
     scenario.write_text(shortened("field-sweep", shorter))
-    with running_roundup(scenario, tmp_path / "home") as url:
-        words = ("run", scenario, "--target", "targets/roundup.yaml", "--set", f"base_url={url}", "--out", out)
-        done = spawned(*words, env=ENVIRON)
+    with running_roundup(scenario, room / "home", smtp_port=smtp_port) as url:
+        settings = {"base_url": url, "mail_sink": f"http://127.0.0.1:{http_port}", "smtp_port": smtp_port}
+        pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        done = spawned("run", scenario, "--target", "targets/roundup.yaml", *pairs, "--out", out, env=ENVIRON)
     assert done.returncode == 0, done.stderr
-    run = RunFolder(out)
+    return RunFolder(out), ports
+
+
+def test_the_field_sweep_runs_on_roundup_and_every_script_is_found_by_its_token(swept):
+    run, _ = swept
     info, samples, effects = run.read(), run.read_samples(), run.read_effects()
     saves = samples[samples["operation"].isin(["save_standard", "save_custom", "run_script"])]
     scripts = effects[effects["kind"] == "script"]
@@ -85,6 +95,17 @@ def test_the_field_sweep_runs_on_roundup_and_every_script_is_found_by_its_token(
     assert set(pd.unique(scripts["outcome"])) == {"once"}
     assert set(effects.loc[effects["kind"] == "value", "outcome"]) <= {"identical", "superseded"}
     assert set(samples["custom_fields"]) == {0, 10, 50, 200, 500}
+
+
+def test_a_run_starts_the_sink_finds_each_mail_once_and_ends_the_sink(swept):
+    run, ports = swept
+    samples, effects = run.read_samples(), run.read_effects()
+    sent = samples[(samples["operation"] == "send_email") & (samples["outcome"] == "ok")]
+    mails = effects[effects["kind"] == "mail"]
+    assert len(sent) > 3
+    assert sorted(mails["seq"]) == sorted(sent["seq"])
+    assert set(mails["outcome"]) == {"once"}
+    assert all(map(is_free, ports))
 
 
 def test_the_makefile_calls_what_is_tested_here():
