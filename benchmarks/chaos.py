@@ -35,7 +35,6 @@ from pathlib import Path
 
 import httpx
 import matplotlib.figure  # noqa: F401  # loaded here, so that no child has to
-import scipy.stats  # noqa: F401
 
 from benchmarks.records import put_table, read_record, record_of, write_record
 from benchmarks.watch_survival import decisions

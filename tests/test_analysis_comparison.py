@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from analysis.comparison import compare, holm, pairs_needed, word_for
 from analysis.findings import Word
@@ -53,18 +53,18 @@ def test_the_ratio_is_after_over_before():
 
 def test_p_is_the_tail_of_t_with_satterthwaites_degrees():
     # Durations come back from their bins up to a quarter of a per cent off, hence the tolerance.
-    expected = stats.t.sf(np.array([0.2, 0.3]) / math.sqrt(VARIANCE / 3), DF)
+    expected = scipy.stats.t.sf(np.array([0.2, 0.3]) / math.sqrt(VARIANCE / 3), DF)
     assert [cell.p_value for cell in by_hand()] == pytest.approx(expected, rel=0.15)
 
 
 def test_the_lower_end_holds_for_both_cells_and_so_lies_further_off_than_for_one():
-    alone = stats.t.ppf(0.975, DF) * math.sqrt(VARIANCE / 3)
+    alone = scipy.stats.t.ppf(0.975, DF) * math.sqrt(VARIANCE / 3)
     for cell in by_hand():
         assert math.log(cell.ratio / cell.low) > alone
 
 
 def test_the_upper_end_holds_for_its_cell_alone():
-    alone = stats.t.ppf(0.95, DF) * math.sqrt(VARIANCE / 3)
+    alone = scipy.stats.t.ppf(0.95, DF) * math.sqrt(VARIANCE / 3)
     assert [math.log(cell.high / cell.ratio) for cell in by_hand()] == pytest.approx([alone, alone], rel=0.1)
 
 

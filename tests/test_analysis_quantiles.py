@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from analysis.histograms import EMPTY, histogram_of, merged
 from analysis.quantiles import interval, log_means, quantile, quiet_quantiles
@@ -75,7 +75,7 @@ def test_of_no_histograms_there_are_no_estimates():
 @pytest.mark.parametrize("n", [7, 1024, 1025, 3000])
 def test_the_weights_of_any_number_of_samples_are_those_of_the_beta_law(n):
     logs = np.linspace(-3, 1, n)
-    ranks = stats.beta.cdf(np.arange(n + 1) / n, (n + 1) * 0.95, (n + 1) * 0.05)
+    ranks = scipy.stats.beta.cdf(np.arange(n + 1) / n, (n + 1) * 0.95, (n + 1) * 0.05)
     assert quiet(np.exp(logs), 0.95) == pytest.approx(np.diff(ranks) @ logs, abs=0.003)
 
 

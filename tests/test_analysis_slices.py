@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy
 from analysis_examples import as_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats.mstats import hdquantiles
 
 from analysis.histograms import histogram_of, log_seconds
 from analysis.quantiles import quantile, quiet_quantiles
@@ -180,4 +180,6 @@ def test_slices_answer_like_the_samples_within_three_in_a_thousand(q):
     table = pd.DataFrame(times).assign(custom_fields=0, **texts)
     found = cell_histograms(fold(table))["read_case", 0]
     assert quantile(found, q) == pytest.approx(np.quantile(took_s, q, method="inverted_cdf"), rel=0.003)
-    assert quiet_quantiles([found], q).log_s[0] == pytest.approx(hdquantiles(np.log(took_s), [q])[0], abs=0.003)
+    assert quiet_quantiles([found], q).log_s[0] == pytest.approx(
+        scipy.stats.mstats.hdquantiles(np.log(took_s), [q])[0], abs=0.003
+    )

@@ -4,9 +4,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from loadgen.chosen import environ_of
 from scenarios.arms import ARMS, arm_of, count_arms
@@ -20,13 +20,13 @@ def tosses(key: str) -> np.ndarray:
 
 def test_half_of_the_arrivals_go_to_each_arm_and_none_knows_its_neighbour():
     after = tosses("0123456789")
-    assert stats.binomtest(int(after.sum()), N).pvalue > 0.001
-    assert stats.binomtest(int((after[1:] == after[:-1]).sum()), N - 1).pvalue > 0.001
+    assert scipy.stats.binomtest(int(after.sum()), N).pvalue > 0.001
+    assert scipy.stats.binomtest(int((after[1:] == after[:-1]).sum()), N - 1).pvalue > 0.001
 
 
 def test_two_runs_toss_independently_of_each_other():
     agree = int((tosses("0123456789") == tosses("0123456780")).sum())
-    assert stats.binomtest(agree, N).pvalue > 0.001
+    assert scipy.stats.binomtest(agree, N).pvalue > 0.001
 
 
 @given(key=st.text("0123456789abcdef", min_size=10, max_size=10), n=st.integers(0, 2000))

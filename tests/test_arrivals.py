@@ -3,9 +3,9 @@
 from collections import Counter
 
 import numpy as np
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from scenarios.arrivals import arrivals, survey
 from scenarios.library import parse_scenario
@@ -49,7 +49,7 @@ def test_constant_arrivals_are_evenly_spaced_across_blocks():
 
 def test_poisson_gaps_follow_the_exponential_law():
     times = np.array([a.at_s for a in arrivals(scenario(seed=3, duration=400))])
-    assert stats.kstest(np.diff(times), "expon", args=(0, 1 / 50)).pvalue > 0.001
+    assert scipy.stats.kstest(np.diff(times), "expon", args=(0, 1 / 50)).pvalue > 0.001
 
 
 def test_tenants_and_operations_come_in_their_shares():
@@ -58,9 +58,9 @@ def test_tenants_and_operations_come_in_their_shares():
     cohorts = Counter(a.tenant.cohort for a in plan)
     customs = [a for a in plan if a.operation is Operation.SAVE_CUSTOM]
     tenants = Counter(a.tenant.key for a in plan if a.tenant.cohort == "some")
-    assert stats.binomtest(cohorts["none"], n, 0.2).pvalue > 0.001
-    assert stats.binomtest(len(customs), cohorts["some"], 0.25).pvalue > 0.001
-    assert stats.chisquare(list(tenants.values())).pvalue > 0.001
+    assert scipy.stats.binomtest(cohorts["none"], n, 0.2).pvalue > 0.001
+    assert scipy.stats.binomtest(len(customs), cohorts["some"], 0.25).pvalue > 0.001
+    assert scipy.stats.chisquare(list(tenants.values())).pvalue > 0.001
 
 
 def test_an_operation_that_a_cohort_cannot_do_never_arrives_there():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy
 
 from scenarios.arrivals import Arrival, arrivals, expected_in_cells, survey
 from scenarios.errors import InputError
@@ -96,10 +96,10 @@ def test_poisson_arrivals_on_a_ramp_follow_the_law_of_their_rate():
     """Put through the integral of the rate by hand, they are Poisson arrivals at rate 1."""
     found = times("rate_per_s: 10, ramp: [{at_s: 0, times: 1}, {at_s: 400, times: 5}]", 400)
     gaps = np.diff(10 * found + 0.05 * found**2)
-    assert stats.kstest(gaps, "expon").pvalue > 0.001
+    assert scipy.stats.kstest(gaps, "expon").pvalue > 0.001
     counts = np.histogram(found, bins=[0, 100, 200, 300, 400])[0]
     expected = np.array([1500, 2500, 3500, 4500])
-    assert stats.chi2.sf(((counts - expected) ** 2 / expected).sum(), 4) > 0.001
+    assert scipy.stats.chi2.sf(((counts - expected) ** 2 / expected).sum(), 4) > 0.001
 
 
 def test_counts_of_a_step_are_poisson_over_the_seeds():
@@ -117,7 +117,7 @@ def test_a_burst_has_exactly_its_arrivals_within_its_time_again_and_again():
 
 def test_a_burst_across_two_blocks_is_spread_evenly():
     moments = np.concatenate([times(BURST % "cohort: some", seed=seed)[1:] for seed in range(10)])
-    assert stats.kstest(moments, "uniform", args=(8, 4)).pvalue > 0.001
+    assert scipy.stats.kstest(moments, "uniform", args=(8, 4)).pvalue > 0.001
 
 
 def test_a_burst_does_what_it_says_where_it_says():
@@ -162,7 +162,7 @@ def test_a_recording_is_replayed_at_its_moments(tmp_path):
 def test_a_recording_needs_no_more_than_moments(tmp_path):
     rows = "\n".join(f"{n / 100}" for n in range(2000))
     kinds = Counter(a.tenant.cohort for a in arrivals(recorded(tmp_path, rows, "at_s")))
-    assert stats.binomtest(kinds["none"], 2000, 0.25).pvalue > 0.001
+    assert scipy.stats.binomtest(kinds["none"], 2000, 0.25).pvalue > 0.001
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from reports.model import ReportMeta, ResultsError, from_json, rounded, to_json
 from reports.schema import json_schema
 
 PUBLISHED = json.loads((files("reports") / "results.schema.json").read_text(encoding="utf-8"))
+TEXT = st.characters(exclude_categories=["Cs"])  # what UTF-8 can encode
 #: Made once: jsonschema.validate would check the schema itself each time.
 PUBLISHED_SCHEMA = jsonschema.Draft202012Validator(PUBLISHED)
 
@@ -38,6 +39,8 @@ def changed(path: list[Any], value: object) -> bytes:
 
 def any_of(kind: Any) -> st.SearchStrategy[Any]:
     """Any value of a type of the model, with two entries at the most wherever there may be many."""
+    if kind is str:  # the alphabet of st.text() has every character encoded, for seconds, where none is cached
+        return st.text(TEXT)
     if kind is Ranked:  # it holds an assessment itself
         return st.builds(Ranked, assessment=st.just(CLEAR))
     parts = get_args(kind)

@@ -11,7 +11,10 @@ from reports import status, window
 from reports.watched import AGAINST_OLD, Gap, Period
 from reports.window_figure import POINTS_MOST, joined
 
-PAGE = status.render(ESCALATED, version="0.1.0", refresh_s=60)
+
+@pytest.fixture(scope="module")
+def page():
+    return status.render(ESCALATED, version="0.1.0", refresh_s=60)
 
 
 def test_verdicts_follow_each_other_from_the_first_block_to_the_end_of_the_last():
@@ -39,8 +42,8 @@ def test_a_month_of_blocks_becomes_points_that_have_room_and_their_means():
     assert {value for _, value in points} == {1000.0}
 
 
-def test_the_page_says_the_verdict_who_is_hit_and_when_a_limit_is_reached():
-    text = re.sub(r"<[^>]*>", " ", PAGE).replace("\xa0", " ")
+def test_the_page_says_the_verdict_who_is_hit_and_when_a_limit_is_reached(page):
+    text = re.sub(r"<[^>]*>", " ", page).replace("\xa0", " ")
     assert "ESCALATE" in text
     assert "custom-field save, 500 fields +66 %" in text
     assert "22 % of all requests, 40 % of saves; tenants acme and initech" in text
@@ -51,7 +54,7 @@ def test_the_page_says_the_verdict_who_is_hit_and_when_a_limit_is_reached():
     assert "Nothing is known of 35 min in 1 gap" in text
 
 
-def test_the_page_tells_what_lies_beside_the_old_environment_and_since_when_it_is_silent():
+def test_the_page_tells_what_lies_beside_the_old_environment_and_since_when_it_is_silent(page):
     hits = tuple(replace(one, versus=1.5) for one in GROWN.hits)
     seen = tuple(replace(one, shifts={**one.shifts, AGAINST_OLD: 0.3}) for one in ESCALATED.moments)
     beside = replace(ESCALATED, moments=seen, evidence=replace(GROWN, hits=hits), alone_since_s=BEGUN_S)
@@ -59,18 +62,18 @@ def test_the_page_tells_what_lies_beside_the_old_environment_and_since_when_it_i
     assert "custom-field save, 500 fields 1.50 times" in text
     assert "The old environment has not answered since 2025-11-24 16:00 UTC" in text
     assert "new less old" in text
-    assert not [words for words in ("Beside the old one", "new less old") if words in PAGE]
+    assert not [words for words in ("Beside the old one", "new less old") if words in page]
 
 
-def test_the_page_holds_no_script_and_reads_itself_again():
-    assert "<script" not in PAGE
-    assert "default-src 'none'" in PAGE
-    assert '<meta http-equiv="refresh" content="60">' in PAGE
-    assert "deployed billing 7.1 &lt;script&gt;" in PAGE
+def test_the_page_holds_no_script_and_reads_itself_again(page):
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+    assert '<meta http-equiv="refresh" content="60">' in page
+    assert "deployed billing 7.1 &lt;script&gt;" in page
 
 
-def test_the_chart_has_a_row_for_each_verdict_and_a_mark_for_each_remark():
-    labels = re.findall(r"<text[^>]*>([^<]*)</text>", PAGE)
+def test_the_chart_has_a_row_for_each_verdict_and_a_mark_for_each_remark(page):
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", page)
     assert {"CLEAR", "HOLD", "ESCALATE", "1", "2", "growth", "all requests"} <= set(labels)
 
 

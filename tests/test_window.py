@@ -1,5 +1,6 @@
 """The stabilization window: what a fold over blocks decides, from blocks made by hand."""
 
+import functools
 import json
 import math
 from dataclasses import replace
@@ -57,10 +58,14 @@ def blocks(first, n, **more):
     return [block(first + i, noise[i], **more) for i in range(n)]
 
 
-BASELINE = learn_baseline(blocks(0, 2 * 288))
+@functools.cache
+def two_days():
+    """The baseline of two quiet days, learnt once by who asks for it."""
+    return learn_baseline(blocks(0, 2 * 288))
 
 
-def watch(seen, terms=TERMS, baseline=BASELINE):
+def watch(seen, terms=TERMS, baseline=None):
+    baseline = baseline or two_days()
     state, decisions = begin(baseline), []
     for one in seen:
         state, decision = step(baseline, terms, state, one)
@@ -131,7 +136,7 @@ def test_growth_with_the_fields_escalates_within_half_an_hour_and_says_so():
     assert decisions[3].verdict is Verdict.HOLD  # four blocks are not yet an alarm
     assert decisions[-1].verdict is Verdict.ESCALATE
     assert decisions[-1].alarms[0].kind is Kind.GROWTH
-    found = evidence(BASELINE, replace(TERMS, tenants={10: ("small",), 200: ("globex",), 500: ("acme",)}), state)
+    found = evidence(two_days(), replace(TERMS, tenants={10: ("small",), 200: ("globex",), 500: ("acme",)}), state)
     assert found.shape is Shape.GROWS
     assert found.since_s == 300_000
     assert found.growth == pytest.approx(1.0, abs=0.1)
@@ -148,13 +153,13 @@ def test_three_blocks_however_bad_are_no_alarm():
 
 def test_a_slow_down_of_everything_is_told_as_uniform():
     state, _ = watch(blocks(1000, 40, shift=lambda name, f: 0.5))
-    assert evidence(BASELINE, TERMS, state).shape is Shape.UNIFORM
+    assert evidence(two_days(), TERMS, state).shape is Shape.UNIFORM
 
 
 def test_a_rise_is_told_until_when_it_breaks_the_objective():
     rising = [blocks(1000 + i, 1, shift=grown(0.05 * i))[0] for i in range(12)]
     state, _ = watch(rising)
-    breach = next(one for one in evidence(BASELINE, TERMS, state).breaches if one.operation == "save_custom")
+    breach = next(one for one in evidence(two_days(), TERMS, state).breaches if one.operation == "save_custom")
     doubled_s = 300_000 + 300 * 20.5  # +5 % a block makes +100 % after twenty
     assert breach.earliest_s <= doubled_s <= breach.latest_s
 
@@ -162,7 +167,7 @@ def test_a_rise_is_told_until_when_it_breaks_the_objective():
 def test_an_agreed_objective_is_told_in_place_of_twice_the_baseline():
     rising = [blocks(1000 + i, 1, shift=grown(math.expm1(0.05 * i)))[0] for i in range(12)]
     agreed = replace(TERMS, objectives=(Objective("save_custom", 500, 3 * math.exp(-1.5)),))
-    (breach,) = evidence(BASELINE, agreed, watch(rising, agreed)[0]).breaches
+    (breach,) = evidence(two_days(), agreed, watch(rising, agreed)[0]).breaches
     tripled_s = 300_000 + 300 * 22.5  # log 3 is 1.1, and .05 comes to it with each block
     assert breach.earliest_s <= tripled_s <= breach.latest_s
 
@@ -220,8 +225,8 @@ def test_an_outage_holds_at_once_and_escalates():
 def test_an_alarm_stays_until_it_is_acknowledged_and_then_holds_while_it_shows():
     state, decisions = watch(blocks(1000, 6, shift=grown(1.0)) + blocks(1006, 30))
     assert decisions[-1].verdict is Verdict.ESCALATE
-    state = acknowledge(state, BASELINE)
-    state, after = step(BASELINE, TERMS, state, blocks(1036, 1)[0])
+    state = acknowledge(state, two_days())
+    state, after = step(two_days(), TERMS, state, blocks(1036, 1)[0])
     assert after.verdict is Verdict.HOLD
 
 
@@ -243,9 +248,11 @@ def test_an_outage_holds_and_escalates_from_the_third_block_on(gone):
 
 def test_an_outage_that_was_acknowledged_holds_until_it_is_over():
     state, _ = watch([outage(1000 + i, counts=(), unreachable="gone") for i in range(3)])
-    state, still = step(BASELINE, TERMS, acknowledge(state, BASELINE), outage(1003, counts=(), unreachable="gone"))
+    state, still = step(
+        two_days(), TERMS, acknowledge(state, two_days()), outage(1003, counts=(), unreachable="gone")
+    )
     assert (still.verdict, state.acknowledged[0].what) == (Verdict.HOLD, "everything")
-    state, _ = step(BASELINE, TERMS, state, blocks(1004, 1)[0])
+    state, _ = step(two_days(), TERMS, state, blocks(1004, 1)[0])
     assert state.acknowledged == ()
 
 
@@ -264,17 +271,17 @@ def test_refused_credentials_hold_with_since_when_and_are_no_failure_of_the_targ
     assert [one.verdict for one in decisions[-5:]] == [Verdict.HOLD] * 5
     since = "credentials refused since 01-04 11:45 UTC: 400 of 400"  # 1005 blocks of 5 min are 3 days, 11 h 45 min
     assert decisions[-1].sentence.startswith(since)
-    _, after = step(BASELINE, TERMS, state, blocks(1010, 1)[0])
+    _, after = step(two_days(), TERMS, state, blocks(1010, 1)[0])
     assert Hold.CREDENTIALS not in {one.code for one in after.reasons}
 
 
 def test_a_clear_does_not_outlast_half_an_hour_of_blocks_that_say_nothing_or_one_without_credentials():
     state, decisions = watch(blocks(1000, 288))
     assert decisions[-1].verdict is Verdict.CLEAR
-    _, shut_out = step(BASELINE, TERMS, state, outage(1288, **SHUT_OUT))
+    _, shut_out = step(two_days(), TERMS, state, outage(1288, **SHUT_OUT))
     assert (shut_out.verdict, shut_out.reasons[0].code) == (Verdict.HOLD, Hold.CREDENTIALS)
     for number in range(1288, 1295):
-        state, blind = step(BASELINE, TERMS, state, replace(blocks(number, 1)[0], fault="late"))
+        state, blind = step(two_days(), TERMS, state, replace(blocks(number, 1)[0], fault="late"))
         decisions.append(blind)
     assert [one.verdict for one in decisions[-2:]] == [Verdict.CLEAR, Verdict.HOLD]
     assert "nothing is known of 35 minutes that ended now" in [one.text for one in decisions[-1].reasons]

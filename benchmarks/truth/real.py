@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from analysis.assessment import assess
 from analysis.comparison import SLOW
@@ -94,6 +94,6 @@ def _noise(name: str, runs: Sequence[Run]) -> Iterator[Row]:
 def _requests_differ(one: Run, other: Run) -> list[bool]:
     a, b = cell_histograms(one.slices), cell_histograms(other.slices)
     return [
-        bool(stats.mannwhitneyu(*(np.repeat(h.bins, h.counts) for h in (a[cell], b[cell]))).pvalue < 0.01)
+        bool(scipy.stats.mannwhitneyu(*(np.repeat(h.bins, h.counts) for h in (a[cell], b[cell]))).pvalue < 0.01)
         for cell in a.keys() & b.keys()
     ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from analysis.histograms import Histogram
 from analysis.levels import Cell, measure
@@ -28,7 +28,7 @@ def mann_whitney(sides: Sides) -> list[bool]:
     """Mann & Whitney (1947) on all requests of both sides."""
     before, after = (_times(side) for side in (sides.before, sides.after))
     return [
-        bool(stats.mannwhitneyu(a, b, alternative="greater", method="asymptotic").pvalue < ALPHA)
+        bool(scipy.stats.mannwhitneyu(a, b, alternative="greater", method="asymptotic").pvalue < ALPHA)
         for b, a in zip(before, after, strict=True)
     ]
 
@@ -37,7 +37,7 @@ def kolmogorov_smirnov(sides: Sides) -> list[bool]:
     """The two-sample test of Smirnov (1939) on all requests of both sides."""
     before, after = (_times(side) for side in (sides.before, sides.after))
     return [
-        bool(stats.ks_2samp(b, a, alternative="greater", method="asymp").pvalue < ALPHA)
+        bool(scipy.stats.ks_2samp(b, a, alternative="greater", method="asymp").pvalue < ALPHA)
         for b, a in zip(before, after, strict=True)
     ]
 
@@ -46,7 +46,7 @@ def benchstat(sides: Sides) -> list[bool]:
     """golang.org/x/perf: Mann-Whitney on one figure a run (the p95), two-sided at 5 %; it asks for ten runs."""
     before, after = (_p95(side) for side in (sides.before, sides.after))
     return [
-        bool(stats.mannwhitneyu(a, b, method="exact").pvalue < 0.05 and np.median(a) > np.median(b))
+        bool(scipy.stats.mannwhitneyu(a, b, method="exact").pvalue < 0.05 and np.median(a) > np.median(b))
         for b, a in zip(before.T, after.T, strict=True)
     ]
 
@@ -117,7 +117,7 @@ def _slice_means(runs: Sequence[Drawn]) -> list[Floats]:
 def _is_high(before: Floats, after: Floats) -> bool:
     shifts = np.sort(np.subtract.outer(after, before).ravel())
     n, m = len(before), len(after)
-    reach = float(stats.norm.ppf(0.99)) * np.sqrt(n * m * (n + m + 1) / 12)
+    reach = float(scipy.stats.norm.ppf(0.99)) * np.sqrt(n * m * (n + m + 1) / 12)
     lowest = int(np.clip(np.floor(n * m / 2 - reach), 0, n * m - 1))
     return bool(shifts[lowest] > 0.25 * abs(np.median(shifts)))
 
