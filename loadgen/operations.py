@@ -14,6 +14,7 @@ from gevent import GreenletExit
 
 from loadgen.client import Sender, Unanswered
 from loadgen.guard import Watch
+from loadgen.measured import Measured
 from loadgen.recorder import Recorder, Sample
 from loadgen.script_watch import ScriptWatch
 from loadgen.verifier import Verifier
@@ -86,7 +87,7 @@ class Operations:
 
     def perform(self, arrival: Arrival) -> None:
         """Do what the arrival does. Records exactly one sample, whatever happens."""
-        measured = _Measured(arrival, self._now())
+        measured = Measured(arrival, self._now())
         call: Call | None = None
         try:
             call = self.call_of(arrival)
@@ -110,7 +111,7 @@ class Operations:
             except Exception as error:
                 self._broken(error)
 
-    def _measure(self, call: Call, measured: _Measured) -> None:
+    def _measure(self, call: Call, measured: Measured) -> None:
         operation = measured.arrival.operation
         before: Response | None = None
         try:
@@ -135,7 +136,7 @@ class Operations:
         if operation is Operation.RUN_SCRIPT and measured.save_outcome == "ok":
             self._await_scripts(call, measured)
 
-    def _send(self, operation: Operation, request: Request, measured: _Measured) -> None:
+    def _send(self, operation: Operation, request: Request, measured: Measured) -> None:
         """One request of the arrival, all of which are sent whatever is answered."""
         try:
             response = self._client.send(request)
@@ -157,83 +158,10 @@ class Operations:
             raise Unanswered("http_error", PRECONDITION_FAILED)
         return response
 
-    def _await_scripts(self, call: Call, measured: _Measured) -> None:
+    def _await_scripts(self, call: Call, measured: Measured) -> None:
         deadline_s = self._scenario.verification.script_deadline_s
         done_s = self._scripts.wait(call.tenant, call.token, measured.answered_s, deadline_s)
         if done_s is None:
             measured.end(self._now(), "timeout", NOT_IN_TIME)
         else:
             measured.done_s = done_s
-
-
-class _Measured:
-    """The times and the outcome of one arrival while it is under way."""
-
-    __slots__ = (
-        "answered_s", "answers", "arrival", "bytes_in", "bytes_out", "detail", "done_s", "outcome", "reached",
-        "requests", "save_outcome", "scheduled_s", "sent_s", "status",
-    )  # fmt: skip
-
-    def __init__(self, arrival: Arrival, begun_s: float) -> None:
-        self.arrival = arrival
-        self.scheduled_s = arrival.at_s
-        self.sent_s = begun_s
-        self.done_s = begun_s
-        self.answered_s = begun_s
-        self.answers: list[tuple[str, float]] = []  # outcome and time of each request so far
-        self.requests = 1
-        self.status = 0
-        self.outcome = "aborted"
-        self.save_outcome = "aborted"
-        self.detail = ""
-        self.bytes_out = 0
-        self.bytes_in = 0
-        self.reached = False  # whether the target may have acted on it
-
-    def send(self, now_s: float, bytes_out: int, *, shifted: bool) -> None:
-        """The request goes out now; ``shifted``: what came before it was a precondition."""
-        if shifted:
-            self.scheduled_s += now_s - self.sent_s
-        self.sent_s = now_s
-        self.bytes_out = bytes_out
-        self.reached = True
-
-    def answer(self, now_s: float, status: int, outcome: str, detail: str, bytes_in: int) -> None:
-        """An answer is here, or will not come. Of several the first that is not ok says what they are together."""
-        self.answers.append((outcome, now_s))
-        self.answered_s = self.done_s = now_s
-        self.bytes_in += bytes_in
-        if self.outcome in ("aborted", "ok"):
-            self.status, self.outcome, self.detail = status, outcome, detail
-
-    @property
-    def all_answers(self) -> list[tuple[str, float]]:
-        """Outcome and time of each request; those that the end of the run cut off are aborted."""
-        return self.answers + [("aborted", self.answered_s)] * (self.requests - len(self.answers))
-
-    def end(self, now_s: float, outcome: str, detail: str) -> None:
-        """It is over without the answer that was hoped for."""
-        self.done_s = now_s
-        self.outcome, self.detail = outcome, detail
-        if self.save_outcome == "aborted":
-            self.answered_s = now_s
-
-    def row(self, worker: int, arm: str) -> Sample:
-        """The finished row."""
-        arrival = self.arrival
-        return Sample(
-            arrival.seq,
-            worker,
-            arm,
-            arrival.tenant.key,
-            arrival.tenant.custom_fields,
-            str(arrival.operation),
-            self.scheduled_s,
-            self.sent_s,
-            self.done_s,
-            self.status,
-            self.outcome,
-            self.detail,
-            self.bytes_out,
-            self.bytes_in,
-        )
