@@ -22,9 +22,10 @@ from casedesk.problems import ProfileError
 from casedesk.process import running_desk
 from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import refuse_used
-from savepath.comparing import Sides, compare_runs, load_run
+from savepath.comparing import Sides, compare_runs
 from savepath.driving import Turn, drive_one, pair_in_turn, prepare
 from savepath.launch import How, Launch
+from savepath.loading import load_run
 from savepath.progress import NOBODY, Progress
 from savepath.telling import Formats, tell
 from scenarios.errors import InputError

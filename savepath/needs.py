@@ -30,7 +30,7 @@ from loadgen.plan import Plan
 from loadgen.run_folder import RunFolder
 from loadgen.runs import find_runs
 from reports import units
-from savepath.comparing import load_both_arms, load_run
+from savepath.loading import load_both_arms, load_run
 from scenarios.arrivals import expected_in_cells
 from scenarios.errors import InputError
 from scenarios.model import Scenario

@@ -24,8 +24,8 @@ from reports import outages, units
 from reports.account import parts as account_parts
 from reports.console import BAD, plain_table, printed
 from reports.escaping import one_line
-from savepath.comparing import load_arms, load_run, question_of
 from savepath.importing.telling import CANNOT
+from savepath.loading import load_arms, load_run, question_of
 from savepath.planning import tell_users
 from scenarios.errors import InputError
 

@@ -9,7 +9,7 @@ from house_desk import KEY, HouseDesk, serving
 
 from loadgen.run_folder import RunFolder
 from savepath.cli import cli
-from savepath.comparing import load_run
+from savepath.loading import load_run
 from scenarios.library import parse_scenario
 
 pytestmark = pytest.mark.live

@@ -24,7 +24,7 @@ from analysis.slices import cell_histograms
 from analysis.variation import vary
 from benchmarks.truth.figures import Row, shown
 from loadgen.runs import find_runs
-from savepath.comparing import load_run, question_of
+from savepath.loading import load_run, question_of
 
 SPLITS_MOST: Final = 200
 

@@ -17,10 +17,10 @@ from analysis.window.learning import learn_baseline
 from analysis.window.streams import Cell
 from loadgen.chosen import ChosenTarget
 from loadgen.runs import find_runs
-from savepath.comparing import question_of
 from savepath.driving import AFTER, BEFORE, Command
 from savepath.exits import exit_code
 from savepath.launch import How
+from savepath.loading import question_of
 from savepath.progress import NOBODY, Progress
 from savepath.screen import note
 from savepath.watching.agreed import Agreed, AgreedTime, is_state, read_agreed

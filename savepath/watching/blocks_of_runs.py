@@ -20,8 +20,8 @@ from analysis.slices import fold
 from analysis.window.blocks import Block, fold_block
 from loadgen.run_folder import RunFolder
 from reports.words import listed_up_to
-from savepath.comparing import load_arms, load_run, question_of
 from savepath.driving import AFTER, BEFORE
+from savepath.loading import load_arms, load_run, question_of
 from targets.credentials import REFUSED
 
 BATCH: Final = "e-mail batch"
