@@ -156,6 +156,8 @@ def test_a_run_of_two_workers_ends_in_order_with_all_that_was_sent_in_its_ledger
     assert case.process.returncode == 143, case.said
     assert (case.info.status, case.info.reason) == ("interrupted", "SIGTERM")
     refuse_loss(RunFolder(case.folder), asked(slow, "term"))
+    by_worker = RunFolder(case.folder).read_samples()["worker"].value_counts()
+    assert {worker.worker: worker.recorded for worker in case.info.workers} == by_worker.to_dict()
     assert "Traceback" not in case.said
 
 
