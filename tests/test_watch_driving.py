@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from command_line import called
 from misbehaving_server import Asked, Behaviour, Reply, Scripted, misbehaving
 from run_examples import text_of
@@ -90,19 +91,26 @@ def say_clear(state: Path) -> None:
         journal.append({**last, "verdict": "CLEAR", "sentence": "nothing got slower", "run": "said by hand"})
 
 
-def lay_out(room: Path, *, beside: bool = False) -> None:
-    """A baseline, a scenario and a target."""
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory) -> Path:
+    """Ten runs beside an old environment, which a watch of one target leaves aside."""
+    room = tmp_path_factory.mktemp("before")
     for number in range(10):
-        write_run(room / "before", number, lasts_s=BLOCK_S, beside=beside)
+        write_run(room, number, lasts_s=BLOCK_S, beside=True)
+    return room
+
+
+def lay_out(room: Path) -> None:
+    """A scenario and a target."""
     for name, text in (("scenario", SCENARIO), ("target", TARGET)):
         (room / f"{name}.yaml").write_text(text)
 
 
-def wanted(room: Path, url: str, **more: Any) -> Wanted:
+def wanted(room: Path, baseline: Path, url: str, **more: Any) -> Wanted:
     """A watch that drives what is laid out there."""
     return Wanted(
         state=room / "state",
-        baseline=(room / "before",),
+        baseline=(baseline,),
         scenario="scenario.yaml",
         target="target.yaml",
         settings={"base_url": url},
@@ -118,7 +126,7 @@ def wanted(room: Path, url: str, **more: Any) -> Wanted:
 
 
 def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_is_read_for_the_next_block(
-    tmp_path, monkeypatch, capfd
+    tmp_path, baseline, monkeypatch, capfd
 ):
     """The target repeats the credentials in its refusals; no file, page, line or message of the watch does."""
     secret = tmp_path / "secret"
@@ -141,7 +149,7 @@ def test_a_rotated_credential_is_hold_with_a_reason_of_its_own_and_the_new_one_i
         monkeypatch.setenv("HOOK", f"{hook}/hook-{PLANT}")
         # The target names one of these as well.
         beside = Beside(token_env="DESK_PASSWORD", webhook_env="HOOK")
-        watch(wanted(tmp_path, url, beside=beside), say, quiet=True)
+        watch(wanted(tmp_path, baseline, url, beside=beside), say, quiet=True)
     rotated, _, shut_out, let_in = decisions(tmp_path / "state")
     assert [one["verdict"] for one in (rotated, shut_out, let_in)] == ["HOLD"] * 3
     assert rotated["sentence"].startswith("credentials refused since ")
@@ -188,13 +196,13 @@ class Reader(Behaviour):
 
 
 def test_an_old_environment_is_asked_with_its_own_secret_until_it_is_gone_and_then_nothing_waits_for_it(
-    tmp_path, monkeypatch
+    tmp_path, baseline, monkeypatch
 ):
     """The second block begins without it: the run goes on, with the half of the arrivals that is the new one's."""
     monkeypatch.setenv("DESK_PASSWORD", "new")
     monkeypatch.setenv("VERSUS_DESK_PASSWORD", "old")
     monkeypatch.chdir(tmp_path)
-    lay_out(tmp_path, beside=True)
+    lay_out(tmp_path)
     said: list[str] = []
     gone = ExitStack()
     new, old = Reader("new"), Reader("old")
@@ -207,7 +215,7 @@ def test_an_old_environment_is_asked_with_its_own_secret_until_it_is_gone_and_th
 
     with misbehaving(new) as url, gone:
         versus = ChosenTarget("target.yaml", {"base_url": gone.enter_context(misbehaving(old))})
-        watch(wanted(tmp_path, url, versus=versus), say, quiet=True)
+        watch(wanted(tmp_path, baseline, url, versus=versus), say, quiet=True)
     both, alone = decisions(tmp_path / "state")
     assert (both["alone_since_s"], alone["alone_since_s"]) == (None, both["at_s"])
     assert both["block"]["versus"][0][:2] == ["read_case", 0]
