@@ -598,7 +598,7 @@ CELL = st.builds(
         timeline=st.just(()),
     )
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_any_assessment_can_be_told_in_text(found):
     assert max(cell_len(line) for line in terminal.render(found, META).splitlines()) <= 80
     assert ElementTree.fromstring(junit.render(found, META)).get("errors") == "0"
