@@ -5,7 +5,7 @@ import string
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.fields import saved_values
@@ -43,6 +43,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("kind", "type_"), PAIRS)
 @given(data=st.data())
+@settings(max_examples=30)  # of each of twenty pairs
 def test_a_value_comes_back_as_it_went(kind, type_, data):
     codec = Codec(kind=kind, separator="|")
     value = data.draw(VALUES[type_])
