@@ -30,7 +30,7 @@ from targets.http import Request, Response
 from targets.model import Target
 from targets.own_faults import own_fault
 from targets.request_mapping import RequestMapping
-from targets.trust import advice_of, tls_context, tls_fault
+from targets.trust import advice_of, shared_tls_context, tls_fault
 
 TIMEOUT_S: Final = 30.0
 #: An answer of more bytes is cut off, on the measured path as well.
@@ -72,7 +72,7 @@ class ControlClient:
             timeout=timeout_s,
             follow_redirects=False,
             trust_env=False,
-            transport=DeadlineTransport(self._deadline, tls_context(), self._hosts),
+            transport=DeadlineTransport(self._deadline, shared_tls_context(), self._hosts),
         )
 
     def __enter__(self) -> Self:

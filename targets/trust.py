@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
+from pathlib import Path
 
 import httpx
 
@@ -21,6 +23,28 @@ def tls_context(cafile: str | None = None) -> ssl.SSLContext:
     if cafile:
         context.load_verify_locations(cafile)
     return context
+
+
+def shared_tls_context() -> ssl.SSLContext:
+    """The same for all control clients: to read who may vouch takes longer than to ask a target.
+
+    Read again once the file or folder that is named has changed, or another is named: a watch lasts for days.
+    """
+    paths = ssl.get_default_verify_paths()
+    return _read(tuple(_as_it_is(name) for name in (paths.cafile, paths.capath)))
+
+
+def _as_it_is(name: str | None) -> tuple[str, int]:
+    """A file or folder and when it was changed; nothing where there is none."""
+    try:
+        return (name, Path(name).stat().st_mtime_ns) if name else ("", 0)
+    except OSError:
+        return ("", 0)
+
+
+@functools.lru_cache(maxsize=2)
+def _read(named: tuple[tuple[str, int], ...]) -> ssl.SSLContext:
+    return tls_context()
 
 
 def tls_fault(error: BaseException | None) -> ssl.SSLError | None:

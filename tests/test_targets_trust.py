@@ -105,6 +105,20 @@ def test_an_authority_of_ones_own_is_named_in_the_environment(room, monkeypatch,
         assert client(url) == "{}"
 
 
+@pytest.mark.parametrize("client", [measured, control])
+def test_an_authority_that_is_written_into_the_named_file_later_is_believed_from_then_on(
+    room, monkeypatch, tmp_path, client
+):
+    named = tmp_path / "authorities.pem"
+    shutil.copy(room / "expired.pem", named)
+    monkeypatch.setenv("SSL_CERT_FILE", str(named))
+    with served(room, "valid") as url:
+        assert client(url) != "{}"
+    shutil.copy(room / "valid.pem", named)
+    with served(room, "valid") as url:
+        assert client(url) == "{}"
+
+
 @pytest.mark.parametrize(
     ("client", "said"),
     [
