@@ -1,8 +1,4 @@
-"""Killed at random moments, a few times each; ``make bench-chaos`` does it a hundred times.
-
-A run is killed at chosen moments, which say more than one at random: while it prepares and while it drives
-(``test_clean_command``), its leader alone (``test_stopping_workers``), its parent alone (``test_loadgen_runs``).
-"""
+"""Killed at random moments, a few times each; ``make bench-chaos`` does it a hundred times."""
 
 import contextlib
 import itertools
@@ -15,7 +11,7 @@ from benchmarks.chaos import TORMENTS, Tally
 pytestmark = pytest.mark.live
 
 
-@pytest.mark.parametrize(("command", "kills"), [("compare", 2), ("watch", 3), ("clean", 4)])
+@pytest.mark.parametrize(("command", "kills"), [("compare", 2), ("watch", 3), ("clean", 4), ("run", 1)])
 def test_a_kill_leaves_nothing_that_could_be_taken_for_whole_or_counted_twice(tmp_path, command, kills):
     tally = Tally()
     with contextlib.closing(TORMENTS[command](tmp_path, random.Random(4), tally)) as torment:
