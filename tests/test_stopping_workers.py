@@ -119,8 +119,9 @@ def led(room, slow) -> Iterator[Case]:
 
 @pytest.fixture(scope="module")
 def ends(room, slow) -> Iterator[Mapping[str, Case]]:
-    """Both at the same time, as they wait most of it."""
+    """All of them at the same time, as they wait most of it."""
     cases = {name: begin(name, room, slow, "--headless") for name in ("term", "twice")}
+    cases["run-time"] = begin("run-time", room, slow, "--headless", "--run-time", "3s")
     try:
         for name in ("term", "twice"):
             until_both_recorded(cases[name])
@@ -151,11 +152,14 @@ def plan_of(worker: int, folder: RunFolder) -> list[int]:
     return [one.seq for one in Parts(load_scenario(str(folder.path.parent / "slow.yaml")), 2).arrivals(worker)]
 
 
-def test_a_run_of_two_workers_ends_in_order_with_all_that_was_sent_in_its_ledger(ends, slow):
-    case = ends["term"]
-    assert case.process.returncode == 143, case.said
-    assert (case.info.status, case.info.reason) == ("interrupted", "SIGTERM")
-    refuse_loss(RunFolder(case.folder), asked(slow, "term"))
+@pytest.mark.parametrize(
+    ("name", "code", "reason"), [("term", 143, "SIGTERM"), ("run-time", 0, "--run-time was over")]
+)
+def test_a_run_of_two_workers_ends_in_order_with_all_that_was_sent_in_its_ledger(ends, slow, name, code, reason):
+    case = ends[name]
+    assert case.process.returncode == code, case.said
+    assert (case.info.status, case.info.reason.startswith(reason)) == ("interrupted", True)
+    refuse_loss(RunFolder(case.folder), asked(slow, name))
     by_worker = RunFolder(case.folder).read_samples()["worker"].value_counts()
     assert {worker.worker: worker.recorded for worker in case.info.workers} == by_worker.to_dict()
     assert "Traceback" not in case.said
