@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,9 +97,7 @@ class SavedValues:
         bounds = [round(i * len(others) / GROUPS) for i in range(GROUPS + 1)]
         self.groups = tuple(others[a:b] for a, b in itertools.pairwise(bounds) if b > a)
         rng = np.random.default_rng((seed, 2, number))
-        self._variants = [
-            [{f.key: _value(f, rng) for f in group} for _ in range(VARIANTS)] for group in self.groups
-        ]
+        self._variants = [_variants(group, rng) for group in self.groups]
 
     def picks(self, seq: int) -> tuple[int, ...]:
         """Which variant of each group save ``seq`` writes, 0 to 63 each."""
@@ -123,8 +121,7 @@ class SavedValues:
 def saved_values(scenario: Scenario, number: int) -> SavedValues:
     """What saves of a cohort with ``number`` custom fields write.
 
-    Worked out once in a process, which takes a third of a second for 500 fields: preparing, warming up and driving
-    a target all want it.
+    Worked out once in a process: preparing, warming up and driving a target all want it.
     """
     return _saved_values(scenario.seed, tuple(scenario.field_types.items()), number)
 
@@ -156,26 +153,41 @@ def standard_values(seq: int) -> StandardValues:
     )
 
 
-def _value(field: CustomField, rng: np.random.Generator) -> Value:
+def _variants(group: Sequence[CustomField], rng: np.random.Generator) -> list[dict[str, Value]]:
+    """The ``VARIANTS`` variants of a group: the values of its fields, by key."""
+    keys, columns = [field.key for field in group], [_values(field, rng) for field in group]
+    return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _values(field: CustomField, rng: np.random.Generator) -> Sequence[Value]:
+    """``VARIANTS`` values of a field. All at once: to draw single numbers costs most of the time."""
     words = vocabulary()
     match field.type:
         case FieldType.TEXT:
-            return f"{words.subjects[rng.integers(200)]} {rng.integers(1000)}"
+            subjects, numbers = _draw(rng, 200), _draw(rng, 1000)
+            return [f"{words.subjects[i]} {n}" for i, n in zip(subjects, numbers, strict=True)]
         case FieldType.LONG_TEXT:
-            return words.paragraphs[rng.integers(64)]
+            return [words.paragraphs[i] for i in _draw(rng, 64)]
         case FieldType.NUMBER:
-            return round(float(rng.gamma(2, 400)), 2)
+            return [round(amount, 2) for amount in rng.gamma(2, 400, VARIANTS).tolist()]
         case FieldType.DATE:
-            return str(np.datetime64("2024-01-01") + rng.integers(1500))
+            days = np.datetime64("2024-01-01") + rng.integers(1500, size=VARIANTS)
+            return [str(day) for day in days]
         case FieldType.CHOICE:
-            return field.choices[rng.integers(len(field.choices))]
+            return [field.choices[i] for i in _draw(rng, len(field.choices))]
         case FieldType.MULTI_CHOICE:
-            chosen = rng.permutation(len(field.choices))[: rng.integers(1, 4)]
-            return [field.choices[i] for i in sorted(chosen)]
+            orders = rng.random((VARIANTS, len(field.choices))).argsort(axis=1).tolist()
+            sizes = (1 + n for n in _draw(rng, 3))
+            return [[field.choices[i] for i in sorted(order[:n])] for order, n in zip(orders, sizes, strict=True)]
         case FieldType.CHECKBOX:
-            return bool(rng.integers(2))
+            return [i == 1 for i in _draw(rng, 2)]
         case FieldType.REFERENCE:
-            return words.people[rng.integers(100)]
+            return [words.people[i] for i in _draw(rng, 100)]
+
+
+def _draw(rng: np.random.Generator, below: int) -> list[int]:
+    drawn: list[int] = rng.integers(below, size=VARIANTS).tolist()
+    return drawn
 
 
 def _mix64(x: int) -> int:

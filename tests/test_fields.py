@@ -67,7 +67,8 @@ def test_values_fit_their_types():
                 assert value in field.choices
             case FieldType.MULTI_CHOICE:
                 assert isinstance(value, list)
-                assert set(value) <= set(field.choices)
+                assert value == [one for one in field.choices if one in value]
+                assert 1 <= len(value) <= 3
             case _:
                 assert isinstance(value, str)
 
