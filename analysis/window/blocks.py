@@ -18,7 +18,7 @@ from analysis.histograms import Histogram, log_seconds, merged, total
 from analysis.quantiles import quiet_quantiles
 from analysis.samples import EFFECT_OUTCOMES, UNDECIDED
 from analysis.slices import cell_histograms
-from analysis.window.spans import length_s, moment_s
+from analysis.window.spans import length_of, moment_of
 
 #: Fewer ok samples than these have no mean, and no p95, worth a value.
 MEAN_AT_LEAST: Final = 4
@@ -168,8 +168,8 @@ def block_as_plain(block: Block) -> dict[str, Any]:
 def block_from_plain(plain: Mapping[str, Any]) -> Block:
     """The block that ``block_as_plain`` told of. For anything else what Python raises."""
     return Block(
-        start_s=moment_s(plain["start_s"]),
-        length_s=length_s(plain["length_s"]),
+        start_s=moment_of(plain["start_s"]),
+        length_s=length_of(plain["length_s"]),
         cells=tuple(
             CellLevel(str(operation), int(fields), int(n), float(mean), math.nan if p95 is None else float(p95))
             for operation, fields, n, mean, p95 in plain["cells"]

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 #: The last second of the year 9999, beyond which no calendar tells a date.
 LAST_S: Final = 253_402_300_799.0
 
 
-def moment_s(value: Any) -> float:
-    """Unix time. Raises ValueError or TypeError for what no calendar tells."""
+def moment_of(value: Any) -> float:
+    """Unix time in seconds. Raises ValueError or TypeError for what no calendar tells."""
     found = float(value)
     if not 0 <= found <= LAST_S:
         raise ValueError(f"{value!r} is no time in seconds since 1970")
     return found
 
 
-def length_s(value: Any) -> float:
-    """How long something lasts. Raises ValueError or TypeError for what does not last, or for ever."""
+def length_of(value: Any) -> float:
+    """How long something lasts, in seconds. Raises ValueError or TypeError for what does not last, or for ever."""
     found = float(value)
-    if not 0 < found < math.inf:
+    if not 0 < found <= LAST_S:
         raise ValueError(f"{value!r} is no length of time in seconds")
     return found
 

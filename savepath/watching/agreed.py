@@ -32,6 +32,7 @@ class Agreed(StrictModel):
     block_s: float = Field(gt=0)
     day_s: float = Field(86_400.0, gt=0)
     settle_s: float = Field(ge=0)
+    #: Half of all time for each, so that their sum, ``ends_s``, has a calendar too.
     begun_s: float = Field(ge=0, le=LAST_S / 2)  # Unix time
     lasts_s: float = Field(gt=0, le=LAST_S / 2)
     tolerance: float = Field(gt=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.findings import Verdict
-from analysis.window.spans import moment_s
+from analysis.window.spans import moment_of
 from reports.watched import Moment, Remark
 from savepath.watching.agreed import read_agreed
 from savepath.watching.journal import UNREADABLE, Journal, Line
@@ -53,10 +53,10 @@ class History:
         if line["kind"] == "decision":
             self._decided(line)
         elif line["kind"] != "end":
-            self.remarks.append(Remark(moment_s(line["at_s"]), str(line["kind"]), str(line["text"])))
+            self.remarks.append(Remark(moment_of(line["at_s"]), str(line["kind"]), str(line["text"])))
             self.acknowledged = self.acknowledged or line["kind"] == "ack"
             if line["kind"] == "event":
-                self.seen.setdefault(str(line["text"]), moment_s(line["at_s"]))
+                self.seen.setdefault(str(line["text"]), moment_of(line["at_s"]))
 
     def _decided(self, line: Line) -> None:
         sent = failed = 0
@@ -65,9 +65,9 @@ class History:
             self.failures[operation] = self.failures.get(operation, 0) + int(failures)
             sent, failed = sent + int(requests), failed + int(failures)
         for event in line["block"].get("events", ()):
-            self.seen.setdefault(str(event), moment_s(line["at_s"]))
+            self.seen.setdefault(str(event), moment_of(line["at_s"]))
         shifts = {str(name): float(shift) for name, shift in line.get("shifts", {}).items()}
         verdict, sentence = Verdict(line["verdict"]), str(line["sentence"])
-        self.moments.append(Moment(moment_s(line["at_s"]), verdict, sentence, shifts, sent, failed))
+        self.moments.append(Moment(moment_of(line["at_s"]), verdict, sentence, shifts, sent, failed))
         self.last = {key: value for key, value in line.items() if key not in ("kind", "block")}
         self.acknowledged = False

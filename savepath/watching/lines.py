@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis.window.blocks import Block, block_as_plain
 from analysis.window.decisions import Alarm, Breach, Decision, Evidence, Hit, Hold, Kind, Reason, Shape
-from analysis.window.spans import moment_s
+from analysis.window.spans import moment_of
 from reports.words import listed_up_to
 
 #: Six digits of a shift are more than anybody reads.
@@ -84,7 +84,7 @@ def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
 def alarms_of(line: Mapping[str, Any]) -> tuple[Alarm, ...]:
     """The alarms of a line. Raises one of UNREADABLE for what is none."""
     return tuple(
-        Alarm(Kind(one["kind"]), str(one["what"]), moment_s(one["raised_s"]), str(one["text"]))
+        Alarm(Kind(one["kind"]), str(one["what"]), moment_of(one["raised_s"]), str(one["text"]))
         for one in line["alarms"]
     )
 
@@ -101,9 +101,9 @@ def evidence_of(line: Mapping[str, Any]) -> Evidence | None:
         return None
     low_s, high_s = found["since_between_s"]
     return Evidence(
-        since_s=moment_s(found["since_s"]),
-        since_low_s=moment_s(low_s),
-        since_high_s=moment_s(high_s),
+        since_s=moment_of(found["since_s"]),
+        since_low_s=moment_of(low_s),
+        since_high_s=moment_of(high_s),
         rising=bool(found["rising"]),
         shape=Shape(found["shape"]),
         uniform=float(found["uniform"]),
@@ -121,9 +121,9 @@ def _breach(line: Mapping[str, Any]) -> Breach:
         custom_fields=int(line["custom_fields"]),
         objective_s=float(line["objective_s"]),
         now_s=float(line["now_s"]),
-        earliest_s=moment_s(line["earliest_s"]),
-        likely_s=moment_s(line["likely_s"]),
-        latest_s=math.inf if line["latest_s"] is None else moment_s(line["latest_s"]),
+        earliest_s=moment_of(line["earliest_s"]),
+        likely_s=moment_of(line["likely_s"]),
+        latest_s=math.inf if line["latest_s"] is None else moment_of(line["latest_s"]),
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from analysis.window.baseline import Baseline
 from analysis.window.blocks import Block, block_as_plain, block_from_plain
 from analysis.window.learning import learn_baseline
-from analysis.window.spans import moment_s
+from analysis.window.spans import moment_of
 from analysis.window.state import acknowledge, begin, see
 from analysis.window.streams import TELLING
 from analysis.window.watch import evidence, step
@@ -82,7 +82,7 @@ class Watching:
             elif line["kind"] == "ack":
                 self.state = acknowledge(self.state, self.baseline)
             elif line["kind"] == "note":
-                self._note = Note(moment_s(line["at_s"]), str(line["text"])), True
+                self._note = Note(moment_of(line["at_s"]), str(line["text"])), True
             elif line["kind"] == "event":
                 self.state = see(self.state, str(line["text"]))
         except UNREADABLE as error:
