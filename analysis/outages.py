@@ -1,6 +1,7 @@
 """Outages of a run: when its requests failed or hung in a row, for how long, and what came after.
 
-An arrival is *bad* if it failed, or took more than ``HANGS`` times the median of its cell. An outage begins with
+An arrival is *bad* if it failed, or took more than ``HANGS`` times the median of its cell; for as long as the
+generator itself stood still (``analysis.stalls``) nothing hangs. An outage begins with
 the first of ``IN_A_ROW`` bad arrivals in a row, of all of them or of one operation, by the moments in which they
 were due; it ends with the first of so many good ones, of each operation that was out. Single failures are none,
 however many: at one in twenty, five in a row come once in three million arrivals.
@@ -20,6 +21,7 @@ import pandas as pd
 from analysis.details import KEPT_S, CellOutage, Kept, Outage, OutageKind, RunOutage
 from analysis.runs import Run
 from analysis.samples import FAILURES
+from analysis.stalls import seconds_taken
 
 IN_A_ROW: Final = 5
 HANGS: Final = 10.0
@@ -30,7 +32,17 @@ AS_BEFORE: Final = 2.0
 #: Outages less than this apart are one.
 JOINED_S: Final = 5.0
 #: What is read of samples and effects, besides the arm.
-READS: Final = ("seq", "operation", "custom_fields", "scheduled_s", "done_s", "outcome", "detail")
+READS: Final = (
+    "seq",
+    "worker",
+    "operation",
+    "custom_fields",
+    "scheduled_s",
+    "sent_s",
+    "done_s",
+    "outcome",
+    "detail",
+)
 READS_EFFECTS: Final = ("seq", "kind", "outcome")
 
 _LOST: Final = {"value": ("lost", "partial", "foreign"), "script": ("missed", "doubled")}
@@ -44,7 +56,7 @@ def find_outages(samples: pd.DataFrame, effects: pd.DataFrame) -> tuple[Outage, 
     rows = samples[samples["outcome"] != "aborted"].sort_values("scheduled_s", kind="stable")
     if rows.empty:
         return ()
-    took_s = (rows["done_s"] - rows["scheduled_s"]).to_numpy(float)
+    took_s = seconds_taken(rows)
     failed = rows["outcome"].isin(FAILURES).to_numpy() & (rows["outcome"] != "conflict").to_numpy()
     cell = rows.groupby(["operation", "custom_fields"], observed=True, sort=True).ngroup().to_numpy()
     usual_s = _medians(took_s, failed, cell)[cell]

@@ -26,9 +26,11 @@ def run(seconds=60, rate=10, *, bad=(), outcome="refused", detail="connection re
         rows.append(
             {
                 "seq": seq,
+                "worker": 0,
                 "operation": ("read_case", "save_custom")[seq % 2],
                 "custom_fields": (0, 500)[seq // 2 % 2],
                 "scheduled_s": due_s,
+                "sent_s": due_s,
                 "done_s": due_s + (took_s if hangs else OK_S),
                 "outcome": outcome if fails else "ok",
                 "detail": detail if fails else "",
@@ -119,6 +121,20 @@ def test_saves_that_were_acknowledged_before_it_are_held_against_what_became_of_
     )
     (found,) = find_outages(samples, effects)
     assert found.kept == Kept(acknowledged=len(saves), checked=3, lost=2)
+
+
+def test_while_the_generator_stands_still_nothing_hangs_but_what_fails_in_a_row_is_out():
+    def frozen(samples):
+        """From 20 to 22 s nothing is sent and no answer is read."""
+        times = ["sent_s", "done_s"]
+        samples[times] = samples[times].where(
+            ~samples["scheduled_s"].between(19.995, 22), samples[times].clip(lower=22)
+        )
+        return samples
+
+    assert find_outages(frozen(run()), NO_EFFECTS) == ()
+    (found,) = find_outages(frozen(run(bad=[(21, 23)])), NO_EFFECTS)
+    assert (found.begun_s, found.failed, {cell.slow for cell in found.cells}) == (21.0, 20, {0})
 
 
 def test_the_order_of_the_rows_has_no_meaning():
