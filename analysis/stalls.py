@@ -50,5 +50,6 @@ def _stood_still(from_s: Moments, until_s: Moments) -> tuple[Moments, Moments]:
     from_s, furthest_s = from_s[order], np.maximum.accumulate(until_s[order])
     first = np.append(True, from_s[1:] > furthest_s[:-1])
     begun_s, ended_s = from_s[first], furthest_s[np.append(np.flatnonzero(first)[1:] - 1, len(first) - 1)]
-    edges_s = np.column_stack([begun_s, ended_s]).ravel()
-    return edges_s, np.append(0.0, np.cumsum(np.where(np.arange(len(edges_s) - 1) % 2, 0.0, np.diff(edges_s))))
+    stood_s = np.cumsum(ended_s - begun_s)
+    edges_s = np.column_stack([begun_s, ended_s])
+    return edges_s.ravel(), np.column_stack([stood_s - (ended_s - begun_s), stood_s]).ravel()

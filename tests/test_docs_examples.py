@@ -83,7 +83,8 @@ def folder(tmp_path_factory) -> Path:
     shutil.copy(place / "tests/imported/cases.yaml", place)
     for side in ("before", "after"):
         shutil.copy(place / f"tests/imported/k6-{side}-1.json.gz", place / f"{side}-1.json.gz")
-    (place / "my-target.yaml").write_text(blocks(ROOT / "docs/writing-a-target.md", "yaml")[0])
+    (place / "target.yaml").write_text(blocks(ROOT / "docs/writing-a-target.md", "yaml")[0])
+    shutil.copy(ROOT / "savepath/scaffold/scenario.yaml", place)
     (place / "my.yaml").write_text((ROOT / "scenarios/smoke.yaml").read_text())
     one = driven(place / "one", cells=[(operation, fields) for operation in OPERATIONS for fields in SWEEP])
     few = driven(place / "few")
