@@ -27,6 +27,7 @@ from analysis.window.explanation import Objective, find_split, reached_s
 from analysis.window.hours import busiest_hour, is_stretch, watch_stretches, watched_whole
 from analysis.window.learning import learn_baseline
 from analysis.window.noise import SCALES, window_means
+from analysis.window.spans import ago, span
 from analysis.window.state import Terms, acknowledge, begin
 from analysis.window.streams import name_streams
 from analysis.window.watch import evidence, step
@@ -284,7 +285,7 @@ def test_a_clear_does_not_outlast_half_an_hour_of_blocks_that_say_nothing_or_one
         state, blind = step(two_days(), TERMS, state, replace(blocks(number, 1)[0], fault="late"))
         decisions.append(blind)
     assert [one.verdict for one in decisions[-2:]] == [Verdict.CLEAR, Verdict.HOLD]
-    assert "nothing is known of 35 minutes that ended now" in [one.text for one in decisions[-1].reasons]
+    assert "nothing is known of 35 min that ended now" in [one.text for one in decisions[-1].reasons]
 
 
 def test_a_clock_set_back_is_held_and_changes_nothing():
@@ -385,3 +386,10 @@ def test_a_watch_that_was_killed_anywhere_and_folds_its_journal_decides_the_same
     written = [block_from_plain(json.loads(json.dumps(block_as_plain(one)))) for one in seen[:cut]]
     undisturbed, resumed = watch(seen), watch([*written, *seen[cut:]])
     assert undisturbed[1] == resumed[1]
+
+
+def test_a_span_is_told_in_the_largest_unit_of_which_it_has_two():
+    assert [span(seconds) for seconds in (20, 119, 120, 7199, 7200, 259_200)] == [
+        "20 s", "119 s", "2 min", "120 min", "2 h", "72 h",
+    ]  # fmt: skip
+    assert [ago(seconds) for seconds in (-1, 0, 90)] == ["now", "now", "90 s ago"]

@@ -100,7 +100,7 @@ ESCALATED = watched(
             "growth of save_custom +62% over the last 25 min",
         ),
     ),
-    reasons=(Reason(Hold.GAP, "nothing is known of 35 minutes that ended 3 h ago"),),
+    reasons=(Reason(Hold.GAP, "nothing is known of 35 min that ended 3 h ago"),),
     evidence=GROWN,
     remarks=(
         Remark(BEGUN_S + 8 * 3600, "note", "deployed billing 7.1 <script>alert(1)</script>"),

@@ -89,8 +89,7 @@ def signs_of_harm(baseline: Baseline, state: State, at_s: float) -> list[Reason]
         names = ", ".join(dict.fromkeys(one.what for one in state.acknowledged))
         reasons.append(Reason(Hold.ACKNOWLEDGED, f"acknowledged, and it still shows: {names}"))
     if state.gap is not None and at_s - state.gap[1] < baseline.day_s / 2:
-        minutes = (state.gap[1] - state.gap[0]) / 60
-        text = f"nothing is known of {minutes:.0f} minutes that ended {ago(at_s - state.gap[1])}"
+        text = f"nothing is known of {span(state.gap[1] - state.gap[0])} that ended {ago(at_s - state.gap[1])}"
         reasons.append(Reason(Hold.GAP, text))
     return reasons
 

@@ -27,6 +27,8 @@ def length_of(value: Any) -> float:
 def span(seconds: float) -> str:
     """How long."""
     minutes = seconds / 60
+    if minutes < 2:
+        return f"{seconds:.0f} s"
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
 
 
