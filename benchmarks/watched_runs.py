@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,6 +77,15 @@ def write_run(
             arms={side: _facts(seq, lasts_s) for side in ("before", "after")} if beside else {},
         )
     )  # fmt: skip
+
+
+def repeat_run(like: Path, number: int, later: int) -> None:
+    """The run once more beside it, by another number and so many blocks later."""
+    path = like.parent / f"run-{number:03d}"
+    shutil.copytree(like, path)
+    info = json.loads((path / "run.json").read_bytes())
+    begun = datetime.fromisoformat(info["started_at"]) + timedelta(seconds=BLOCK_S * later)
+    (path / "run.json").write_text(json.dumps(info | {"id": f"run-{number}", "started_at": begun.isoformat()}))
 
 
 def _write_old(folder: RunFolder, number: int, lasts_s: float) -> None:

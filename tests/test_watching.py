@@ -199,6 +199,26 @@ def test_a_watch_that_is_killed_three_times_decides_as_one_that_nobody_disturbed
     assert decisions(state) == decisions(watched / "grown")
 
 
+@pytest.mark.parametrize("told_left", [True, False], ids=["this version's journal", "that of the one before"])
+def test_a_watch_goes_on_with_the_rest_of_a_run_and_reads_no_other_again(runs, tmp_path, capsys, told_left):
+    """Three runs of three blocks; the watch was killed after the first block of the third."""
+    for number in range(4, 7):
+        write_run(tmp_path / "long", number, lasts_s=3 * BLOCK_S)
+    whole, state = tmp_path / "whole", tmp_path / "state"
+    asked = {"follow": tmp_path / "long"}
+    watch(wanted(runs, whole, **asked), lambda line: None)
+    expected = decisions(whole)
+    assert [line["run"] for line in expected] == [f"run-{4 + n // 3:03d}" for n in range(9)]
+    shutil.copytree(whole, state)
+    kept = expected[:7] if told_left else [{k: v for k, v in one.items() if k != "left"} for one in expected[:7]]
+    text = "".join(json.dumps(line | {"written_s": 0.0}) + "\n" for line in kept)
+    (state / "decisions.jsonl").write_text(text)
+    (tmp_path / "long" / "run-004" / "run.json").write_text("not read again")
+    watch(wanted(runs, state, **asked), lambda line: None)
+    assert [one["block"] for one in decisions(state)] == [one["block"] for one in expected]
+    assert ("left out" in capsys.readouterr().err) != told_left
+
+
 def test_a_full_disk_is_said_and_waited_for_and_no_decision_is_lost_or_made_twice(runs, watched, tmp_path):
     state, said = tmp_path / "state", io.StringIO()
     watch(wanted(runs, state, "nothing there"), lambda line: None)

@@ -50,14 +50,18 @@ def _against_the_old(hit: Hit) -> str:
     return f"; {place} takes {hit.versus:.2f} times as long as in the old environment at the same moments"
 
 
-def line_of(block: Block, run: str, told: Told, now_s: float) -> dict[str, Any]:
-    """A decision with the block that it was made from. Shares: 0.1 is 10 % more; times are Unix times."""
+def line_of(block: Block, run: str, told: Told, now_s: float, *, left: int) -> dict[str, Any]:
+    """A decision with the block that it was made from. Shares: 0.1 is 10 % more; times are Unix times.
+
+    ``left`` are the blocks of the run that come after this one: a run without any is never read again.
+    """
     decision, found, strong = told.decision, told.evidence, told.decision.strongest
     return {
         "kind": "decision",
         "at_s": decision.at_s,
         "written_s": now_s,
         "run": run,
+        "left": left,
         "verdict": decision.verdict.value,
         "sentence": told.sentence,
         "alarms": [

@@ -1,7 +1,8 @@
 """The rounds of a watch: take the next run, decide on its blocks, say so; until the window is over.
 
 Runs come from a folder that others fill, or are driven here one a block. Either way a run counts once it is
-whole, so that a kill at any moment costs at most the block in progress.
+whole, so that a kill at any moment costs at most the block in progress. Which runs were decided to their end the
+journal tells, so that a watch that goes on reads only the others.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Say = Callable[[str], None]
 
 def follow(watching: Watching, folder: Path, *, until_clear: bool, say: Say) -> Verdict:
     """Decide on the runs that others write into ``folder``, until the window is over."""
-    last, done = None, set[str]()
+    last, done = None, set(watching.taken)
     while True:
         for path in _whole_runs(folder, done):
             last = _take(watching, path, say) or last
@@ -56,7 +57,8 @@ def drive(
     for path in runs.glob("block-*"):
         if not (path / "run.json").is_file():
             forget(path)  # what a kill left
-    for path in _whole_runs(runs, set()):  # of a watch that was killed between a run and its decision
+    # What a watch that was killed between a run and its decision left:
+    for path in _whole_runs(runs, set(watching.taken)):
         last = _take(watching, path, say) or last
     with ExitStack() as stack:
         maker = _Maker(command, runs.parent, progress, stack, has_begun=watching.has_decided)
@@ -138,8 +140,10 @@ def _lost(start_s: float, length_s: float, failure: SavepathError | None) -> Blo
 def _take(watching: Watching, path: Path, say: Say) -> Decision | None:
     """Decide on the blocks of a run that were not yet decided; the last decision, None without a new one."""
     last = None
-    for block in _blocks(path, watching.agreed.block_s)[watching.decided_of(path.name) :]:
-        last = _tell(_decide(watching, block, path.name), say)
+    blocks = _blocks(path, watching.agreed.block_s)
+    for number in range(watching.decided_of(path.name), len(blocks)):
+        left = len(blocks) - number - 1
+        last = _tell(_decide(watching, blocks[number], path.name, left=left), say)
     return last
 
 
@@ -151,12 +155,12 @@ def _blocks(path: Path, block_s: float) -> list[Block]:
         return [Block(begun_at(path), block_s, (), {}, (), fault=f"the run cannot be read: {error}")]
 
 
-def _decide(watching: Watching, block: Block, run: str) -> Told:
+def _decide(watching: Watching, block: Block, run: str, *, left: int = 0) -> Told:
     """The decision, once it can be written down: a full disk is waited for, and meanwhile the gate holds."""
     told = False
     while True:
         try:
-            return watching.decide(block, run, time.time())
+            return watching.decide(block, run, time.time(), left=left)
         except FileNotFoundError:
             raise InputError(f"{watching.journal.path} is gone; begin a new watch with another --state") from None
         except OSError as error:

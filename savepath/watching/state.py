@@ -38,6 +38,7 @@ class Watching:
         self.state = begin(baseline)
         self._note: tuple[Note | None, bool] = None, False  # the last one, and whether nothing was decided since
         self._decided: dict[str, int] = {}  # run -> how many of its blocks
+        self.taken: set[str] = set()  # the runs of which no block is left to decide
         self.catch_up()
 
     def catch_up(self) -> None:
@@ -54,8 +55,8 @@ class Watching:
         """How many blocks of a run were decided already."""
         return self._decided.get(run, 0)
 
-    def decide(self, block: Block, run: str, now_s: float) -> Told:
-        """Decide on a block, and write the decision down so that it lasts.
+    def decide(self, block: Block, run: str, now_s: float, *, left: int = 0) -> Told:
+        """Decide on a block, and write the decision down so that it lasts; ``left`` blocks of its run are to come.
 
         Raises OSError where it cannot be written; then nothing was decided, and it can be tried again.
         """
@@ -63,9 +64,9 @@ class Watching:
             self.catch_up()
             state, decision = step(self.baseline, self.agreed.terms, self.state, block)
             told = Told(decision, evidence(self.baseline, self.agreed.terms, state), *self._note)
-            self.journal.append(line_of(block, run, told, now_s))
+            self.journal.append(line_of(block, run, told, now_s, left=left))
             self.state, self._note = state, (told.note, False)
-            self._decided[run] = self._decided.get(run, 0) + 1
+            self._count(run, left)
         return told
 
     def end(self, now_s: float) -> None:
@@ -73,12 +74,18 @@ class Watching:
         with self.journal.locked():
             self.journal.append({"kind": "end", "at_s": now_s})
 
+    def _count(self, run: str, left: int | None) -> None:
+        """Count a block that was decided; ``left`` is None in lines of a version that did not tell it."""
+        self._decided[run] = self._decided.get(run, 0) + 1
+        if left == 0:
+            self.taken.add(run)
+
     def _fold(self, line: Line) -> None:
         try:
             if line["kind"] == "decision":
                 self.state, _ = step(self.baseline, self.agreed.terms, self.state, block_from_plain(line["block"]))
                 self._note = self._note[0], False
-                self._decided[str(line["run"])] = self._decided.get(str(line["run"]), 0) + 1
+                self._count(str(line["run"]), line.get("left"))
             elif line["kind"] == "ack":
                 self.state = acknowledge(self.state, self.baseline)
             elif line["kind"] == "note":
