@@ -39,6 +39,7 @@ class State:
     recent: Recent
     failing: Floats
     totals: Totals
+    own: Floats  # of each of ``blocks`` what the watched target itself did (``against.own_shifts``)
     blocks: tuple[Block, ...] = ()  # of the last day, for the explanation
     started_s: float | None = None
     ended_s: float = -math.inf  # end of the last block
@@ -59,8 +60,13 @@ class State:
 
 def begin(baseline: Baseline) -> State:
     """Before the first block."""
-    streams = len(baseline.streams.names)
-    return State(no_recent(streams), failing.no_evidence(baseline.failures), no_totals(streams))
+    streams, against = len(baseline.streams.names), len(baseline.streams.against)
+    return State(
+        recent=no_recent(streams),
+        failing=failing.no_evidence(baseline.failures),
+        totals=no_totals(streams),
+        own=np.empty((0, against)),
+    )
 
 
 def acknowledge(state: State, baseline: Baseline) -> State:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from analysis.findings import Verdict
 from analysis.window import failing
-from analysis.window.against import of_the_watched
+from analysis.window.against import of_the_watched, own_shifts
 from analysis.window.alarms import fade, joined, raise_alarms, still_shows
 from analysis.window.baseline import Baseline
 from analysis.window.blocks import Block
@@ -54,7 +54,8 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
     clipped = np.clip(row, -baseline.clip, baseline.clip)
     recent = append(state.recent, clipped)
     blocks = (*state.blocks, block)[-SCALES[-1] :]
-    signals = of_the_watched(baseline, blocks, strongest(baseline, *scores(baseline, recent)))
+    own = np.vstack([state.own, own_shifts(baseline, block)])[-SCALES[-1] :]
+    signals = of_the_watched(baseline, blocks, own, strongest(baseline, *scores(baseline, recent)))
     started_s = block.start_s if state.started_s is None else state.started_s
     hours = state.hours
     if not block.fault and not block.refused and not block.is_outage:
@@ -66,6 +67,7 @@ def step(baseline: Baseline, terms: Terms, state: State, block: Block) -> tuple[
         recent=recent,
         failing=failing.weigh(baseline.failures, state.failing, block),
         totals=accumulate(state.totals, clipped),
+        own=own,
         blocks=blocks,
         started_s=started_s,
         ended_s=block.end_s,
