@@ -29,7 +29,9 @@ from savepath.importing.label_map import own_names, parse_label_map
 from savepath.watching.agreed import Agreed, read_agreed
 from savepath.watching.history import History
 from savepath.watching.journal import UNREADABLE
+from savepath.watching.remote import read_status
 from savepath.watching.state import Watching, make_state, open_state, read_baseline
+from savepath.watching.status import judge, status_of
 from savepath.watching.view import watched_of
 from scenarios.errors import SavepathError
 from scenarios.library import parse_scenario
@@ -44,6 +46,8 @@ ROOT = Path(__file__).parent.parent
 LABELS = ROOT / "tests" / "imported" / "cases.yaml"
 RECORDING = b"at_s,operation,cohort\n0.25,read_case,large\n0.31,save_custom,\n1.5,,small\n2,,\n"
 ASKED = {"large": {"read_case", "save_custom"}, "small": {"read_case"}}
+#: When the service of a watch answered, Unix time.
+ANSWERED_S = 3600.0
 Take = Callable[[bytes], object]
 
 
@@ -131,7 +135,7 @@ def _table_of(run: Path, name: str, read: Callable[[RunFolder], object]) -> tupl
 
 
 def _of_a_watch(state: Path, run: Path) -> list[Reader]:
-    """The three files of a watch that decided twice."""
+    """The three files of a watch that decided twice, and what its service answers the gate."""
     slices = RunFolder(run).read_slices()
     blocks = [fold_block(slices, 300.0 * number, 300.0) for number in range(12)]
     terms = {"block_s": 300, "settle_s": 600, "begun_s": 3000, "lasts_s": 9000, "tolerance": 0.1, "source": "runs"}
@@ -149,15 +153,24 @@ def _of_a_watch(state: Path, run: Path) -> list[Reader]:
                 watched_of(history, 9000.0)
         Watching(state, agreed, baseline)
 
-    files_of = {
+    files_of: dict[str, tuple[Kind, Callable[[], object]]] = {
         "watch.json": ("json", lambda: read_agreed(state).terms),
         "baseline.jsonl": ("lines", lambda: read_baseline(state, agreed)),
         "decisions.jsonl": ("lines", journal),
     }
+    answer = status_of(History(state), ANSWERED_S).model_dump_json(by_alias=True).encode()
     return [
-        Reader(f"watch {name}", [(state / name).read_bytes()], _in_place(state / name, read), kind)
-        for name, (kind, read) in files_of.items()
+        *(
+            Reader(f"watch {name}", [(state / name).read_bytes()], _in_place(state / name, read), kind)
+            for name, (kind, read) in files_of.items()
+        ),
+        Reader("watch status.json", [answer], _gate, "json"),
     ]
+
+
+def _gate(answer: bytes) -> bytes:
+    """What ``savepath gate --url`` prints."""
+    return judge(read_status(answer, "http://watch", ANSWERED_S), ANSWERED_S).line.encode()
 
 
 def _results(room: Path, run: Path) -> bytes:

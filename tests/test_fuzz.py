@@ -13,7 +13,7 @@ NAMES = (
     "scenario", "target", "disk profile", "results.json", "shard", "samples.parquet", "slices.parquet",
     "effects.parquet", "import k6 json", "import k6 csv", "import locust csv", "import jtl csv", "import jtl xml",
     "import vegeta json", "import vegeta csv", "label map", "recording", "run.json", "footprint",
-    "watch watch.json", "watch baseline.jsonl", "watch decisions.jsonl",
+    "watch watch.json", "watch baseline.jsonl", "watch decisions.jsonl", "watch status.json",
 )  # fmt: skip
 EACH = 20
 LONG, NOW = b"9" * 5000, b"1763900000000000000"

@@ -183,7 +183,28 @@ def test_a_status_that_is_whole_and_fresh_is_believed():
     with stub_server(lambda request, connection: http(status(NOW_S))) as stub:
         assert ask_url(stub.url, None, NOW_S).verdict is Verdict.CLEAR
     assert ask_url(stub.url, None, NOW_S).verdict is Verdict.HOLD  # nobody is there any more
-    assert "no address of a watch" in ask_url("ftp://x", None, NOW_S).reason
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x", "http://a..b", f"http://{'a' * 64}", "http://xn--a", "http://a\x00b", f"http://a/{'a' * 70_000}"],
+    ids=["another scheme", "an empty part", "a long part", "no punycode", "a control character", "too long"],
+)
+def test_a_url_where_no_watch_can_be_is_hold(url):
+    assert "no address of a watch" in ask_url(url, None, NOW_S).reason
+
+
+def test_a_token_that_no_header_can_hold_is_hold():
+    assert "a character that no header can hold" in ask_url("http://127.0.0.1", "sésame", NOW_S).reason
+
+
+def test_what_a_stranger_answers_stays_one_line_that_no_terminal_obeys():
+    def say(request, connection):
+        decided = {"at_s": 0, "written_s": time.time(), "run": "r", "verdict": "HOLD"}
+        return http(status(time.time(), decided=decided | {"sentence": "a\n\x1b[2JCLEAR: b"}))
+
+    with stub_server(say) as stub:
+        assert called("gate", "--url", stub.url).stdout == "HOLD: a [2JCLEAR: b\n"
 
 
 def test_the_published_schema_is_that_of_the_code():

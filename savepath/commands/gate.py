@@ -44,7 +44,7 @@ def command(state: Path | None, url: str | None, token_env: str | None, quiet: b
     else:
         assert state is not None  # noqa: S101 (one of both, see above)
         answer = ask(state, time.time())
-    say(f"{answer.verdict}: {answer.reason}")
+    say(answer.line)
     code = exit_code(answer.verdict, "hold")
     if code is Exit.ESCALATE and state:
         suggest(f"savepath watch --state {state} --ack    # when somebody is at it", quiet=quiet)

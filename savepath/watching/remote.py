@@ -30,12 +30,22 @@ def fetch_status(url: str, token: str | None, now_s: float, timeout_s: float) ->
     """The status of the watch at ``url`` (with or without /status.json). Raises InputError with one line."""
     where = url if url.endswith(PATH) else url.rstrip("/") + PATH
     _refuse_odd(where)
+    if token and not token.isascii():
+        raise InputError(
+            "the token has a character that no header can hold; set the one that the watch was begun with"
+        )
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         content = _read(where, headers, timeout_s)
-        status = Status.model_validate_json(content)
     except httpx.HTTPError as error:
         raise InputError(f"{where}: no answer ({_said(error)})") from None
+    return read_status(content, where, now_s)
+
+
+def read_status(content: bytes, where: str, now_s: float) -> Status:
+    """The status in an answer at ``now_s``. Raises InputError for one that is none, or of another time."""
+    try:
+        status = Status.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
@@ -80,8 +90,9 @@ def _when(headers: httpx.Headers) -> str:
 def _refuse_odd(where: str) -> None:
     try:
         parts = urlsplit(where)
+        httpx.URL(where).host.encode("idna")  # as who looks it up does: no part is empty or of over 63 characters
         odd = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
-    except ValueError:
+    except (ValueError, httpx.InvalidURL):
         odd = True
     if odd:
         raise InputError(f"{where} is no address of a watch; expected http://HOST:PORT")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from analysis.findings import Verdict
 from analysis.window.spans import LAST_S
+from reports.escaping import one_line
 from savepath.watching.history import History
 
 SCHEMA: Final = "savepath.watch-status/1"
@@ -103,6 +104,11 @@ class Answer:
 
     verdict: Verdict
     reason: str
+
+    @property
+    def line(self) -> str:
+        """The line. The reason may be of a stranger, so no character is left that a terminal would obey."""
+        return f"{self.verdict}: {one_line(self.reason)}"
 
 
 def status_of(history: History, now_s: float) -> Status:
