@@ -106,7 +106,7 @@ bench-chaos: .venv/dev ## a hundred kills each of run, compare, watch and clean 
 bench-clean-real: .venv/dev ## what clean leaves on Roundup and PocketBase after runs and kills (CLEAN_KILLS=5 for less)
 	$(BIN)/python -m benchmarks clean-real
 
-bench-watch-beside: .venv/dev ## what an old environment beside the watched one is worth: false alarms and delays with and without it
+bench-watch-beside: .venv/dev ## what an old environment beside the watched one is worth: false alarms and delays with and without it; goes on where it was ended
 	$(BIN)/python -m benchmarks watch-beside
 
 bench-watch-live: .venv/dev ## the watch on casedesk in fast time: a healthy hour, lost scripts, a ramp; LIVE="--cases ramp --repeats 5"

@@ -112,7 +112,8 @@ def _rows(months: int) -> Iterator[dict[str, Any]]:
         ("+100 % at 500 fields over 6 h", growing(1.0, over_h=6), 1.0, 150.0),
     ]
     for name, change, days, goal in minutes:
-        yield delay(name, change, days, goal, round(CHANGES * months))
+        delays = [minutes_to_escalate(change, days, seed) for seed in range(round(CHANGES * months))]
+        yield delay_row(name, delays, goal)
     everywhere, n = (QUIET, NORMAL, OFFSETS), round(WRONG * months)
     yield _wrong_clear("all slower by 25 %", uniform(0.25), everywhere, n, 0.01)
     yield _wrong_clear("+25 % at 500 fields", growing(0.25), everywhere, n, 0.01)
@@ -142,15 +143,15 @@ def _cleared(env: Environment, windows: int, goal: float | None) -> dict[str, An
     return row(f"{env.name}, nothing changed: CLEAR within 48 h", cleared, goal)
 
 
-def delay(
-    name: str, change: Change, days: float, goal: float | None, n: int, beside: Beside | None = None
-) -> dict[str, Any]:
-    """How long it takes until a change in *normal* escalates."""
-    minutes = []
-    for seed in range(n):
-        found = month(NORMAL, 20_000 + seed, after_days=days, change=change, beside=beside)
-        decisions, alarms = decide(found, to_first=True)
-        minutes.append(len(decisions) * BLOCK_S / 60 if alarms else math.inf)
+def minutes_to_escalate(change: Change, days: float, seed: int, beside: Beside | None = None) -> float:
+    """How long it takes until a change in *normal* escalates; infinity where it does not in so many days."""
+    found = month(NORMAL, 20_000 + seed, after_days=days, change=change, beside=beside)
+    decisions, alarms = decide(found, to_first=True)
+    return len(decisions) * BLOCK_S / 60 if alarms else math.inf
+
+
+def delay_row(name: str, minutes: Sequence[float], goal: float | None) -> dict[str, Any]:
+    """A row with the median of some delays, p10 and p90."""
     told = [float(np.quantile(minutes, q, method="higher")) for q in (0.5, 0.1, 0.9)]
     value, low, high = (one if math.isfinite(one) else None for one in told)
     return {
@@ -160,7 +161,7 @@ def delay(
         "high": high,
         "goal": None if goal is None else f"<= {goal:g}",
         "reached": None if goal is None else told[0] <= goal,
-        "n": n,
+        "n": len(minutes),
     }
 
 

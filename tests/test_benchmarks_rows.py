@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as benches
+from benchmarks import records
+from benchmarks.watch_beside import Subject, go_on
 from benchmarks.watch_live import CUSTOM_P95, Ramp, read_ramp
 
 
@@ -29,6 +31,30 @@ def test_a_bench_that_is_stopped_leaves_the_rows_it_had(tmp_path: Path, monkeypa
     monkeypatch.setitem(benches.BENCHES, "stopped", ("stopped",))
     monkeypatch.setattr(benches, "OUT", tmp_path)
     assert (benches.main("stopped", ()), json.loads((tmp_path / "stopped.json").read_text())) == (130, [known])
+
+
+def test_a_bench_of_many_histories_tells_what_it_has_where_it_is_ended_and_goes_on_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "OUT", tmp_path)
+    asked, patience = [], [3]
+
+    def one(seed: int) -> float:
+        asked.append(seed)
+        if len(asked) > patience[0]:
+            raise KeyboardInterrupt
+        return float(seed)
+
+    subjects = [Subject(name, wants, one, lambda found: {"n": len(found)}) for name, wants in (("a", 3), ("b", 1))]
+    told: list[dict[str, Any]] = []
+    with pytest.raises(KeyboardInterrupt):
+        told.extend(go_on(subjects))
+    assert told == [{"n": 2}, {"n": 1}]
+    assert asked == [0, 0, 1, 2]  # a and b, then a alone
+    patience[0] = 9
+    assert list(go_on(subjects)) == [{"n": 3}, {"n": 1}]
+    assert asked == [0, 0, 1, 2, 2]
+    assert subjects[0].found().values == [0.0, 1.0, 2.0]
 
 
 def test_a_ramp_is_timed_from_the_disks_change_to_the_middle_of_the_blocks_that_doubled() -> None:
