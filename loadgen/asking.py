@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import gevent
 
-from loadgen.client import Unanswered
 from loadgen.pace import Pace
+from loadgen.unanswered import Unanswered
 from scenarios.model import Tenant
 from targets.binding import Binding
 from targets.extraction import Unreadable

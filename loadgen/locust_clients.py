@@ -23,7 +23,9 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ContentDecodingError, RequestException
 from urllib3.exceptions import HTTPError
 
-from loadgen.client import BODY_MAX, Unanswered, unanswered, unpacked
+from loadgen.answers import BODY_MAX
+from loadgen.client import unpacked
+from loadgen.unanswered import Unanswered, unanswered
 from targets.hosts import LOOPBACK, AllowedHosts
 from targets.http import Request, Response
 

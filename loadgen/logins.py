@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import gevent
 
-from loadgen.client import Unanswered
+from loadgen.unanswered import Unanswered
 from scenarios.errors import Aborted, Unauthorised
 from targets.credentials import LOGIN_REFUSED, Credentials, Token
 from targets.extraction import Unreadable

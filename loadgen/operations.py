@@ -12,11 +12,12 @@ from collections.abc import Callable
 
 from gevent import GreenletExit
 
-from loadgen.client import Sender, Unanswered
+from loadgen.client import Sender
 from loadgen.guard import Watch
 from loadgen.measured import Measured
 from loadgen.recorder import Recorder, Sample
 from loadgen.script_watch import ScriptWatch
+from loadgen.unanswered import Unanswered
 from loadgen.verifier import Verifier
 from scenarios.arrivals import Arrival
 from scenarios.model import Operation, Scenario

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import gevent
 from gevent.event import Event
 
-from loadgen.client import Unanswered
+from loadgen.unanswered import Unanswered
 from scenarios.model import Tenant
 from targets.binding import Binding
 from targets.extraction import Unreadable

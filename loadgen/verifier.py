@@ -13,13 +13,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import gevent
 from gevent.pool import Pool
 
-from loadgen.client import Client, Unanswered
+from loadgen.client import Client
 from loadgen.effects import SLACK_S, Origin, Pending, Sight, sights
 from loadgen.gathering import Gathering
 from loadgen.pace import Pace
 from loadgen.recorder import Effect, Recorder
 from loadgen.script_order import ScriptOrder
 from loadgen.seqs import Seqs
+from loadgen.unanswered import Unanswered
 from loadgen.value_watch import ValueWatch
 from scenarios.model import Operation, Scenario
 from targets.binding import Binding

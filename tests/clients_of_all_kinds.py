@@ -8,7 +8,8 @@ import sys
 
 from loadgen.locust_clients import FastClient, RequestsClient  # first: it imports Locust
 
-from loadgen.client import Client, Unanswered  # isort: skip
+from loadgen.client import Client  # isort: skip
+from loadgen.unanswered import Unanswered  # isort: skip
 from targets.http import Request  # isort: skip
 
 KINDS = {"measured": Client, "fast": FastClient, "requests": RequestsClient}

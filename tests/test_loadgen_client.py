@@ -4,6 +4,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 
@@ -12,7 +13,9 @@ import gevent
 import pytest
 from stub_server import OK, stub_server
 
-from loadgen.client import BODY_MAX, Client, Unanswered
+from loadgen.answers import BODY_MAX, Answer
+from loadgen.client import Client
+from loadgen.unanswered import Unanswered
 from scenarios.errors import Aborted
 from targets.hosts import AllowedHosts
 from targets.http import Request, Response
@@ -135,6 +138,27 @@ def test_an_endless_answer_is_cut_off():
     assert fail(lambda request, connection: head + bytes(BODY_MAX + 1)) == ("invalid", "body too large")
 
 
+def test_an_answer_that_comes_byte_by_byte_is_put_together_and_what_follows_its_body_is_no_header():
+    chunks = b"3\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: late\r\nX-More: late\r\n\r\n"
+    answer = Answer()
+    for byte in b"HTTP/1.1 201 Made\r\nX-Tag:  7 8\r\nX-None:\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks:
+        assert not answer.is_whole
+        answer.feed(bytes([byte]))
+    assert (answer.is_whole, answer.status, answer.body, answer.size) == (True, 201, b"abcde", 5)
+    assert answer.headers == {"x-tag": "7 8", "x-none": "", "transfer-encoding": "chunked"}
+
+
+def test_an_interim_answer_is_not_the_answer():
+    said = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK
+    with stub_server(lambda request, connection: said) as stub:
+        response = send(Request("GET", f"{stub.url}/x"))
+    assert (response.status, response.body, "link" in response.headers) == (200, b"{}", False)
+
+
+def test_two_answers_to_one_request_are_not_http():
+    assert fail(lambda request, connection: OK + OK) == ("invalid", "not http")
+
+
 def test_a_line_break_in_a_header_is_our_own_mistake():
     with pytest.raises(ValueError, match="line break"):
         send(Request("GET", "http://127.0.0.1:9/x", {"X-Save-Id": "a\r\nX-Evil: b"}))
@@ -146,6 +170,32 @@ def test_a_timeout_gives_its_connection_back():
             with pytest.raises(Unanswered, match="in time"):
                 one.send(Request("GET", f"{stub.url}/x"))
     assert stub.connections == 3
+
+
+def test_each_request_has_its_own_time_and_none_is_cut_short_by_one_that_began_before_it():
+    late: list[str] = []
+
+    def ask(one: Client, path: str) -> float:
+        begun_s = time.monotonic()
+        try:
+            one.send(Request("GET", f"{stub.url}{path}"))
+        except Unanswered:
+            late.append(path)
+        return time.monotonic() - begun_s
+
+    with (
+        stub_server(lambda request, connection: OK if b"/quick" in request else b"") as stub,
+        client(0.3) as one,
+    ):
+        quick = gevent.spawn(ask, one, "/quick")  # over when the timer that was set for it rings
+        gevent.sleep(0.1)
+        slow = [gevent.spawn(ask, one, path) for path in ("/first", "/second")]
+        gevent.sleep(0.1)
+        slow.append(gevent.spawn(ask, one, "/third"))
+        gevent.joinall([quick, *slow], timeout=10)
+    assert late == ["/first", "/second", "/third"]
+    assert quick.get() < 0.3
+    assert min(greenlet.get() for greenlet in slow) >= 0.3
 
 
 def test_a_killed_request_gives_its_connection_back():

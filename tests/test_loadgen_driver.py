@@ -12,13 +12,14 @@ import gevent
 import pytest
 from stub_server import OK, stub_server
 
-from loadgen.client import Client, Unanswered
+from loadgen.client import Client
 from loadgen.driver import Driver
 from loadgen.guard import Watch
 from loadgen.health import Health, quantile_of
 from loadgen.operations import Operations
 from loadgen.recorder import Recorder, Sample
 from loadgen.run_folder import RunFolder
+from loadgen.unanswered import Unanswered
 from loadgen.verifier import Verifier
 from scenarios.arrivals import Arrival, arrivals
 from scenarios.library import parse_scenario

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from loadgen.client import Client, Unanswered
+from loadgen.client import Client
 from loadgen.effects import Origin, Pending, Sight, sights
 from loadgen.recorder import Recorder
 from loadgen.run_folder import RunFolder
+from loadgen.unanswered import Unanswered
 from loadgen.value_watch import chosen
 from loadgen.values import CustomSave, classify_values, held_after_saves, same_values
 from loadgen.verifier import Verifier

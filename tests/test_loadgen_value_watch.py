@@ -7,10 +7,10 @@ from urllib.parse import unquote
 import orjson
 import pytest
 
-from loadgen.client import Unanswered
 from loadgen.effects import Origin
 from loadgen.pace import Pace
 from loadgen.seqs import Seqs
+from loadgen.unanswered import Unanswered
 from loadgen.value_watch import ValueWatch
 from scenarios.fields import saved_values
 from scenarios.library import parse_scenario

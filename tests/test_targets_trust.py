@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.client import Client, Unanswered
+from loadgen.client import Client
+from loadgen.unanswered import Unanswered
 from scenarios.errors import Aborted
 from targets.control import ControlClient
 from targets.http import Request
