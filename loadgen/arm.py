@@ -143,7 +143,8 @@ class Arm:
         self.verifier.hasten(sweep_s)
 
     def close(self) -> None:
-        """End the shards and the connections."""
+        """End the shards and the connections, and let the performers go."""
+        self.driver.abandon()
         self.recorder.close()
         self._client.close()
         self._checking.close()

@@ -1,6 +1,6 @@
 """The open loop: arrivals begin when the schedule says, whether or not earlier ones were answered.
 
-A greenlet walks the schedule and spawns each arrival into a bounded pool. A full pool makes the
+A greenlet walks the schedule and hands each arrival to a bounded pool of performers. A full pool makes the
 walk wait, which is the target's doing (it is saturated) and is counted; the waiting shows in the
 response times, since these count from the scheduled moment.
 """
@@ -11,9 +11,9 @@ import itertools
 from collections.abc import Callable, Iterable
 
 import gevent
-from gevent.pool import Pool
 
 from loadgen.health import Health
+from loadgen.performers import Performers
 from scenarios.arrivals import Arrival
 
 #: While catching up, every so many arrivals the answers get their turn, or they would starve.
@@ -40,16 +40,15 @@ class Driver:
         self.waited_for_pool = 0
         self.in_flight_peak = 0
         self._schedule = schedule
-        self._perform = perform
         self._now = now
         self._health = health
-        self._pool = Pool(in_flight_max)
+        self._performers = Performers(perform, in_flight_max)
         self._stopping = False
 
     @property
     def in_flight(self) -> int:
         """Arrivals that were sent and are not done."""
-        return len(self._pool)
+        return self._performers.busy
 
     def stop(self) -> None:
         """No new arrivals from now on; what is in flight goes on."""
@@ -90,7 +89,7 @@ class Driver:
                 return
             if arrival.at_s >= held_until_s:
                 self._health.note_lag(-wait_s)
-            if self._pool.full():
+            if self._performers.are_all_busy:
                 self.waited_for_pool += 1
                 if not self._wait_for_room():
                     return
@@ -99,21 +98,21 @@ class Driver:
 
     def drain(self, timeout_s: float) -> bool:
         """Wait for what is in flight; whether all of it was done in time."""
-        return bool(self._pool.join(timeout=timeout_s))
+        return self._performers.wait_for_all(timeout_s)
 
     def abandon(self) -> None:
-        """End what is still in flight; each records itself as aborted."""
-        self._pool.kill()
+        """End what is still in flight; each records itself as aborted. Nothing is begun after that."""
+        self._performers.end()
 
     def _fire(self, arrival: Arrival) -> None:
-        self._pool.spawn(self._perform, arrival)
+        self._performers.begin(arrival)
         self.fired += 1
         self.fired_in_window += arrival.at_s >= 0
-        self.in_flight_peak = max(self.in_flight_peak, len(self._pool))
+        self.in_flight_peak = max(self.in_flight_peak, self.in_flight)
 
     def _wait_for_room(self) -> bool:
-        while self._pool.full():
+        while self._performers.are_all_busy:
             if self._stopping:
                 return False
-            self._pool.wait_available(timeout=_NAP_S)
+            self._performers.wait_for_one(_NAP_S)
         return True

@@ -1,6 +1,7 @@
 """The open loop, the recording of one arrival, and when a run ends by itself."""
 
 import contextlib
+import io
 import math
 import socket
 import statistics
@@ -17,6 +18,7 @@ from loadgen.driver import Driver
 from loadgen.guard import Watch
 from loadgen.health import Health, quantile_of
 from loadgen.operations import Operations
+from loadgen.performers import Performers
 from loadgen.recorder import Recorder, Sample
 from loadgen.run_folder import RunFolder
 from loadgen.unanswered import Unanswered
@@ -190,6 +192,25 @@ def test_a_stop_is_heard_while_waiting_for_room(tmp_path):
         walk.get(timeout=5)
         driver.abandon()
         assert (driver.fired, made.recorder.aborted) == (2, 2)
+
+
+def test_a_performer_takes_up_the_next_arrival_and_a_mistake_in_one_costs_no_other():
+    done, greenlets = [], set()
+
+    def perform(arrival: int) -> None:
+        greenlets.add(gevent.getcurrent())
+        if arrival == 3:
+            raise ZeroDivisionError
+        done.append(arrival)
+
+    performers = Performers(perform, 2)
+    with contextlib.redirect_stderr(io.StringIO()):  # where gevent tells of the mistake
+        for arrival in range(8):
+            performers.begin(arrival)
+            assert performers.wait_for_all(5)
+    assert (done, len(greenlets)) == ([0, 1, 2, 4, 5, 6, 7], 2)
+    performers.end()
+    assert all(greenlet.dead for greenlet in greenlets)
 
 
 def test_a_precondition_is_read_before_and_its_time_is_not_in_the_response_time(tmp_path):
