@@ -35,8 +35,9 @@ from pathlib import Path
 from loadgen.shards import ShardWriter
 shard = ShardWriter(Path(sys.argv[1]), {"seq": "uint32", "took_s": "float64", "outcome": "dictionary"})
 before = set(sys.modules)
-shard.append([(1, 0.5, "ok")])
-print(sorted(set(sys.modules) - before))
+shard.append([(1, 0.5, "ökay")])
+shard.close()
+print(sorted(set(sys.modules) - before), "pandas" in sys.modules)
 """
 
 
@@ -425,11 +426,13 @@ def test_outages_are_kept_with_the_run_and_found_again_where_they_are_not(tmp_pa
         folder.read_outages()
 
 
-def test_nothing_is_imported_while_rows_are_written(tmp_path):
+def test_nothing_is_imported_while_rows_are_written_and_pandas_not_at_all(tmp_path):
     told = subprocess.run(
         [sys.executable, "-c", FIRST_ROWS, str(tmp_path / "shard.arrow")],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout == "[]\n"
+    assert told.stdout == "[] False\n"
+    written = read_shard(tmp_path / "shard.arrow", {"seq": "uint32", "took_s": "float64", "outcome": "dictionary"})
+    assert written.to_pylist() == [{"seq": 1, "took_s": 0.5, "outcome": "ökay"}]
