@@ -58,7 +58,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.set_defaults(web_host="127.0.0.1")  # Locust's own default is every interface
     parser.add_argument("--production", action="store_true", help="Production is meant", **hidden)
     parser.add_argument(
-        "--stop-with-parent", action="store_true", help="End the run when the parent process has ended", **hidden
+        "--stop-with-parent", type=int, metavar="PID", help="End the run when this parent has ended", **hidden
     )
 
 

@@ -98,7 +98,7 @@ class Plugin:
             self._prepared += 1
             session = self._preparing = Session(settings, listener=self._tell_locust)
             if options.stop_with_parent and self._prepared == 1:
-                gevent.spawn(self._end_with_parent, os.getppid())
+                gevent.spawn(self._end_with_parent, options.stop_with_parent)
             session.prepare()
         except SavepathError as error:
             self._refuse(session, error.exit_code, str(error), unauthorised=isinstance(error, Unauthorised))

@@ -89,8 +89,8 @@ class Launch:
     def command(self) -> list[str]:
         """The command line of the child; plain Locust, so that it can be repeated by hand."""
         words = [sys.executable, "-m", "locust", "-f", str(files("locustfiles") / "save_path.py")]
-        words += ["--headless", "--only-summary", "--stop-with-parent", "--scenario", self.scenario]
-        words += ["--run-dir", str(self.folder)]
+        words += ["--headless", "--only-summary", "--scenario", self.scenario, "--run-dir", str(self.folder)]
+        words += ["--stop-with-parent", str(os.getpid())]  # named: it may be gone before the child can look
         words += _words_of(self.target, "--target", "--set", "--inventory")
         if self.versus:
             words += _words_of(self.versus, "--versus", "--versus-set", "--versus-inventory")

@@ -38,11 +38,11 @@ cohorts:
   none: {custom_fields: 0, cases: 5}
   some: {custom_fields: 10, cases: 5, scripts_on_save: 2}
 mix: {read_case: 3, save_standard: 3, save_custom: 4, run_script: 1, send_email: 2, send_batch: 1}
-load: {rate_per_s: 30, timeout_s: 5}
+load: {rate_per_s: 30}
 warmup_s: 0.3
 duration_s: 1.5
 batch_size: 3
-verification: {settle_s: 0.1, script_deadline_s: 2, mail_deadline_s: 2, read_back_share: 1, rate_per_s: 100}
+verification: {settle_s: 0.1, read_back_share: 1, rate_per_s: 100}
 """
 LONG = TINY.replace("duration_s: 1.5", "duration_s: 60")
 GUARDED = LONG + "abort: [p50 > 0 ms over 1 s]\n"
@@ -88,6 +88,12 @@ def start(command: list[str], folder: Path) -> Case:
     return Case(process, folder)
 
 
+def beneath(command: list[str], then: str) -> list[str]:
+    """The command as the child of a process that then does something, or ends; it is told which that is."""
+    code = f"child = subprocess.Popen([*{command!r}, '--stop-with-parent', str(os.getpid())])"
+    return [sys.executable, "-c", f"import os, subprocess\n{code}\n{then}"]
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
@@ -129,6 +135,8 @@ def ends(desk, room) -> Iterator[Mapping[str, Case]]:
         begin("run-time", "long", desk.url, *known, "--run-time", "1s")
         begin("rule", "guarded", desk.url, *known)
         begin("down", "tiny", "http://127.0.0.1:9", *known)
+        orphan = words(room / "long.yaml", room / "born-orphan", desk.url, *known)
+        cases["born-orphan"] = start(beneath(orphan, then=""), room / "born-orphan")
         cases["term"].until_recorded()
         cases["term"].process.send_signal(signal.SIGTERM)
         for case in cases.values():
@@ -212,6 +220,12 @@ def test_what_cannot_begin_says_so_and_leaves_the_reason(ends):
     assert not (case.folder / "run.json").exists()
 
 
+def test_a_run_whose_parent_is_gone_before_it_could_look_does_not_begin(ends):
+    folder = RunFolder(ends["born-orphan"].folder)
+    assert not (folder.path / "run.json").exists()
+    assert [read_shard(one, SAMPLE_COLUMNS).num_rows for one in folder.shards_of(0, "samples")] in ([], [0])
+
+
 def test_the_web_interface_stops_and_starts_runs_each_with_a_folder_of_its_own(desk, room):
     port = free_port()
     web = f"http://127.0.0.1:{port}"
@@ -249,10 +263,10 @@ def test_the_web_interface_stops_and_starts_runs_each_with_a_folder_of_its_own(d
 
 def test_a_run_ends_in_order_when_its_parent_is_gone(desk, room):
     folder = room / "orphan"
-    more = ["--headless", "--stop-with-parent", "--inventory", str(room / "inventory.json")]
-    command = words(room / "long.yaml", folder, desk.url, *more)
-    code = f"import subprocess; subprocess.Popen({command!r}).wait()"
-    parent = start([sys.executable, "-c", code], folder)
+    command = words(
+        room / "long.yaml", folder, desk.url, "--headless", "--inventory", str(room / "inventory.json")
+    )
+    parent = start(beneath(command, then="child.wait()"), folder)
     try:
         parent.until_recorded()
     finally:
