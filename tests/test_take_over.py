@@ -25,7 +25,7 @@ from loadgen.run_info import RunInfo
 from loadgen.session import Session
 from loadgen.settings import Settings
 from loadgen.shards import read_shard
-from scenarios.arms import arm_of
+from scenarios.arms import ARMS, arm_of
 from scenarios.arrivals import Arrival, arrivals
 from scenarios.errors import InputError
 from scenarios.library import parse_scenario
@@ -77,9 +77,14 @@ class Driven:
         return {self.place(one) for one in due}
 
 
-def recorded_by_worker_1(folder: RunFolder) -> int:
-    shards = [path for arm in ("before", "after") for path in folder.shards_of(1, "samples", arm)]
-    return sum(read_shard(path, SAMPLE_COLUMNS).num_rows for path in shards)
+def answered_to_worker_1(folder: RunFolder) -> int:
+    """So many of its requests in either arm, as far as it has recorded them."""
+
+    def of_arm(arm: str) -> int:
+        shards = [read_shard(path, SAMPLE_COLUMNS) for path in folder.shards_of(1, "samples", arm)]
+        return sum(shard["outcome"].to_pylist().count("ok") for shard in shards)
+
+    return min(map(of_arm, ARMS))
 
 
 def kill(worker: int, session: Session) -> None:
@@ -114,7 +119,7 @@ def driven(tmp_path_factory) -> Driven:
             session.prepare()
             pids = [pid for pid, words in children().items() if "loadgen.worker" in words]
             session.start()
-            until(lambda folder=session.folder: recorded_by_worker_1(folder) > 10)
+            until(lambda folder=session.folder: answered_to_worker_1(folder) > 3)
             if session.now() < KILLED_BEFORE_S:
                 kill(max(pids), session)
                 break
@@ -144,7 +149,7 @@ def test_every_arrival_is_recorded_by_one_of_them_or_lost_and_none_is_sent_twice
 
 @pytest.mark.live
 def test_a_healthy_target_is_accused_of_nothing_whether_or_not_it_tells_histories(driven):
-    assert set(driven.effects["arm"]) == {"before", "after"}
+    assert set(driven.effects["arm"]) == set(ARMS)
     for kind, true in TRUE.items():
         found = driven.effects[driven.effects["kind"] == kind]
         assert set(found["outcome"]) - true <= {"unverified"}, found["outcome"].value_counts()
@@ -159,8 +164,9 @@ def test_what_worker_0_sends_is_judged_again_once_nothing_of_the_lost_one_can_ch
     lost_s = float(re.search(r"([\d.]+) s into the measured window", driven.info.workers[1].reason)[1]) - 0.1
     surely_judged = taken[taken["sent_s"] > driven.taken["sent_s"].min() + BEFORE_OURS + 0.1]
     assert len(surely_judged) > 5
-    # Some reads may find a busy machine; not judged at all would be all of them.
-    assert (values.loc[surely_judged["seq"], "outcome"] == "unverified").mean() < 0.5
+    # Reads may find a busy machine; that none is judged again would be all of them, in the arm that it is true of.
+    judged = values.loc[surely_judged["seq"]]
+    assert set(judged.loc[judged["outcome"] != "unverified", "arm"]) == set(ARMS)
     # Only a case that the lost one may have saved is unsure: all others are judged from the first save on.
     early = [driven.heritage[seq] for seq in taken.loc[taken["sent_s"] < lost_s + BEFORE_OURS, "seq"]]
     unsure = [one.seq for one in early if driven.place(one) in driven.places_saved_before(lost_s)]
@@ -180,7 +186,7 @@ def test_what_the_lost_one_had_recorded_and_not_told_of_is_unverified(driven):
     expected |= {(seq, "value"): 1 for seq in values} | {(seq, "mail"): 1 for seq in mails}
     assert told.to_dict() == expected
     lost_arm = [arm_of(driven.info.key, seq) for seq in theirs["seq"]]
-    assert set(lost_arm) == {"before", "after"}
+    assert set(lost_arm) == set(ARMS)
 
 
 @pytest.mark.live

@@ -27,10 +27,10 @@ cohorts:
   none: {custom_fields: 0, cases: 5}
   some: {custom_fields: 10, cases: 5}
 mix: {read_case: 2, save_standard: 1, save_custom: 2}
-load: {rate_per_s: 40, timeout_s: 5}
+load: {rate_per_s: 40}
 warmup_s: 0.3
 duration_s: 2
-verification: {settle_s: 0.1, script_deadline_s: 2, read_back_share: 1, rate_per_s: 100}
+verification: {settle_s: 0.1, script_deadline_s: 4, read_back_share: 1, rate_per_s: 100}
 """
 
 
@@ -53,7 +53,7 @@ def made(tmp_path_factory) -> Made:
     scenario, out = room / "tiny.yaml", room / "both"
     scenario.write_text(TINY)
     with running_desk() as well, running_desk(seed=2) as ill:
-        ill.set_faults(script_lost=0.3)
+        ill.set_faults(script_lost=0.9)  # none of 37 saves, half of them its own, is struck once in 10^9
         done = savepath(
             "run", scenario, "--target", "casedesk", "--set", f"base_url={well.url}",
             "--versus", "casedesk", "--versus-set", f"base_url={ill.url}", "--pairs", 2, "--out", out,
@@ -94,7 +94,8 @@ def test_what_went_wrong_is_found_in_the_arm_where_it_was_planted_and_nowhere_el
         truth = {seq_of(info.key, token) for token in tokens} - {None}
         assert set(missed["arm"]) == {"after"}
         assert set(missed["seq"]) == truth
-        assert info.arms["before"].effects["script"].keys() == {"once"}
+        # What a busy machine ran late is none of the faults.
+        assert {"once"} <= info.arms["before"].effects["script"].keys() <= {"once", "late"}
         assert info.arms["after"].effects["script"]["missed"] == len(missed)
 
 
