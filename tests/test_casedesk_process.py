@@ -171,11 +171,11 @@ def test_with_an_api_key_only_health_is_open():
 
 def test_a_save_that_passes_the_deadline_is_answered_503_and_leaves_the_old_value():
     with (
-        running_desk(deadline_s=0.2) as desk,
+        running_desk(deadline_s=1) as desk,
         httpx.Client(base_url=desk.url, trust_env=False, timeout=30) as client,
     ):
         case = case_in(client)
-        desk.set_disk({**FREE, "sync_ms": 1500})
+        desk.set_disk({**FREE, "sync_ms": 3000})
         first = threading.Thread(target=client.patch, args=(case,), kwargs={"json": {"priority": "high"}})
         served = desk.counters()["syncs"]
         first.start()

@@ -144,7 +144,9 @@ def test_latency_counts_from_the_scheduled_moment_while_the_target_stalls(tmp_pa
         assert driver.drain(10)
     stalled = [row.done_s - row.scheduled_s for row in made.rows if 0.5 <= row.scheduled_s < 1.5]
     assert (driver.fired, len(stalled)) == (80, 40)
-    assert abs(statistics.median(stalled) - 0.5) < 0.15
+    # However busy this machine is: none is answered before the stall is over, and each counts from its moment.
+    assert all(took_s > 1 - n / 40 - 0.001 for n, took_s in enumerate(sorted(stalled, reverse=True)))
+    assert statistics.median(stalled) > 0.5
 
 
 def test_a_full_pool_makes_arrivals_wait_and_is_counted_but_is_no_lag_of_ours(tmp_path):
@@ -330,13 +332,18 @@ def test_each_mail_of_a_batch_is_held_to_its_own_answer(tmp_path):
 
 
 def test_a_batch_that_is_cut_short_promises_nothing_for_what_was_not_sent(tmp_path):
+    asked = []
+
     def first_only(request: bytes, connection: socket.socket) -> bytes:
-        return OK if b"-0 " in request.splitlines()[0] else b""
+        asked.append(request)
+        return OK if len(asked) == 1 else b""
 
     with bench(first_only, tmp_path) as made:
         driver = made.driver([made.arrival(Operation.SEND_BATCH)])
         driver.walk()
-        assert not driver.drain(0.2)
+        while len(asked) < 2:
+            gevent.sleep(0.01)
+        assert not driver.drain(0.01)
         driver.abandon()
         made.verifier.sweep(0)
     assert made.recorder.outcomes == {"aborted": 1}

@@ -1,5 +1,6 @@
 """Several workers on one plan: how each way to stop ends with slow answers open, and what a lost one leaves."""
 
+import contextlib
 import os
 import re
 import signal
@@ -84,9 +85,10 @@ def rows(folder: RunFolder, worker: int):
 def children() -> dict[int, list[str]]:
     """The processes that this one has started, with their command lines."""
     found = {}
-    for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    for listed in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            for pid in listed.read_text().split():
+                found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     return found
 
 
@@ -103,14 +105,17 @@ def test_a_killed_worker_is_said_by_its_number_and_the_run_is_void_and_the_other
     os.kill(max(pids), signal.SIGKILL)
     assert session.finished.wait(PATIENCE_S)
     info, samples = session.folder.read(), session.folder.read_samples()
-    told = rf"worker 1 \(process {max(pids)}\) was killed \(SIGKILL\) [\d.]+ s into the measured window; .* void"
-    assert (info.status, bool(re.fullmatch(told, info.reason)), session.ending.exit_code) == ("aborted", True, 4)
+    told = rf"worker 1 \(process {max(pids)}\) was killed \(SIGKILL\) ([\d.]+) s into the measured window; .* void"
+    found = re.fullmatch(told, info.reason)
+    assert (info.status, bool(found), session.ending.exit_code) == ("aborted", True, 4)
     assert (info.ledger.closes, info.ledger.aborted, info.ledger.unsent > 0) == (True, 0, True)
     assert f"+ lost {info.ledger.lost}" in str(info.ledger)
-    # What was sent and has no row is among the lost, and what was due but late by then: less than 2 s of 10/s.
-    assert 0 <= info.ledger.lost - (len(slow.requests) - len(samples)) < 20
-    assert info.ledger.lost >= 10
     whole, lost = info.workers
+    # Lost is what was due until it was missed, a moment told to .1 s, and has no row: at least what was sent.
+    mine = [one.at_s for one in Parts(load_scenario(str(room / "slow.yaml")), 2).arrivals(1)]
+    first, last = (sum(at_s <= float(found[1]) + slip_s for at_s in mine) for slip_s in (-0.06, 0.06))
+    assert first <= info.ledger.lost + lost.recorded <= last
+    assert info.ledger.lost >= len(slow.requests) - len(samples) > 0
     assert (whole.reason, whole.lost, whole.recorded) == ("", 0, (samples["worker"] == 0).sum())
     assert (lost.lost, lost.recorded) == (info.ledger.lost, (samples["worker"] == 1).sum())
     assert not [words for words in children().values() if "loadgen.worker" in words]

@@ -22,10 +22,10 @@ cohorts:
   none: {custom_fields: 0, cases: 3}
   some: {custom_fields: 12, cases: 3}
 mix: {read_case: 1, save_standard: 1, save_custom: 1, send_email: 1, run_script: 1}
-load: {rate_per_s: 30, timeout_s: 5}
+load: {rate_per_s: 30}
 warmup_s: 0.2
 duration_s: 2
-verification: {settle_s: 0.1, script_deadline_s: 3, mail_deadline_s: 3, read_back_share: 1, rate_per_s: 100}
+verification: {settle_s: 0.1, read_back_share: 1, rate_per_s: 100}
 """
 OPERATIONS = {"read_case", "save_standard", "save_custom", "send_email", "run_script"}
 

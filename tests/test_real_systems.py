@@ -46,7 +46,7 @@ load: {{rate_per_s: {rate_per_s}}}
 batch_size: 3
 warmup_s: 0.5
 duration_s: {duration_s}
-verification: {{settle_s: 0.5, script_deadline_s: 5, read_back_share: 1}}
+verification: {{settle_s: 0.5, read_back_share: 1}}
 """
 MAILS = "send_email: 10, send_batch: 5, "
 COHORTS = ("none", "few", "some")

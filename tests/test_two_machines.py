@@ -64,7 +64,7 @@ def test_a_worker_that_is_cut_off_for_a_while_loses_nothing_and_one_that_is_kill
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     lonely, mortal = told["lonely"], 1 - told["lonely"]
-    assert told["grown_in_the_cut"][lonely] < 60 < told["grown_in_the_cut"][mortal]
+    assert told["grown_in_the_cut"][lonely] == 0 < told["grown_in_the_cut"][mortal]
     assert (told["status"], told["closes"]) == ("aborted", True)
     said = (
         f"worker {mortal} (on {socket.gethostname()}) hung up and did not come back within 10 s and was given up "
@@ -76,7 +76,7 @@ def test_a_worker_that_is_cut_off_for_a_while_loses_nothing_and_one_that_is_kill
     found = samples[samples["worker"] == lonely]
     assert found["seq"].tolist() == mine[: len(found)]
     assert set(found["outcome"]) == {"ok", "timeout"}
-    assert told["ledger"]["lost"] > 90  # 10 s of silence at 10/s
+    assert told["ledger"]["lost"] >= 88  # in any 10 s of silence its plan has so many at least
 
 
 def test_pieces_arrive_once_however_often_they_are_sent(tmp_path):

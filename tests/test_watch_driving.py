@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,10 @@ class Rotated(Behaviour):
 
 def variables_of_children() -> list[set[bytes]]:
     """The names in the environments of the processes that this one has started."""
-    pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    pids = []
+    for listed in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has just ended
+            pids += listed.read_text().split()
     texts = [Path(f"/proc/{pid}/environ").read_bytes() for pid in pids]
     return [{line.partition(b"=")[0] for line in text.split(b"\0")} for text in texts]
 

@@ -26,8 +26,10 @@ from loadgen.shards import read_shard
 
 HOME = "10.77.9.1"
 ADDRESS = f"{HOME}:8720"
-CUT_S = 8.0
+#: While the one is cut off the other sends so many rows: half of them, after which nothing is on its way any more.
+ROWS_OF_A_CUT = 80
 PATIENCE_S = 60.0
+NUMBERS = (0, 1)
 
 
 def run(*words: str) -> None:
@@ -72,6 +74,17 @@ def rows(session: Session, worker: int) -> int:
     return sum(read_shard(path, SAMPLE_COLUMNS).num_rows for path in paths)
 
 
+def grow(session: Session, least: int) -> list[int]:
+    """Wait until one of them has sent so many rows more; how many each has."""
+    before = [rows(session, number) for number in NUMBERS]
+
+    def grown() -> list[int]:
+        return [rows(session, number) - before[number] for number in NUMBERS]
+
+    until(lambda: max(grown()) >= least)
+    return grown()
+
+
 def main(room: Path) -> None:
     run("ip", "link", "set", "lo", "up")
     run("ip", "addr", "add", f"{HOME}/32", "dev", "lo")
@@ -82,18 +95,16 @@ def main(room: Path) -> None:
         )
         session = Session(settings, say=lambda _: None)
         session.prepare()
-        numbers = {"first": 0, "second": 1}
         session.start()
-        until(lambda: all(rows(session, number) > 20 for number in numbers.values()))
+        until(lambda: all(rows(session, number) > 20 for number in NUMBERS))
         # Which of them the mortal one is was decided by who came first; the other's wire is cut.
-        before = [rows(session, number) for number in numbers.values()]
         run("ip", "link", "set", "out0", "down")
-        gevent.sleep(CUT_S)
-        cut = [rows(session, number) for number in numbers.values()]
+        grow(session, ROWS_OF_A_CUT // 2)  # what is on its way arrives meanwhile
+        grown = grow(session, ROWS_OF_A_CUT // 2)
         run("ip", "link", "set", "out0", "up")
-        grown = [after - one for after, one in zip(cut, before, strict=True)]
         lonely = grown.index(min(grown))
-        until(lambda: rows(session, lonely) > cut[lonely] + 20 * CUT_S / 2)
+        cut = rows(session, lonely)
+        until(lambda: rows(session, lonely) > cut + ROWS_OF_A_CUT)
         mortal.send_signal(signal.SIGKILL)
         session.finished.wait()
         info = session.folder.read()
