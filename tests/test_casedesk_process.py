@@ -23,7 +23,7 @@ from casedesk.process import running_desk
 FREE = {"name": "free", "read_ms": 0, "write_ms": 0, "sync_ms": 0}
 
 
-def until(happened, seconds=10):
+def until(happened, seconds=60):
     deadline = time.monotonic() + seconds
     while not (said := happened()):
         assert time.monotonic() < deadline, f"it did not happen within {seconds} s"
@@ -67,7 +67,7 @@ def test_it_says_one_line_and_stops_cleanly_on_a_signal(number):
         assert line.startswith("casedesk ready at http://127.0.0.1:")
         assert httpx.get(line.split()[-1] + "/health", trust_env=False).status_code == 200
         child.send_signal(number)
-        rest, complaints = child.communicate(timeout=10)
+        rest, complaints = child.communicate(timeout=60)
         assert (child.returncode, rest, complaints) == (0, "", "")
 
 
@@ -242,7 +242,7 @@ class Sink:
 
 def test_mails_arrive_over_smtp_with_their_token():
     sink = Sink()
-    controller = Controller(sink, hostname="127.0.0.1", port=_free_port())
+    controller = Controller(sink, hostname="127.0.0.1", port=_free_port(), ready_timeout=60)
     controller.start()
     try:
         with (
@@ -276,7 +276,7 @@ def test_a_mail_waits_for_a_server_that_is_down_and_is_delivered_once_it_is_up()
         body = {"to": "a@example.com", "subject": "S", "token": "m"}
         client.post("/tenants/t/emails", json=body)
         sink = Sink()
-        controller = Controller(sink, hostname="127.0.0.1", port=port)
+        controller = Controller(sink, hostname="127.0.0.1", port=port, ready_timeout=60)
         controller.start()
         try:
             until(lambda: client.get("/tenants/t/outbox?tokens=m").json()["mails"][0]["status"] == "sent")

@@ -35,7 +35,7 @@ duration_s: {duration_s}
 batch_size: 3
 verification: {{settle_s: 0.1, script_deadline_s: 2, mail_deadline_s: 2}}
 """
-PATIENCE_S = 60
+PATIENCE_S = 100
 MAPPING = (Path(__file__).parent.parent / "targets" / "casedesk.yaml").read_text()
 
 

@@ -155,15 +155,15 @@ def test_a_request_to_terminate_while_cases_are_made_ends_the_sink_as_well(files
         words = ["run", files / "reads.yaml", "--target", files / "sink.yaml", *pairs, "--out", files / "run"]
         process = subprocess.Popen([sys.executable, "-m", "savepath", *map(str, words)], stderr=subprocess.DEVNULL)
         try:
-            assert behaviour.asked_something.wait(30)
+            assert behaviour.asked_something.wait(90)
             assert not is_free(http_port)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == -signal.SIGTERM
+            assert process.wait(90) == -signal.SIGTERM
         finally:
             behaviour.go_on.set()
             process.kill()
             process.wait()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (is_free(http_port) and is_free(smtp_port)):  # it was told, and nobody waits for it
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -45,7 +45,7 @@ operations:
 fields: {shape: map, under: fields}
 """
 ENVIRON = {"DESK_PASSWORD": "pw"}
-PATIENCE_S = 30
+PATIENCE_S = 100
 
 
 class Faltering(ExpiringTokens):

@@ -30,7 +30,7 @@ from targets.provisioning import provision
 pytestmark = pytest.mark.live
 
 LOCUSTFILE = Path(__file__).parent.parent / "locustfiles" / "save_path.py"
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 
 TINY = """\
 name: tiny

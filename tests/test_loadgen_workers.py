@@ -31,7 +31,7 @@ from scenarios.parts import Parts
 from targets.inventory import Inventory, TenantInventory
 from tests.run_examples import driven
 
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 SLOW_S = 2.0
 
 SCENARIO = """\

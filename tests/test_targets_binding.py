@@ -277,8 +277,8 @@ def desk():
 
 
 def poll(look, enough):
-    """What ``look`` gives once ``enough`` of it is true; as it is after ten seconds."""
-    end = time.monotonic() + 10
+    """What ``look`` gives once ``enough`` of it is true; as it is after a minute."""
+    end = time.monotonic() + 60
     found = look()
     while not enough(found) and time.monotonic() < end:
         time.sleep(0.02)

@@ -38,7 +38,7 @@ class Receiver:
 
     def wait(self, whether):
         with self.changed:
-            assert self.changed.wait_for(whether, 10)
+            assert self.changed.wait_for(whether, 60)
 
 
 @pytest.fixture
