@@ -30,6 +30,7 @@ from loadgen.run_folder import RunFolder
 from scenarios.abort_rules import parse_abort_rule
 from scenarios.arrivals import arrivals
 from scenarios.library import load_scenario, parse_scenario
+from targets.hosts import AllowedHosts, network_of
 from targets.inventory import Inventory
 
 REPEATS = 3
@@ -43,6 +44,8 @@ SLOW_S = 1.0
 THINK_S = 1.0
 #: Offered by both while CPU is counted: busy, and below what either can do.
 RATE_PER_S = 1500.0
+#: Offered where each request opens a connection.
+CONNECTING_PER_S = 400.0
 
 TARGET = """
 name: stub
@@ -101,7 +104,8 @@ def measure() -> list[dict[str, object]]:
     try:
         with server() as port:
             bench = Bench(room, port)
-            return [*bench.recording_cost(), *bench.open_loop(), *bench.losses(), *_bytes_a_sample(room)]
+            rows = [*bench.recording_cost(), *bench.networks_cost(), *bench.open_loop(), *bench.losses()]
+            return [*rows, *_bytes_a_sample(room)]
     finally:
         shutil.rmtree(room)
 
@@ -129,9 +133,7 @@ class Bench:
             said = self.bare("static", users=50, seconds=6, pace=RATE_PER_S / 50)
             bare.append(said["cpu_s"] / said["requests"] * 1e6)
             run = self.ours("static", rate=RATE_PER_S, duration=5, in_flight=500)
-            samples, info = run.read_samples(), run.read()
-            wall_s = samples["done_s"].max() - samples["scheduled_s"].min() + 0.1
-            ours.append(info.generator.cpu * wall_s / len(samples) * 1e6)
+            ours.append(_cpu_us(run))
         ratios = sorted(b / o for b, o in zip(bare, ours, strict=True))
         guards = [100 * _guard_us() / one for one in ours]
         return [
@@ -139,6 +141,23 @@ class Bench:
             row("guard with every kind of rule, % of that CPU", guards, "< 1", most=1),
             row("  ours, us of CPU a request", ours),
             row("  FastHttpUser, us of CPU a request", bare),
+        ]
+
+    def networks_cost(self) -> list[dict[str, object]]:
+        """CPU of asking about the networks of a mapping: of kept connections, and of one for each request."""
+        shares: dict[str, list[float]] = {"static": [], "close": []}
+        opened_of_each = []
+        for _ in range(REPEATS):
+            for mode, found in shares.items():
+                before = self.opened()
+                run = self.ours(mode, rate=CONNECTING_PER_S, duration=5, in_flight=500)
+                opened = (self.opened() - before - 1) / len(run.read_samples())  # one asked how many there are
+                found.append(100 * opened * _networks_us() / _cpu_us(run))
+            opened_of_each.append(opened)
+        return [
+            row("networks of a mapping, connections kept, % of CPU", shares["static"], "< 1", most=1),
+            row("networks, a connection for each request, % of CPU", shares["close"], "< 1", most=1),
+            row("  connections opened for each of these requests", opened_of_each),
         ]
 
     def open_loop(self) -> list[dict[str, object]]:
@@ -247,7 +266,15 @@ class Bench:
         return locust(file, ["-u", str(users), "-r", "100", "--run-time", f"{seconds:.0f}s"])
 
     def seen(self) -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/seen", timeout=10) as answer:
+        """How many requests the server has had."""
+        return self._told("seen")
+
+    def opened(self) -> int:
+        """How many connections were opened to the server, that of this question included."""
+        return self._told("opened")
+
+    def _told(self, count: str) -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{count}", timeout=10) as answer:
             return int(answer.read())
 
 
@@ -272,6 +299,26 @@ def _guard_us() -> float:
             guard.reason()
 
     return (_cpu_s(look_after) - empty) / (rate * seconds) * 1e6
+
+
+def _networks_us() -> float:
+    """CPU that asking takes of a connection: two addresses, each in the last network of its kind."""
+    texts = ("10.20.0.0/16", "fd00:20::/64", "10.99.0.0/16", "fd00:99::/64")
+    hosts, number = AllowedHosts(("desk.example.test",), tuple(map(network_of, texts))), 20_000
+    empty = _cpu_s(lambda: [None for _ in range(number)])
+
+    def ask() -> None:
+        for _ in range(number):
+            hosts.refuse_elsewhere("desk.example.test", ("10.99.1.7", "fd00:99::7"))
+
+    return (_cpu_s(ask) - empty) / number * 1e6
+
+
+def _cpu_us(run: RunFolder) -> float:
+    """CPU of a request of a run."""
+    samples, info = run.read_samples(), run.read()
+    wall_s = samples["done_s"].max() - samples["scheduled_s"].min() + 0.1
+    return float(info.generator.cpu * wall_s / len(samples) * 1e6)
 
 
 def _cpu_s(work: Callable[[], object]) -> float:
@@ -353,11 +400,12 @@ def server() -> Iterator[int]:
 
 
 class _Answers(asyncio.Protocol):
-    """The same JSON for every request: at once, after the stall, or slowly, by the first part of its path."""
+    """The same JSON for every request: at once, after the stall, slowly, or as the last, as its path begins."""
 
-    seen = 0
+    seen = opened = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        _Answers.opened += 1
         self._transport = transport
         self._data = b""
 
@@ -373,8 +421,8 @@ class _Answers(asyncio.Protocol):
             self._answer(head.split(b" ", 2)[1])
 
     def _answer(self, path: bytes) -> None:
-        if path == b"/seen":
-            self._write(str(_Answers.seen).encode())
+        if path in (b"/seen", b"/opened"):
+            self._write(str(getattr(_Answers, path[1:].decode())).encode())
             return
         _Answers.seen += 1
         wait_s = 0.0
@@ -385,11 +433,14 @@ class _Answers(asyncio.Protocol):
         if wait_s:
             asyncio.get_running_loop().call_later(wait_s, self._write, b"{}")
         else:
-            self._write(b"{}")
+            self._write(b"{}", last=path.startswith(b"/close"))
 
-    def _write(self, body: bytes) -> None:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-        self._transport.write(head + body)  # type: ignore[attr-defined]
+    def _write(self, body: bytes, *, last: bool = False) -> None:
+        more = b"Connection: close\r\n" if last else b""
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n"
+        self._transport.write(head % (more, len(body)) + body)  # type: ignore[attr-defined]
+        if last:
+            self._transport.close()
 
 
 async def _serve() -> None:
