@@ -38,7 +38,7 @@ import matplotlib.figure  # noqa: F401  # loaded here, so that no child has to
 
 from benchmarks.records import put_table, read_record, record_of, write_record
 from benchmarks.watch_survival import decisions
-from benchmarks.watched_runs import write_run
+from benchmarks.watched_runs import BLOCK_S, write_run
 from casedesk.process import running_desk
 from loadgen.chosen import ChosenTarget
 from loadgen.run_folder import RunFolder
@@ -197,9 +197,11 @@ def _is_whole(path: Path) -> bool:
 
 
 def torment_watch(room: Path, rng: random.Random, tally: Tally) -> Iterator[None]:
-    """Every block is decided once, in the end as by a watch that nobody killed."""
-    for number in range(20):
-        write_run(room / ("before" if number < 12 else "after"), number)
+    """Every block is decided once, in the end as by a watch that nobody killed; runs have two blocks."""
+    for number in range(12):
+        write_run(room / "before", number)
+    for number in range(6, 10):
+        write_run(room / "after", number, lasts_s=2 * BLOCK_S)
 
     def command(state: Path) -> list[str]:
         sides = ("--follow", str(room / "after"), "--baseline", str(room / "before"))
@@ -212,8 +214,8 @@ def torment_watch(room: Path, rng: random.Random, tally: Tally) -> Iterator[None
         _, said = _killed(command(state), room, rng.uniform(0, seconds), tally)
         _, said_again = _forked(command(state), room)
         found = decisions(state)
-        runs = [line["run"] for line in found]
-        tally.note("blocks decided twice", len(runs) != len(set(runs)))
+        blocks = [line["block"]["start_s"] for line in found]
+        tally.note("blocks decided twice", len(blocks) != len(set(blocks)))
         tally.note("other decisions in the end", found != expected)
         tally.note("tracebacks", "Traceback" in said + said_again)
         shutil.rmtree(state, ignore_errors=True)
