@@ -83,7 +83,9 @@ class Client:
 def _exchange(connections: Connections, message: bytes) -> Response:
     connection = connections.take()
     try:
-        connection.sock.sendall(message)
+        sent = connection.sock.send(message)
+        if sent < len(message):  # sendall asks the system for the size of its buffer before each request
+            connection.sock.sendall(message[sent:])
         answer = read_answer(connection.sock)
         usable = answer.should_keep_alive()
     except BaseException:

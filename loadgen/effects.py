@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from loadgen.recorder import Effect
 from scenarios.model import Operation, Tenant
@@ -27,8 +28,7 @@ SLACK_S = 1.0
 SAID_NO = frozenset({"http_error", "conflict"})
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The request that promised something."""
 
     seq: int

@@ -13,6 +13,7 @@ import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -131,9 +132,8 @@ def _saved_values(seed: int, field_types: tuple[tuple[FieldType, float], ...], n
     return SavedValues(seed, dict(field_types), number)
 
 
-@dataclass(frozen=True, slots=True)
-class StandardValues:
-    """The standard fields that a case has on any system, as save ``seq`` writes them."""
+class StandardValues(TypedDict):
+    """The standard fields that a case has on any system, as save ``seq`` writes them and templates see them."""
 
     title: str
     description: str

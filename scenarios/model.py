@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +29,7 @@ class Operation(StrEnum):
     SAVE_CUSTOM = "save_custom"
     RUN_SCRIPT = "run_script"
 
-    @property
+    @functools.cached_property
     def saves(self) -> bool:
         """Whether it saves a case, so that on-save scripts must run."""
         return self in (Operation.SAVE_STANDARD, Operation.SAVE_CUSTOM, Operation.RUN_SCRIPT)

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import orjson
 
 from scenarios.errors import InputError
-from scenarios.fields import Value
+from scenarios.fields import Value, standard_values
 from scenarios.model import Operation, Scenario, Tenant
-from targets.call import Call, describe
+from targets.call import Call
 from targets.credentials import Credentials
 from targets.extraction import Unreadable
 from targets.forms import Form, Place, compile_form
@@ -291,7 +291,7 @@ class Binding:
         }
         names = form.names
         if "values" in names:
-            context["values"] = describe(call.seq)
+            context["values"] = standard_values(call.seq)
         if "mail" in names:
             context["mail"] = self._mail(call, 0, call.token)
         if "messages" in names:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from scenarios.fields import standard_values
 from scenarios.model import Tenant
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One arrival, ready to be put into requests. ``case`` is the remote id, ``token`` the save id."""
 
     seq: int
@@ -18,14 +16,3 @@ class Call:
     case: str
     traceparent: str
     batch_size: int = 1
-
-
-def describe(seq: int) -> dict[str, str]:
-    """The standard values of save ``seq``, as templates see them."""
-    values = standard_values(seq)
-    return {
-        "title": values.title,
-        "description": values.description,
-        "priority": values.priority,
-        "status": values.status,
-    }

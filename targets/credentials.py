@@ -185,7 +185,7 @@ class Credentials:
         """The request with the token that there is now; None if it has that already, or never had one."""
         for token in self._tokens.values():
             if token.carried_by(request) and not _carries(request, token.headers):
-                return replace(request, headers={**request.headers, **token.headers})
+                return request._replace(headers={**request.headers, **token.headers})
         return None
 
     def _way_of(self, tenant: str, common: _Way) -> _Way:

@@ -1,23 +1,27 @@
-"""A request and a response as plain values, the same for the measured client and for the control client."""
+"""A request and a response as plain values, the same for the measured client and for the control client.
+
+Tuples with names, as one of each is made for every arrival: a frozen dataclass takes three times as long to make.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What to send. ``url`` is absolute; ``body`` is already encoded."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What came back. Names of headers are lower case."""
 
     status: int

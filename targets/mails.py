@@ -31,7 +31,7 @@ def describe_mail(call: Call, number: int, token: str, domain: str) -> dict[str,
     values = standard_values(call.seq + number)
     return {
         "to": recipient(call, number, domain),
-        "subject": values.title,
-        "body": values.description,
+        "subject": values["title"],
+        "body": values["description"],
         "token": token,
     }

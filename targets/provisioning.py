@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scenarios.errors import Aborted, few_of
-from scenarios.fields import define_fields, saved_values
+from scenarios.fields import define_fields, saved_values, standard_values
 from scenarios.model import Operation, Scenario, Tenant
 from scenarios.tokens import save_id
 from targets.asking import Asking
 from targets.at_once import Done, Piece, each
-from targets.call import Call, describe
+from targets.call import Call
 from targets.control import ControlClient
 from targets.credentials import Credentials
 from targets.extension import bind
@@ -231,7 +231,7 @@ class _Provisioning:
             context = {
                 **place.context,
                 "case_type": case_type_of(tenant, number % tenant.case_types, self._defined[tenant.custom_fields]),
-                "values": describe(seq),
+                "values": standard_values(seq),
                 "save": {"id": save_id(SEED_KEY, seq), "seq": seq},
             }
             return self._create("case", step, context, None, lambda body: values(seq, body))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, Final, cast
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes
@@ -211,21 +210,14 @@ def _path(node: nodes.Node) -> tuple[str, ...]:
 
 
 def _compile_lookup(path: tuple[str, ...]) -> Callable[[Context], Any]:
-    dotted = ".".join(path)
-    if len(path) == 1:
-        reach: Callable[[Any], Any] = itemgetter(path[0])
-    else:
-
-        def reach(context: Any) -> Any:
-            for name in path:
-                context = context[name]
-            return context
-
     def look_up(context: Context) -> Any:
+        found: Any = context
         try:
-            return reach(context)
+            for name in path:
+                found = found[name]
         except (KeyError, TypeError, IndexError):
-            raise TemplateError(f"{dotted} is not there") from None
+            raise TemplateError(f"{'.'.join(path)} is not there") from None
+        return found
 
     return look_up
 

@@ -1,6 +1,5 @@
 """Arrivals become requests and answers become outcomes, by hand-made cases; then on casedesk."""
 
-import dataclasses
 import time
 import tracemalloc
 
@@ -294,7 +293,7 @@ def test_provisioning_makes_what_the_scenario_says(desk):
     }
     assert desk.progress[-1] == ("cases", 8, 8)
     types = [
-        orjson.loads(desk.do(Operation.READ_CASE, dataclasses.replace(desk.call(1), case=case)).body)["case_type"]
+        orjson.loads(desk.do(Operation.READ_CASE, desk.call(1)._replace(case=case)).body)["case_type"]
         for case in desk.inventory.tenants[SOME.key].cases
     ]
     assert sorted(types) == ["type-1", "type-1", "type-2"]
@@ -334,10 +333,7 @@ def test_a_custom_save_is_read_back_as_it_was_written(desk):
 
 
 def test_cases_that_no_run_has_saved_carry_tokens_of_no_run(desk):
-    calls = [
-        dataclasses.replace(desk.call(0), case=case, tenant=OTHER)
-        for case in desk.inventory.tenants[OTHER.key].cases
-    ]
+    calls = [desk.call(0)._replace(case=case, tenant=OTHER) for case in desk.inventory.tenants[OTHER.key].cases]
     reads = [
         desk.binding.values_read(OTHER, desk.client.send(desk.binding.read_back(one.tenant, one.case)))
         for one in calls
