@@ -20,6 +20,7 @@ from loadgen.guard import Guard
 from loadgen.health import Health
 from loadgen.operations import Listener
 from loadgen.part import Part
+from loadgen.pause import pause
 from loadgen.tally import Tally
 from loadgen.task import Task
 from loadgen.teller import Teller
@@ -249,4 +250,5 @@ class Drive:
         if self._phase in ("warm-up", "measure", "drain"):
             self._health.tick()
         for arm in self._arms:
-            arm.recorder.flush()
+            while arm.recorder.flush_some():
+                pause()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from analysis.samples import EFFECT_COLUMNS, SAMPLE_COLUMNS
-from loadgen.disk import ROTATE_S
+from loadgen.disk import BATCH_ROWS, ROTATE_S
 from loadgen.run_folder import RunFolder
 from loadgen.shards import ShardWriter
 
@@ -99,17 +99,25 @@ class Recorder:
 
     def flush(self) -> None:
         """Append what is in memory to the shards. Raises OSError where the disk is full."""
-        samples, self._samples = self._samples, []
-        effects, self._effects = self._effects, []
+        while self.flush_some():
+            pass
+
+    def flush_some(self) -> bool:
+        """Append a batch of what is in memory, a millisecond's work at most; whether there is more."""
+        samples, self._samples = self._samples[:BATCH_ROWS], self._samples[BATCH_ROWS:]
+        effects, self._effects = self._effects[:BATCH_ROWS], self._effects[BATCH_ROWS:]
         self._sample_shard.append(samples)
         self.written += len(samples)
         if self._on_flush is not None:
             self._on_flush(samples)
         self._effect_shard.append(effects)
+        if self._samples or self._effects:
+            return True
         if self._clock() - self._opened_s >= ROTATE_S:
             self._end()
             self._part += 1
             self._open()
+        return False
 
     def close(self) -> None:
         """Flush and end the shards."""

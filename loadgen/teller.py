@@ -7,6 +7,7 @@ from collections import deque
 import gevent
 
 from loadgen.operations import Listener
+from loadgen.pause import pause
 from loadgen.recorder import Sample
 
 #: How far the listener may be behind, and how many rows it gets before the answers have their turn.
@@ -31,7 +32,7 @@ class Teller:
             gevent.sleep(TELL_EVERY_S)
             while self._untold:
                 self._tell(TELL_AT_ONCE)
-                gevent.sleep(0)
+                pause()
 
     def tell_the_rest(self) -> None:
         """Tell at once what is kept still."""

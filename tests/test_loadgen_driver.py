@@ -196,6 +196,23 @@ def test_a_stop_is_heard_while_waiting_for_room(tmp_path):
         assert (driver.fired, made.recorder.aborted) == (2, 2)
 
 
+def test_who_catches_up_lets_answers_and_timers_have_their_turn():
+    """gevent's own sleep(0) would let the timer ring once in some fifty arrivals."""
+    turns = 0
+
+    def ring() -> None:
+        nonlocal turns
+        while True:
+            gevent.sleep(1e-6)
+            turns += 1
+
+    due = [Arrival(seq, -1.0, SCENARIO.tenants[0], Operation.READ_CASE, 0) for seq in range(320)]
+    timer = gevent.spawn(ring)
+    Driver(due, lambda arrival: None, now=lambda: 0.0, in_flight_max=400, health=Health()).walk()
+    timer.kill()
+    assert turns >= 320 / 16 - 1
+
+
 def test_a_performer_takes_up_the_next_arrival_and_a_mistake_in_one_costs_no_other():
     done, greenlets = [], set()
 

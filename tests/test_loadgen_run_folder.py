@@ -101,6 +101,22 @@ def as_counted(rows: list[tuple]) -> Counter[tuple]:
     return Counter(tuple("nan" if value != value else value for value in row) for row in rows)
 
 
+def test_what_a_busy_second_recorded_is_written_in_portions_between_which_others_have_their_turn(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    recorder = Recorder(folder)
+    for seq in range(600):
+        recorder.sample(Sample(seq, 0, "", "t", 0, "read_case", 0.0, 0.0, 0.1, 200, "ok", "", 0, 2))
+    assert [(recorder.flush_some(), recorder.written) for _ in range(3)] == [
+        (True, 256),
+        (True, 512),
+        (False, 600),
+    ]
+    recorder.close()
+    folder.compact()
+    assert sorted(folder.read_samples()["seq"]) == list(range(600))
+
+
 @given(st.lists(samples, max_size=20), st.lists(effects, max_size=20), st.integers(0, 20))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_recorded_is_what_is_read_back(tmp_path_factory, rows, more, cut):
