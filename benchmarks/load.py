@@ -86,7 +86,7 @@ class Bare({kind}):
             Bare.begun = os.times()
         n = next(Bare.numbers)
         values = standard_values(n)
-        body = json.dumps({{"title": values.title, "description": values.description, "note": "x" * {note}}})
+        body = json.dumps({{"title": values['title'], "description": values['description'], "note": "x" * {note}}})
         headers = {{"X-Save-Id": f"sp-0123456789-{{n:07x}}", "Content-Type": "application/json"}}
         self.client.patch(f"/{mode}/cases/{{n % 2}}", data=body, name="save", headers=headers)
 
@@ -238,6 +238,7 @@ class Bench:
         )
         (self.room / "inventory.json").write_text(known.model_dump_json())
         words = ["--scenario", str(scenario), "--target", str(target), "--run-dir", str(folder)]
+        words += ["--stop-with-parent"]  # as savepath run starts it
         return Asked(folder, scenario, target, [*words, "--inventory", str(self.room / "inventory.json")])
 
     def bare(self, mode: str, *, users: int, seconds: float, pace: float = 0) -> dict[str, float]:

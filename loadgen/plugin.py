@@ -96,7 +96,9 @@ class Plugin:
         try:
             settings = settings_of(options, self._prepared)
             self._prepared += 1
-            session = self._preparing = Session(settings, listener=self._tell_locust)
+            # Where savepath leads, it shows the run, and nobody reads Locust's tables: a twentieth of a request.
+            listener = None if options.stop_with_parent else self._tell_locust
+            session = self._preparing = Session(settings, listener=listener)
             if options.stop_with_parent and self._prepared == 1:
                 gevent.spawn(self._end_with_parent, options.stop_with_parent)
             session.prepare()
