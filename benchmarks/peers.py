@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.load import LOCUSTFILE, RATE_PER_S, Bench, locust, row, server
+from benchmarks.machine import lateness_of_a_loop_s
 from scenarios.arrivals import arrivals
 from scenarios.library import load_scenario
 from targets.binding import Binding
@@ -26,7 +27,7 @@ from targets.mapping import load_target
 
 REPEATS = 3
 WARM_S, COUNTED_S = 2.0, 4.0
-HIGH_RATE_PER_S = 2000
+HIGH_RATE_PER_S, LATE_S = 2000, 5
 USERS = 50
 #: Characters of a body that are not its note: keys, title, description.
 REST = 250
@@ -75,20 +76,25 @@ def measure() -> list[dict[str, object]]:
 
 def own_figures(bench: Bench, ours_us: float) -> list[dict[str, object]]:
     """Rows about lateness, and about the share that building requests has of a request's CPU."""
-    late = [1000 * _lateness_s(bench) for _ in range(REPEATS)]
+    late, bare, waited = zip(*(_lateness(bench) for _ in range(REPEATS)), strict=True)
     share = 100 * _payload_us() / ours_us
     return [
         row(f"schedule error, p99 at {HIGH_RATE_PER_S:,}/s, ms", late, "<= 5", most=5),
+        row("  of a bare loop that is as busy, by turns, p99, ms", bare),
+        row("  ours waited for a core meanwhile, % of the time", waited),
         row("building the requests of field-sweep, % of ours", [share], "<= 5", most=5),
     ]
 
 
-def cpu_us(bench: Bench, tools: Sequence[str], size: int, rounds: int) -> dict[str, list[float]]:
+def cpu_us(
+    bench: Bench, tools: Sequence[str], size: int, rounds: int, between: Callable[[], None] = lambda: None
+) -> dict[str, list[float]]:
     """Microseconds of CPU a request by tool, once for each round, in turns; none of a tool that is not there."""
     there = [tool for tool in tools if TOOLS[tool][0] is None or shutil.which(TOOLS[tool][0])]
     found: dict[str, list[float]] = {tool: [] for tool in there}
     for _ in range(rounds):
         for tool in there:
+            between()
             found[tool].append(_us_a_request(bench, TOOLS[tool][1], size))
     return found
 
@@ -185,9 +191,11 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _lateness_s(bench: Bench) -> float:
-    run = bench.ours("static", rate=HIGH_RATE_PER_S, duration=5, in_flight=500)
-    return run.read().generator.lag_p99_s
+def _lateness(bench: Bench) -> tuple[float, float, float]:
+    """How late ours was and a bare loop after it, p99 in ms; and how long ours waited for a core, in %."""
+    ours = bench.ours("static", rate=HIGH_RATE_PER_S, duration=LATE_S, in_flight=500).read().generator
+    bare_s = lateness_of_a_loop_s(HIGH_RATE_PER_S, ours.cpu, LATE_S)
+    return 1000 * ours.lag_p99_s, 1000 * bare_s, 100 * ours.run_queue_delay
 
 
 def _payload_us() -> float:

@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks import workers
 from benchmarks.load import PERIOD_S, RATE_PER_S, STALL_S, Bench, row, server
+from benchmarks.machine import loop_ms
 from benchmarks.peers import SIZES, TOOLS, cpu_us, own_figures
 
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -60,11 +61,16 @@ def measure(options: Sequence[str] = ()) -> list[dict[str, object]]:
     asked = _parser().parse_args(options)
     with tempfile.TemporaryDirectory(prefix="savepath-performance-") as room, server() as port:
         bench = Bench(Path(room), port)
-        cost = {size: cpu_us(bench, list(TOOLS), size, asked.rounds) for size in SIZES}
+        loop: list[float] = []
+
+        def between() -> None:
+            loop.append(loop_ms())
+
+        cost = {size: cpu_us(bench, list(TOOLS), size, asked.rounds, between) for size in SIZES}
         told = list(_told(bench))
         own = [*own_figures(bench, statistics.median(cost[SIZES[0]]["savepath"])), *workers.measure()]
     if asked.write:
-        _write("\n".join([_machine(asked.rounds), "", *_cost(cost), "", *_accuracy(told), "", *_own(own)]))
+        _write("\n".join([_machine(asked.rounds, loop), "", *_cost(cost), "", *_accuracy(told), "", *_own(own)]))
     costs = [
         row(f"{tool}, {size // 1000} KB, us of CPU a request", values)
         for size, found in cost.items()
@@ -75,7 +81,7 @@ def measure(options: Sequence[str] = ()) -> list[dict[str, object]]:
         for one in told
         for q, time_s in zip(QUANTILES, one.times_s, strict=True)
     ]
-    return [*costs, *errors, *own]
+    return [row("one and the same loop of additions, ms", loop), *costs, *errors, *own]
 
 
 def truth_s(q: float) -> float:
@@ -120,11 +126,13 @@ def _run(words: list[str]) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
-def _machine(rounds: int) -> str:
+def _machine(rounds: int, loop: Sequence[float]) -> str:
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     model = names[0].partition(":")[2].strip() if names else platform.machine()
-    return f"{model}, {os.cpu_count()} cores shared with others, Python {platform.python_version()}; " + (
-        "one round." if rounds == 1 else f"median of {rounds} rounds (lowest to highest)."
+    taken = "one round" if rounds == 1 else f"median of {rounds} rounds (lowest to highest)"
+    return (
+        f"{model}, {os.cpu_count()} cores shared with others, Python {platform.python_version()}; {taken}.\n"
+        f"Between them one and the same loop of additions took {min(loop):.0f} to {max(loop):.0f} ms."
     )
 
 
