@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
 import statistics
@@ -238,7 +239,7 @@ class Bench:
         )
         (self.room / "inventory.json").write_text(known.model_dump_json())
         words = ["--scenario", str(scenario), "--target", str(target), "--run-dir", str(folder)]
-        words += ["--stop-with-parent"]  # as savepath run starts it
+        words += ["--stop-with-parent", str(os.getpid())]  # as savepath run starts it
         return Asked(folder, scenario, target, [*words, "--inventory", str(self.room / "inventory.json")])
 
     def bare(self, mode: str, *, users: int, seconds: float, pace: float = 0) -> dict[str, float]:
