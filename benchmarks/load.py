@@ -57,7 +57,7 @@ operations:
       method: PATCH
       path: /cases/{{{{ case }}}}
       headers: {{X-Save-Id: "{{{{ save.id }}}}"}}
-      body: {{title: "{{{{ values['title'] }}}}", description: "{{{{ values['description'] }}}}", note: "{note}"}}
+      body: {{title: "{{{{ values.title }}}}", description: "{{{{ values.description }}}}", note: "{note}"}}
 """
 
 SCENARIO = """
