@@ -19,9 +19,12 @@ HEADERS_MAX: Final = 1024 * 1024
 _BLOCK: Final = 64 * 1024
 
 
-def read_answer(sock: gevent.socket.socket) -> Answer:
-    """The next answer on a connection, whole. Raises Unanswered, HTTPParseError or OSError where none comes."""
-    answer, heard = Answer(), 0
+def read_answer(sock: gevent.socket.socket, *, has_body: bool = True) -> Answer:
+    """The next answer on a connection, whole. Raises Unanswered, HTTPParseError or OSError where none comes.
+
+    ``has_body``: whether it may have one; the answer to HEAD has none, whatever length it tells.
+    """
+    answer, heard = Answer(has_body=has_body), 0
     while not answer.is_whole:
         data = sock.recv(_BLOCK)
         answer.feed(data)  # nothing is the end of the connection, with which some answers end
@@ -38,8 +41,9 @@ def read_answer(sock: gevent.socket.socket) -> Answer:
 class Answer(HTTPResponseParser):
     """What was found of an answer so far. llhttp calls the methods whose names begin with ``_on``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_body: bool = True) -> None:
         super().__init__()
+        self._ends_with_headers = not has_body
         self.status = 0
         self.headers: dict[str, str] = {}  # of several with one name the last
         self.has_headers = False  # all of them
@@ -78,10 +82,11 @@ class Answer(HTTPResponseParser):
         self._name = self._value = ""
         self._in_value = False
 
-    def _on_headers_complete(self) -> None:
+    def _on_headers_complete(self) -> bool:
         if self._in_value:
             self._end_header()
         self.has_headers = True
+        return self._ends_with_headers
 
     def _on_body(self, data: bytearray) -> None:
         self._parts.append(data)

@@ -58,7 +58,7 @@ class Client:
             message += request.body
         begun = self._limit.begin()
         try:
-            return _exchange(connections, message)
+            return _exchange(connections, message, has_body=request.method != "HEAD")
         except TimeIsUp:
             raise Unanswered("timeout", "no answer in time") from None
         except (HTTPParseError, OSError) as error:
@@ -80,13 +80,13 @@ class Client:
         return opened, parts.netloc.rpartition("@")[2]
 
 
-def _exchange(connections: Connections, message: bytes) -> Response:
+def _exchange(connections: Connections, message: bytes, *, has_body: bool) -> Response:
     connection = connections.take()
     try:
         sent = connection.sock.send(message)
         if sent < len(message):  # sendall asks the system for the size of its buffer before each request
             connection.sock.sendall(message[sent:])
-        answer = read_answer(connection.sock)
+        answer = read_answer(connection.sock, has_body=has_body)
         usable = answer.should_keep_alive()
     except BaseException:
         connections.give_up(connection)

@@ -155,6 +155,15 @@ def test_an_interim_answer_is_not_the_answer():
     assert (response.status, response.body, "link" in response.headers) == (200, b"{}", False)
 
 
+def test_an_answer_to_head_has_no_body_whatever_length_it_tells():
+    with (
+        stub_server(lambda *_: b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nETag: 7\r\n\r\n") as stub,
+        client(2) as one,
+    ):
+        answers = [one.send(Request("HEAD", f"{stub.url}/x")) for _ in range(2)]
+    assert [(answer.status, answer.headers["etag"], answer.body) for answer in answers] == [(200, "7", b"")] * 2
+
+
 def test_two_answers_to_one_request_are_not_http():
     assert fail(lambda request, connection: OK + OK) == ("invalid", "not http")
 
