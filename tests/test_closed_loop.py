@@ -13,16 +13,19 @@ from analysis_examples import effects, sides
 from command_line import savepath
 from run_examples import driven
 from stub_server import OK, stub_server
-from test_loadgen_runs import start, words
+from test_loadgen_workers import PATIENCE_S
 
 from analysis.assessment import assess
 from analysis.findings import CheckOutcome, ObjectiveOutcome, Reason, Verdict
 from analysis.runs import Objective, Question
+from loadgen.chosen import ChosenTarget, Workers
 from loadgen.client import Client
 from loadgen.closed_loop import ClosedLoop
 from loadgen.driver import Driver
 from loadgen.health import Health
 from loadgen.run_folder import RunFolder
+from loadgen.session import Session
+from loadgen.settings import Settings
 from savepath.watching.blocks_of_runs import blocks_of
 from scenarios.arrivals import arrivals, expected_in_cells, most_in_a_second
 from scenarios.errors import InputError
@@ -210,7 +213,7 @@ def test_a_stop_is_heard_while_everybody_thinks():
 
 @pytest.fixture(scope="module")
 def closed_run(tmp_path_factory) -> Path:
-    """A run of plain Locust with two workers."""
+    """A run with two workers."""
     room = tmp_path_factory.mktemp("closed")
     (room / "closed.yaml").write_text(
         TEXT.replace("duration_s: 60", "duration_s: 1").replace(", save_standard: 1", "").replace(": 10", ": 1")
@@ -222,19 +225,16 @@ def closed_run(tmp_path_factory) -> Path:
     (room / "desk.yaml").write_text(
         'name: desk\nbase_url: http://127.0.0.1:9\noperations: {read_case: {request: "GET /cases/{{ case }}"}}\n'
     )
-    more = (
-        "--headless",
-        "--workers",
-        "2",
-        "--target",
-        str(room / "desk.yaml"),
-        "--inventory",
-        str(room / "inventory.json"),
-    )
+    said: list[str] = []
     with stub_server(lambda request, connection: OK) as stub:
-        case = start(words(room / "closed.yaml", room / "run", stub.url, *more), room / "run")
-        case.wait()
-    assert case.process.returncode == 0, case.said
+        chosen = ChosenTarget(str(room / "desk.yaml"), {"base_url": stub.url}, room / "inventory.json")
+        session = Session(
+            Settings(str(room / "closed.yaml"), chosen, run_dir=room / "run", workers=Workers(2)), say=said.append
+        )
+        session.prepare()
+        session.start()
+        assert session.finished.wait(PATIENCE_S)
+    assert session.ending.exit_code == 0, said
     return room / "run"
 
 

@@ -121,7 +121,8 @@ def room(desk, tmp_path_factory) -> Path:
 def ends(desk, room) -> Iterator[Mapping[str, Case]]:
     """Ways in which a run ends, all at the same time: most of them wait most of the time.
 
-    How it ends after one Ctrl-C or two, and where the target is gone, ``test_cli`` sees through ``savepath run``.
+    How it ends after one Ctrl-C or two, and where the target is gone, ``test_cli`` sees through ``savepath run``;
+    after a request to terminate or a time, ``test_stopping_workers``.
     """
     known = ["--headless", "--inventory", str(room / "inventory.json")]
     cases: dict[str, Case] = {}
@@ -131,14 +132,10 @@ def ends(desk, room) -> Iterator[Mapping[str, Case]]:
 
     try:
         begin("complete", "tiny", desk.url, *known, "--label", "side=before", "--purpose", "a test")
-        begin("term", "long", desk.url, *known)
-        begin("run-time", "long", desk.url, *known, "--run-time", "1s")
         begin("rule", "guarded", desk.url, *known)
         begin("down", "tiny", "http://127.0.0.1:9", *known)
         orphan = words(room / "long.yaml", room / "born-orphan", desk.url, *known)
         cases["born-orphan"] = start(beneath(orphan, then=""), room / "born-orphan")
-        cases["term"].until_recorded()
-        cases["term"].process.send_signal(signal.SIGTERM)
         for case in cases.values():
             case.wait()
         yield cases
@@ -152,8 +149,6 @@ def ends(desk, room) -> Iterator[Mapping[str, Case]]:
     ("name", "code", "status", "reason"),
     [
         ("complete", 0, "complete", ""),
-        ("term", 143, "interrupted", "SIGTERM"),
-        ("run-time", 0, "interrupted", "--run-time was over .*"),
         ("rule", 4, "aborted", "p50 > 0 ms over 1 s: it is .* m?s"),
     ],
 )
@@ -164,7 +159,7 @@ def test_a_run_ends_with_its_code_its_status_and_its_reason(ends, name, code, st
     assert "Traceback" not in case.said
 
 
-@pytest.mark.parametrize("name", ["complete", "term", "run-time", "rule"])
+@pytest.mark.parametrize("name", ["complete", "rule"])
 def test_nothing_is_lost_however_a_run_ends(ends, name):
     ledger, samples = ends[name].info.ledger, RunFolder(ends[name].folder).read_samples()
     assert ledger.closes
