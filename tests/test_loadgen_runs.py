@@ -63,6 +63,13 @@ class Case:
     def wait(self) -> None:
         _, self.said = self.process.communicate(timeout=PATIENCE_S)
 
+    def end(self) -> None:
+        """Leave nothing of it, whatever became of the test: an open pipe would be blamed on a later one."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
     def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
@@ -141,8 +148,7 @@ def ends(desk, room) -> Iterator[Mapping[str, Case]]:
         yield cases
     finally:
         for case in cases.values():
-            case.process.kill()
-            case.process.wait()
+            case.end()
 
 
 @pytest.mark.parametrize(
@@ -249,8 +255,7 @@ def test_the_web_interface_stops_and_starts_runs_each_with_a_folder_of_its_own(d
         case.process.send_signal(signal.SIGINT)
         case.wait()
     finally:
-        case.process.kill()
-        case.process.wait()
+        case.end()
     assert case.process.returncode == 130
     assert '"title": "By custom fields"' in page
     assert [RunFolder(room / name).read().status for name in ("web", "web-2")] == ["interrupted"] * 2

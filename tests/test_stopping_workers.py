@@ -132,8 +132,7 @@ def led(room, slow) -> Iterator[Case]:
     try:
         yield case
     finally:
-        case.process.kill()
-        case.process.wait()
+        case.end()
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +155,7 @@ def ends(room, slow) -> Iterator[Mapping[str, Case]]:
         for held in HELD.values():
             held.set()
         for case in cases.values():
-            case.process.kill()
-            case.process.wait()
+            case.end()
 
 
 def refuse_loss(folder: RunFolder, asked: int) -> None:
@@ -250,8 +248,7 @@ def test_the_stop_button_ends_a_run_of_two_workers_in_order_and_ctrl_c_the_one_t
         case.wait()
         until(lambda: not running(case.process.pid))
     finally:
-        case.process.kill()
-        case.process.wait()
+        case.end()
     first = RunFolder(room / "web").read().ledger.recorded
     for name, number in (("web", first), ("web-2", asked(slow, "web") - first)):
         refuse_loss(RunFolder(room / name), number)

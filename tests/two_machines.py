@@ -28,7 +28,7 @@ HOME = "10.77.9.1"
 ADDRESS = f"{HOME}:8720"
 #: While the one is cut off the other sends so many rows: half of them, after which nothing is on its way any more.
 ROWS_OF_A_CUT = 80
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 NUMBERS = (0, 1)
 
 
