@@ -45,7 +45,7 @@ def started(*options):
     command = [sys.executable, "-m", "casedesk", *options]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert select.select([child.stdout], [], [], 30)[0], "no line within 30 s"
+        assert select.select([child.stdout], [], [], 100)[0], "no line within 100 s"
         yield child, child.stdout.readline()
     finally:
         child.kill()

@@ -75,7 +75,7 @@ class Case:
         while not condition():
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def until_recorded(self, folder: Path | None = None) -> None:
         shard = RunFolder(folder or self.folder).shard(0, "samples")

@@ -73,7 +73,7 @@ def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline
-        gevent.sleep(0.02)
+        gevent.sleep(0.05)
 
 
 def rows(folder: RunFolder, worker: int):

@@ -300,7 +300,7 @@ def test_a_run_is_whole_finds_every_effect_once_and_leaves_nothing_when_it_is_cl
     before = system.rows(served.home)
     done = subprocess.run(
         words_of_a_run(served, served.scenario_file, out),
-        capture_output=True, text=True, env=os.environ | system.environ, timeout=100,
+        capture_output=True, text=True, env=os.environ | system.environ, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     run = RunFolder(out)
@@ -320,7 +320,7 @@ def test_after_a_kill_in_the_middle_of_a_run_its_clean_up_leaves_nothing(served,
     text = served.scenario_file.read_text().replace("cases: 2", "cases: 3")
     more.write_text(re.sub("duration_s: .*", "duration_s: 60", text))
     child = subprocess.Popen(words_of_a_run(served, more, out), env=os.environ | served.system.environ)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 280
     while not any(path.stat().st_size > 1000 for path in out.glob("shards/*samples*")):
         assert child.poll() is None
         assert time.monotonic() < deadline

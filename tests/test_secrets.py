@@ -117,7 +117,7 @@ def test_no_artefact_of_a_run_holds_a_secret_that_the_target_repeats(tmp_path, m
         words = ["run", "s.yaml", "--target", "t.yaml", "--production", "--out", "out/run", "--label", "a=before"]
         done = subprocess.run(
             [sys.executable, "-m", "savepath", *words],
-            capture_output=True, text=True, timeout=100, env={**os.environ, **ENVIRON, "TMPDIR": str(tmp_path)},
+            capture_output=True, text=True, timeout=280, env={**os.environ, **ENVIRON, "TMPDIR": str(tmp_path)},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert sum(asked.method == "PATCH" for asked in echo.asked) >= 5
