@@ -28,8 +28,7 @@ class Form:
     _method: str
     _path: Template
     _query: tuple[tuple[str, Tree], ...]
-    _headers: tuple[tuple[str, Template], ...]
-    _common: tuple[tuple[str, Template], ...]
+    _headers: tuple[tuple[str, Template], ...]  # those that every request has, and then its own
     _body: Tree | None
     _form: tuple[tuple[str, Template], ...] | None
 
@@ -51,8 +50,6 @@ class Form:
         headers = dict(authorisation)
         if traceparent is not None:
             headers["traceparent"] = traceparent
-        for name, template in self._common:
-            headers[name] = template.text(context)
         for name, template in self._headers:
             headers[name] = template.text(context)
         body = None
@@ -76,7 +73,7 @@ def compile_form(mapping: RequestMapping, common: Mapping[str, str] = {}) -> For
     form = None if mapping.form is None else tuple((n, compile_template(t)) for n, t in mapping.form.items())
     named: list[tuple[str, Template | Tree]] = [*query, *own, *shared, *(form or ())]
     names = path.names.union(*(part.names for _, part in named), body.names if body else ())
-    return Form(names, mapping.method, path, query, own, shared, body, form)
+    return Form(names, mapping.method, path, query, (*shared, *own), body, form)
 
 
 def _escape(text: str) -> str:

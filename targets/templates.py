@@ -93,9 +93,8 @@ class Template:
 
     def value(self, context: Context) -> Any:
         """What the template says, with the type of its value where it is one expression alone."""
-        if self._whole:
-            return cast("Callable[[Context], Any]", self._parts[0])(context)
-        return self.text(context)
+        part = self._parts[0] if self._whole else ""
+        return self.text(context) if isinstance(part, str) else part(context)
 
     def text(self, context: Context, escape: Callable[[str], str] | None = None) -> str:
         """What the template says as text; ``escape`` is applied to each value, not to the text between."""
