@@ -1,7 +1,5 @@
 """Logins and tokens, addresses and credentials of single tenants, and where secrets come from."""
 
-from dataclasses import replace
-
 import pytest
 from misbehaving_server import Behaviour, ExpiringTokens, Reply, Scripted, misbehaving
 
@@ -160,7 +158,7 @@ def test_every_token_of_a_login_is_masked_however_long_ago_it_was_renewed():
     request = Request("GET", "http://127.0.0.1:1/")
     for number in range(10):
         accepted(credentials, f"token+{number}")
-        carried = replace(request, headers=credentials.headers_for(None))
+        carried = request._replace(headers=credentials.headers_for(None))
         assert credentials.answered(carried, Response(401, {}, b""))  # due again
     assert credentials.masked("token+0 token+9 as token%2B5") == "*** *** as ***"
 
@@ -228,7 +226,7 @@ def test_a_tenant_has_its_own_address_and_its_own_token():
         with ControlClient(system, credentials) as client:
             client.log_in()
             for tenant in (SMALL, LARGE):
-                request = binding.request(Operation.READ_CASE, replace(CALL, tenant=tenant))
+                request = binding.request(Operation.READ_CASE, CALL._replace(tenant=tenant))
                 client.expect(request)
     assert rooms.lines == ["POST /login", "POST /s-large-01/login", "GET /cases/7", "GET /s-large-01/cases/7"]
     assert rooms.asked[1].form == {"user": "s-large-01", "password": "other"}
