@@ -49,7 +49,7 @@ def table(rows: list[dict[str, object]]) -> str:
     for row in rows:
         value, low, high = (f"{row[k]:.4g}" if row[k] is not None else "" for k in ("value", "low", "high"))
         mark = {True: "reached", False: "NOT REACHED", None: ""}[row["reached"]]
-        lines.append(f"{row['figure']!s:<52}{value:>10}{low:>9}{high:>9}  {row['goal']} {mark}")
+        lines.append(f"{row['figure']!s:<52}{value:>10}{low:>9}{high:>9}  {row['goal'] or ''} {mark}")
     return "\n".join(lines)
 
 
