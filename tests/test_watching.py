@@ -94,11 +94,12 @@ def grown(watched, tmp_path):
     return Path(shutil.copytree(watched / "grown", tmp_path / "state"))
 
 
-def age(state: Path, seconds: float) -> None:
-    """Let a journal be so old, and its watch dead."""
+def age(state: Path, seconds: float, **said) -> None:
+    """Let a journal be so old, and its watch dead; ``said`` is what it decided."""
     path = state / "decisions.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    kept = [line | {"written_s": time.time() - seconds} for line in lines if line["kind"] == "decision"]
+    old = {"written_s": time.time() - seconds} | said
+    kept = [line | old for line in lines if line["kind"] == "decision"]
     path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
@@ -297,6 +298,18 @@ def test_no_watch_no_decision_a_dead_watch_and_a_broken_journal_are_hold_for_the
     assert ask(quiet, written_s + 1).verdict is Verdict.HOLD
     path.write_text("")
     assert ask(quiet, written_s + 1).verdict is Verdict.HOLD
+
+
+@pytest.mark.parametrize(("dead_s", "code"), [(60, 0), (3600, 10)])
+def test_a_watch_that_is_begun_again_and_finds_its_window_over_is_clear_only_if_it_had_just_died(
+    runs, quiet, dead_s, code
+):
+    age(quiet, dead_s, verdict="CLEAR", sentence="fine")
+    assert watch(wanted(runs, quiet), lambda line: None) == code
+    called("watch", "--state", quiet, "--note", "days later")
+    answer = ask(quiet, time.time() + 1e6)
+    assert answer.verdict is (Verdict.HOLD if code else Verdict.CLEAR)
+    assert ("so nothing is known; was CLEAR" in answer.reason) is bool(code)
 
 
 def test_a_note_and_an_event_are_kept_in_the_journal(quiet):

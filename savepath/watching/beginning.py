@@ -27,6 +27,7 @@ from savepath.watching.agreed import Agreed, AgreedTime, is_state, read_agreed
 from savepath.watching.beside import Beside
 from savepath.watching.blocks_of_runs import BATCH, blocks_of_all, tenants_of
 from savepath.watching.cutting import NAME, Cut, cut_to_block, refuse_unwatchable
+from savepath.watching.gatekeeping import ask
 from savepath.watching.journal import unwritable
 from savepath.watching.rounds import drive, follow
 from savepath.watching.state import Watching, found_in_a_day, make_state, only_watch, open_state
@@ -70,7 +71,7 @@ class Wanted:
 
 
 def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) -> int:
-    """Watch until the window is over; the exit code of the last verdict. ``quiet``: only decisions and errors."""
+    """Watch until the window is over; the exit code of the gate then. ``quiet``: only decisions and errors."""
     wanted.beside.refuse()
     if wanted.follow is None:  # errors of the scenario and the target come first
         scenario, target = load_scenario(wanted.scenario), ChosenTarget(wanted.target, dict(wanted.settings))
@@ -98,7 +99,7 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
             note(f"status page: {page}")
         try:
             if wanted.follow is not None:
-                verdict = follow(watching, wanted.follow, until_clear=wanted.until_clear, say=say)
+                follow(watching, wanted.follow, until_clear=wanted.until_clear, say=say)
             else:
                 cut = Cut(wanted.state / NAME, cut_to_block(scenario, wanted.block_s))
                 try:
@@ -107,12 +108,12 @@ def watch(wanted: Wanted, say: Callable[[str], None], *, quiet: bool = False) ->
                     raise unwritable(cut.path, error) from None
                 command, runs = _command(wanted, cut, target), wanted.state / "runs"
                 progress = Progress(NOBODY if quiet else sys.stderr)
-                verdict = drive(watching, command, cut, runs, progress, until_clear=wanted.until_clear, say=say)
+                drive(watching, command, cut, runs, progress, until_clear=wanted.until_clear, say=say)
         except KeyboardInterrupt:
             return 130
         with suppress(OSError):  # a full disk: the gate then holds, as for a watch that died
             watching.end(time.time())
-    return exit_code(verdict, "hold")
+    return exit_code(ask(wanted.state, time.time()).verdict, "hold")
 
 
 def _begin(wanted: Wanted) -> None:

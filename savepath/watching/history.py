@@ -27,7 +27,7 @@ class History:
         self.seen: dict[str, float] = {}  # event -> when it was seen first, by somebody or in a block
         self.last: Mapping[str, Any] | None = None  # the last decision, without its block
         self.acknowledged = False  # after the last decision
-        self.ended = False
+        self.ended_s: float | None = None  # when it was ended, if nothing was decided after that
         self.requests: dict[str, int] = {}  # by operation
         self.failures: dict[str, int] = {}
         self._journal = Journal(state)
@@ -49,10 +49,11 @@ class History:
                 raise InputError(self._damage) from None
 
     def _take(self, line: Line) -> None:
-        self.ended = line["kind"] == "end"
         if line["kind"] == "decision":
             self._decided(line)
-        elif line["kind"] != "end":
+        elif line["kind"] == "end":
+            self.ended_s = moment_of(line["at_s"])
+        else:
             self.remarks.append(Remark(moment_of(line["at_s"]), str(line["kind"]), str(line["text"])))
             self.acknowledged = self.acknowledged or line["kind"] == "ack"
             if line["kind"] == "event":
@@ -70,4 +71,4 @@ class History:
         verdict, sentence = Verdict(line["verdict"]), str(line["sentence"])
         self.moments.append(Moment(moment_of(line["at_s"]), verdict, sentence, shifts, sent, failed))
         self.last = {key: value for key, value in line.items() if key not in ("kind", "block")}
-        self.acknowledged = False
+        self.acknowledged, self.ended_s = False, None

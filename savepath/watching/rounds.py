@@ -38,20 +38,20 @@ ALONE_BLOCKS: Final = 12
 Say = Callable[[str], None]
 
 
-def follow(watching: Watching, folder: Path, *, until_clear: bool, say: Say) -> Verdict:
+def follow(watching: Watching, folder: Path, *, until_clear: bool, say: Say) -> None:
     """Decide on the runs that others write into ``folder``, until the window is over."""
     last, done = None, set(watching.taken)
     while True:
         for path in _whole_runs(folder, done):
             last = _take(watching, path, say) or last
         if _is_over(watching, last, until_clear=until_clear):
-            return last.verdict if last else Verdict.HOLD
+            return
         time.sleep(POLL_S)
 
 
 def drive(
     watching: Watching, command: Command, cut: Cut, runs: Path, progress: Progress, *, until_clear: bool, say: Say
-) -> Verdict:
+) -> None:
     """Drive one run a block, and decide on it, until the window is over."""
     last, number = None, -1
     for path in runs.glob("block-*"):
@@ -78,7 +78,6 @@ def drive(
                     _decide(watching, _lost(begun.wall_s, watching.agreed.block_s, failure), path.name), say
                 )
             time.sleep(turn.left_s(_now()))
-    return last.verdict if last else Verdict.HOLD
 
 
 class _Maker:

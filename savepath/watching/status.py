@@ -91,7 +91,7 @@ class Status(_Part):
     begun_s: float = Field(description="Unix time")
     ends_s: float = Field(description="Unix time at which the window is over, as agreed")
     block_s: float = Field(gt=0)
-    ended: bool = Field(description="whether the watch was ended in order")
+    ended: bool = Field(description="whether the watch was ended in order, soon after its last decision")
     acknowledged: bool = Field(description="whether somebody acknowledged the alarms after the last decision")
     blocks: int = Field(description="how many were decided")
     decided: Decided | None = Field(None, description="the last decision; null before the first")
@@ -123,18 +123,26 @@ def status_of(history: History, now_s: float) -> Status:
         begun_s=agreed.begun_s,
         ends_s=agreed.ends_s,
         block_s=agreed.block_s,
-        ended=history.ended,
+        ended=False,
         acknowledged=history.acknowledged,
         blocks=len(history.moments),
         decided=None if history.last is None else Decided.model_validate(history.last),
         remarks=tuple(Told(at_s=one.at_s, kind=one.kind, text=one.text) for one in history.remarks[-100:]),
     )
+    found = found.model_copy(update={"ended": _ended_in_order(history.ended_s, found)})
     answer = judge(found, now_s)
     return found.model_copy(update={"verdict": answer.verdict, "sentence": answer.reason})
 
 
+def _ended_in_order(ended_s: float | None, status: Status) -> bool:
+    """Whether it was alive until then: one that died and is begun again may only find its window over."""
+    if ended_s is None or status.decided is None:
+        return False
+    return ended_s - status.decided.written_s <= most_silent_s(status)
+
+
 def judge(status: Status, now_s: float) -> Answer:
-    """What holds at ``now_s``: CLEAR only from a watch that is alive or was ended in order."""
+    """What holds at ``now_s``: CLEAR only from a watch that is alive or was ended in order while it was."""
     last = status.decided
     if last is None:
         return Answer(Verdict.HOLD, "nothing was decided yet")
