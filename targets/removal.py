@@ -19,11 +19,14 @@ from targets.control import ControlClient
 from targets.credentials import Credentials
 from targets.extraction import whole
 from targets.footprint import Kind, Making, Recorded
+from targets.http import Request, Response
 from targets.model import Target
 from targets.provision_mapping import CleanUp, Listing, Remains, Removal, Step
 
 #: Answers that say that something is not there.
 GONE: Final = (404, 410)
+#: What was read before was saved since, by a late script say: it is read again, and tried so often in all.
+_CHANGED, _TRIES = 412, 3
 #: So many requests without an answer in all, and the rest is left for another time.
 _PATIENCE: Final = 3
 
@@ -200,15 +203,10 @@ class _Removing:
         if self._unanswered >= _PATIENCE:
             return Fate(kind, tenant, name, "left", "not tried any more, since the target does not answer")
         try:
-            if removal.precondition:
-                request = self._asking.fill(removal.precondition, context)
-                response = self._client.send(request)
-                if response.status < 300:
-                    request = self._asking.fill(removal.request, {**context, "before": whole(response)})
-                    response = self._client.send(request)
-            else:
-                request = self._asking.fill(removal.request, context)
-                response = self._client.send(request)
+            for _ in range(_TRIES if removal.precondition else 1):
+                request, response = self._ask_for(removal, context)
+                if response.status != _CHANGED:
+                    break
         except Aborted as error:
             self._unanswered += 1
             return Fate(kind, tenant, name, "left", str(error))
@@ -217,6 +215,17 @@ class _Removing:
         if response.status < 300:
             return Fate(kind, tenant, name, "removed")
         return Fate(kind, tenant, name, "left", self._client.complaints.told(request, response))
+
+    def _ask_for(self, removal: Removal, context: Mapping[str, Any]) -> tuple[Request, Response]:
+        """The request that was sent last, and its answer."""
+        if removal.precondition:
+            request = self._asking.fill(removal.precondition, context)
+            response = self._client.send(request)
+            if response.status >= 300:
+                return request, response
+            context = {**context, "before": whole(response)}
+        request = self._asking.fill(removal.request, context)
+        return request, self._client.send(request)
 
     def _seen_again(
         self, fates: list[Fate], step: Step | None, context: Mapping[str, Any], *, by_key: bool

@@ -164,6 +164,32 @@ def test_what_the_target_refuses_is_left_and_told_with_its_answer():
     assert fate.why.endswith("""/cases/1: http 403 (application/json): '{"error":"no"}'""")
 
 
+class Saved(Shelf):
+    """A late script saves each thing so often between its reading and its removal."""
+
+    def __init__(self, saves, **things):
+        super().__init__(**things)
+        self.saves = saves
+
+    def reply(self, asked):
+        if asked.method == "DELETE" and self.saves:
+            self.saves -= 1
+            return Reply(412, {"error": "edit conflict"})
+        return super().reply(asked) if asked.path.count("/") == 1 or asked.method != "GET" else Reply(200, {})
+
+
+@pytest.mark.parametrize(("saves", "word", "asked"), [(2, "removed", 6), (3, "left", 6)])
+def test_what_was_saved_since_it_was_read_is_read_again(saves, word, asked):
+    shelf = Saved(saves, cases=["1"])
+    text = MAPPING.replace(
+        "  case: DELETE /cases/{{ case }}\n",
+        "  case:\n    precondition: GET /cases/{{ case }}\n    request: DELETE /cases/{{ case }}\n",
+    )
+    (fate,) = removed(shelf, cases(1), *made("1"), text=text)
+    assert fate.word == word
+    assert sum(line.endswith("/cases/1") for line in shelf.lines) == asked
+
+
 def test_a_target_that_is_not_there_is_no_reason_to_forget_anything():
     with pytest.raises(Aborted, match="does not answer"):
         remove(parse_target(MAPPING, "t.yaml"), Recorded(HEADING, [TENANT]), {}, pytest.fail)
