@@ -194,6 +194,13 @@ def test_a_url_where_no_watch_can_be_is_hold(url):
     assert "no address of a watch" in ask_url(url, None, NOW_S).reason
 
 
+@pytest.mark.parametrize("url", ["http://me:hunter2@watch.internal", "http://[me:hunter2@watch.internal"])
+def test_a_url_with_a_password_is_hold_and_not_repeated(url):
+    reason = ask_url(url, None, NOW_S).reason
+    assert "told by --token-env" in reason
+    assert "hunter2" not in reason
+
+
 def test_a_token_that_no_header_can_hold_is_hold():
     assert "a character that no header can hold" in ask_url("http://127.0.0.1", "sésame", NOW_S).reason
 

@@ -88,6 +88,8 @@ def _when(headers: httpx.Headers) -> str:
 
 
 def _refuse_odd(where: str) -> None:
+    if "@" in where:  # not repeated: it may be a password
+        raise InputError("the address of a watch has no user and no password; its token is told by --token-env")
     try:
         parts = urlsplit(where)
         httpx.URL(where).host.encode("idna")  # as who looks it up does: no part is empty or of over 63 characters
