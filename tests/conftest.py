@@ -3,9 +3,12 @@
 import os
 import sys
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)
+# A busy machine is slow with everything: that says nothing of the strategies.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("repeatable")
 
 # Some environments forbid it (as container images do): each of hundreds of children would compile savepath anew.

@@ -369,7 +369,7 @@ BODIES = ["PATCH case", "POST cases", "POST case-types", "POST emails", "POST em
 
 
 @given(target=st.sampled_from(BODIES), body=ANY_JSON)
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_no_json_whatever_is_a_server_error(client, case, target, body):
     import orjson
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from analysis_examples import as_values
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.samples import EFFECT_COLUMNS, EFFECT_OUTCOMES, OPERATIONS, OUTCOMES, SAMPLE_COLUMNS
@@ -118,7 +118,7 @@ def test_what_a_busy_second_recorded_is_written_in_portions_between_which_others
 
 
 @given(st.lists(samples, max_size=20), st.lists(effects, max_size=20), st.integers(0, 20))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 def test_what_was_recorded_is_what_is_read_back(tmp_path_factory, rows, more, cut):
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "one")
     folder.create()

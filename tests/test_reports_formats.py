@@ -606,6 +606,6 @@ def test_any_assessment_can_be_told_in_text(found):
 
 
 @given(st.lists(CELL, max_size=6).map(tuple))
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 def test_any_matrix_can_be_told_on_a_page(found):
     assert html.render(dataclasses.replace(CLEAR, cells=found, timeline=()), META)

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import jsonschema
 import pytest
 from assessment_examples import CLEAR, ESCALATE_INCIDENT, EXAMPLES, META, cell
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.findings import Assessment, Ranked, Reason, Word
@@ -54,7 +54,7 @@ def any_of(kind: Any) -> st.SearchStrategy[Any]:
 
 
 @given(any_of(Assessment))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 def test_write_then_read_is_identity(assessment):
     read, meta = from_json(to_json(assessment, meta=META))
     # By text, since a number that is not known (NaN) equals nothing.
