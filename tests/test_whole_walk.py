@@ -20,7 +20,7 @@ DEMONSTRATE = """\
 import sys
 from pathlib import Path
 from savepath.demo import Demonstration, demonstrate
-demo = Demonstration(Path(sys.argv[2]), scenario=sys.argv[1], pairs=3)
+demo = Demonstration(Path(sys.argv[2]), scenario=sys.argv[1])
 sys.exit(not demo.succeeded(demonstrate(demo)))
 """
 
@@ -37,7 +37,7 @@ def shortened(name, shorter):
 @pytest.mark.alone
 @pytest.mark.timeout(330)
 def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_path):
-    """Its own scenario in runs of half the length; demonstrations that were made, cut to it, find the same."""
+    """Its own scenario in runs of half the length: each range is wide, and what it surely shows is asked."""
     scenario, out = tmp_path / "demo.yaml", tmp_path / "demo"
     scenario.write_text(shortened("demo", {"duration_s: 11": "duration_s: 6"}))
     done = subprocess.run(
@@ -46,16 +46,18 @@ def test_the_demonstration_finds_the_planted_incident_and_names_its_cause(tmp_pa
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((out / "results.json").read_text())
     page = (out / "report.html").read_text()
-    grown = {slope["operation"] for slope in results["slopes"] if slope["fires"]}
+    grown = [slope["operation"] for slope in results["slopes"] if slope["low"] is not None and slope["low"] > 0]
     blamed = {(cell["operation"], cell["custom_fields"]) for cell in results["cells"] if "slower" in cell["word"]}
     assert results["verdict"] == "ESCALATE"
-    assert any("save_custom" in operation for operation in grown)  # alone, or with the scripts of its saves
+    assert any("save_custom" in operation for operation in grown), results["slopes"]  # or with its scripts
     assert ("save_custom", 500) in blamed
     assert ("read_case", 0) not in blamed
-    # With three pairs it varies which operation leads the sentence; saving custom fields is always named in it.
+    # It varies which operation leads the sentence, and whether growth is beyond its limit or 500 fields alone.
     headline = re.search(r"^\*\*(.+)\*\*$", (out / "summary.md").read_text(), re.MULTILINE)[1]
     assert re.search("saving custom fields", headline, re.IGNORECASE)
-    assert re.search("the more custom fields the more so|grew with the number of custom fields", headline)
+    assert re.search(
+        "the more custom fields the more so|grew with the number of custom fields|at 500 custom", headline
+    )
     assert html.escape(headline) in page
     assert (out / "summary.md").stat().st_size > 1000
     assert (out / "junit.xml").stat().st_size > 1000
