@@ -1,10 +1,10 @@
 """Outages of a run: when its requests failed or hung in a row, for how long, and what came after.
 
-An arrival is *bad* if it failed, or took more than ``HANGS`` times the median of its cell; for as long as the
-generator itself stood still (``analysis.stalls``) nothing hangs. An outage begins with
-the first of ``IN_A_ROW`` bad arrivals in a row, of all of them or of one operation, by the moments in which they
-were due; it ends with the first of so many good ones, of each operation that was out. Single failures are none,
-however many: at one in twenty, five in a row come once in three million arrivals.
+An arrival is *bad* if it failed, or took more than ``HANGS`` times the median of its cell; while the generator
+itself stood still (``analysis.stalls``) nothing hangs. An outage begins with the first of ``IN_A_ROW`` bad ones
+in a row, of all arrivals or of one operation, by the moments in which they were due; it ends with the first of
+so many good ones, of each operation that was out. Single failures are none, however many: at one in twenty, five
+in a row come once in three million arrivals.
 """
 
 from __future__ import annotations
@@ -33,16 +33,8 @@ AS_BEFORE: Final = 2.0
 JOINED_S: Final = 5.0
 #: What is read of samples and effects, besides the arm.
 READS: Final = (
-    "seq",
-    "worker",
-    "operation",
-    "custom_fields",
-    "scheduled_s",
-    "sent_s",
-    "done_s",
-    "outcome",
-    "detail",
-)
+    "seq", "worker", "operation", "custom_fields", "scheduled_s", "sent_s", "done_s", "outcome", "detail",
+)  # fmt: skip
 READS_EFFECTS: Final = ("seq", "kind", "outcome")
 
 _LOST: Final = {"value": ("lost", "partial", "foreign"), "script": ("missed", "doubled")}

@@ -51,7 +51,7 @@ def read_status(content: bytes, where: str, now_s: float) -> Status:
         place = ".".join(map(str, first["loc"])) or "the whole"
         raise InputError(f"{where}: no status of a watch ({place}: {first['msg']})") from None
     apart_s = now_s - status.answered_s
-    if abs(apart_s) > most_silent_s(status):
+    if abs(apart_s) > most_silent_s(status.block_s):
         raise InputError(
             f"{where}: the answer is of {abs(apart_s) / 60:.0f} min {'ago' if apart_s > 0 else 'from now'}: "
             "something keeps old answers, or the clocks are apart"

@@ -72,7 +72,7 @@ class _Front:
         with self._one:
             status, now_s = self._read()
         since_s = now_s - (status.decided.written_s if status.decided else status.begun_s)
-        if not status.ended and since_s > most_silent_s(status):
+        if not status.ended and since_s > most_silent_s(status.block_s):
             return PlainTextResponse(f"silent for {since_s / 60:.0f} min\n", 503)
         return PlainTextResponse("ok\n")
 

@@ -114,6 +114,7 @@ class Answer:
 def status_of(history: History, now_s: float) -> Status:
     """The status at ``now_s``. Raises ValueError for a last decision that is none."""
     agreed = history.agreed
+    decided = None if history.last is None else Decided.model_validate(history.last)
     found = Status(
         schema=SCHEMA,
         answered_s=now_s,
@@ -123,22 +124,19 @@ def status_of(history: History, now_s: float) -> Status:
         begun_s=agreed.begun_s,
         ends_s=agreed.ends_s,
         block_s=agreed.block_s,
-        ended=False,
+        ended=_ended_in_order(history.ended_s, decided, agreed.block_s),
         acknowledged=history.acknowledged,
         blocks=len(history.moments),
-        decided=None if history.last is None else Decided.model_validate(history.last),
+        decided=decided,
         remarks=tuple(Told(at_s=one.at_s, kind=one.kind, text=one.text) for one in history.remarks[-100:]),
     )
-    found = found.model_copy(update={"ended": _ended_in_order(history.ended_s, found)})
     answer = judge(found, now_s)
     return found.model_copy(update={"verdict": answer.verdict, "sentence": answer.reason})
 
 
-def _ended_in_order(ended_s: float | None, status: Status) -> bool:
+def _ended_in_order(ended_s: float | None, last: Decided | None, block_s: float) -> bool:
     """Whether it was alive until then: one that died and is begun again may only find its window over."""
-    if ended_s is None or status.decided is None:
-        return False
-    return ended_s - status.decided.written_s <= most_silent_s(status)
+    return ended_s is not None and last is not None and ended_s - last.written_s <= most_silent_s(block_s)
 
 
 def judge(status: Status, now_s: float) -> Answer:
@@ -151,7 +149,7 @@ def judge(status: Status, now_s: float) -> Answer:
             return Answer(Verdict.HOLD, f"acknowledged, the next block decides: {last.sentence}")
         return Answer(last.verdict, last.sentence)
     silent_s = now_s - last.written_s
-    if not status.ended and not -STALE_S <= silent_s <= most_silent_s(status):
+    if not status.ended and not -STALE_S <= silent_s <= most_silent_s(status.block_s):
         return Answer(
             Verdict.HOLD,
             f"the watch has been silent for {silent_s / 60:.0f} min, so nothing is known; was {last.verdict}",
@@ -159,9 +157,9 @@ def judge(status: Status, now_s: float) -> Answer:
     return Answer(last.verdict, last.sentence)
 
 
-def most_silent_s(status: Status) -> float:
+def most_silent_s(block_s: float) -> float:
     """A watch that is alive is never silent for longer."""
-    return STALE_BLOCKS * status.block_s + STALE_S
+    return STALE_BLOCKS * block_s + STALE_S
 
 
 def status_schema() -> dict[str, Any]:
